@@ -1,0 +1,63 @@
+# `make` alone lists the targets. Each works from a fresh clone: the first one run makes .venv and installs what is pinned.
+
+SIM ?=
+TB ?=
+SEED ?= 1
+SEEDS ?= 1000
+CONFIG ?= tiny
+WAVES ?=
+PYTHON ?= python3
+
+PY := .venv/bin/python
+STAMP := .venv/.installed
+
+# Byte-stable Verilog: no random set order, and always the yosys that is pinned.
+export PYTHONHASHSEED := 0
+export AMARANTH_USE_YOSYS := builtin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup sim digits test lint verify regress coverage bench verilog clean distclean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  variables:      SIM=icarus|verilator TB=<bench> SEED=<n> CONFIG=tiny|board|groqchip WAVES=1 SEEDS=<n>"
+
+$(STAMP): pyproject.toml requirements.txt scripts/setup.sh
+	@PYTHON="$(PYTHON)" scripts/setup.sh
+
+setup: $(STAMP) ## Make .venv and find the simulators
+
+sim: $(STAMP) ## Run the benches and the digits on the RTL, in Icarus and Verilator
+	@$(PY) -m tb --sim "$(SIM)" --bench "$(TB)" --seed "$(SEED)" --config "$(CONFIG)" $(if $(filter-out 0,$(WAVES)),--waves)
+
+digits: $(STAMP) ## Classify the handwritten digits on golden, Icarus and Verilator
+	@$(PY) -m tb.digits
+
+test: $(STAMP) ## Run every test, with reduced counts
+	@$(PY) -m pytest
+
+verify: $(STAMP) ## Run every test with the full counts, and synthesise for the ECP5
+	@TSP_FULL=1 $(PY) -m pytest
+
+regress: $(STAMP) ## Run SEEDS random programs on golden and both simulators
+	@$(PY) -m tb.regress --seeds "$(SEEDS)" --config "$(CONFIG)"
+
+coverage: $(STAMP) ## Run random programs and report functional coverage
+	@$(PY) -m tb.coverage
+
+bench: $(STAMP) ## Measure speed and size
+	@$(PY) -m tb.bench
+
+verilog: $(STAMP) ## Write the Verilog of CONFIG to build/verilog/CONFIG
+	@.venv/bin/tsp verilog --config "$(CONFIG)" -o "build/verilog/$(CONFIG)"
+
+lint: $(STAMP) ## Check style, types and layers
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+clean: ## Remove everything built
+	rm -rf build dist
+
+distclean: clean ## Remove .venv too
+	rm -rf .venv

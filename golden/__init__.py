@@ -1,0 +1,1 @@
+"""The numpy golden model: bit- and cycle-exact, in architectural time."""
