@@ -1,0 +1,196 @@
+"""The size of a chip: one frozen dataclass, named presets, any field overridable.
+
+Everything that can be computed from these fields is a property here or in :mod:`tsp.floorplan`; nothing else in the
+project holds a geometry number. Source of the ``groqchip`` figures: D. Abts et al., "Think Fast: A Tensor Streaming
+Processor (TSP) for Accelerating Deep Learning Workloads", ISCA 2020.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any, Self
+
+from tsp.errors import InputError, nearest
+
+LANES_PER_SUPERLANE = 16
+SLICES_PER_GROUP = 4
+INSTRUCTION_BYTES = 16
+
+UNBUILT_FEATURES = ("vxm_float", "mxm_fp16", "ecc", "ifetch")
+"""Fields of the contract whose hardware does not exist yet: they must be False, and presets say so."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ChipConfig:
+    """Geometry and features of one chip.
+
+    Attributes:
+        name: preset the configuration started from (no effect on the machine).
+        superlanes: S, tiles per slice; a vector has 16·S bytes.
+        streams: streams per direction.
+        mem_slices: MEM slices per hemisphere, a multiple of 4.
+        mem_words: 16-byte words per MEM tile.
+        mxm_planes_w, mxm_planes_e: MXM planes per hemisphere.
+        vxm_rows, vxm_stages: ALUs per lane = rows × stages.
+        links_w, links_e: chip-to-chip links at each SXM site.
+        hac_period: P, cycles of the hardware aligned counter's epoch.
+        queue_depth: instruction words a queue holds.
+        acc_depth: rows of an MXM accumulator.
+        vxm_mul_bits: multiplier operand width of an ALU; 0 leaves MUL out.
+        sxm: the SXM queues exist.
+        trace: every slice folds its events into a signature.
+        vxm_float, mxm_fp16, ecc, ifetch: see :data:`UNBUILT_FEATURES`.
+    """
+
+    name: str
+    superlanes: int
+    streams: int
+    mem_slices: int
+    mem_words: int
+    mxm_planes_w: int
+    mxm_planes_e: int
+    vxm_rows: int
+    vxm_stages: int
+    links_w: int
+    links_e: int
+    hac_period: int = 256
+    queue_depth: int = 256
+    acc_depth: int = 512
+    vxm_mul_bits: int = 32
+    vxm_float: bool = False
+    mxm_fp16: bool = False
+    sxm: bool = True
+    ecc: bool = False
+    ifetch: bool = False
+    trace: bool = True
+
+    @property
+    def lanes(self) -> int:
+        """Byte lanes of a vector, 16·S."""
+        return LANES_PER_SUPERLANE * self.superlanes
+
+    @property
+    def groups(self) -> int:
+        """MEM groups (sites) per hemisphere."""
+        return self.mem_slices // SLICES_PER_GROUP
+
+    @property
+    def alus(self) -> int:
+        """VXM ALUs per lane; ALU (row, stage) has number stage·rows + row."""
+        return self.vxm_rows * self.vxm_stages
+
+    def planes(self, hemisphere: str) -> int:
+        """MXM planes of hemisphere ``"w"`` or ``"e"``."""
+        return self.mxm_planes_w if hemisphere == "w" else self.mxm_planes_e
+
+    def links(self, hemisphere: str) -> int:
+        """Links of hemisphere ``"w"`` or ``"e"``."""
+        return self.links_w if hemisphere == "w" else self.links_e
+
+    def validate(self) -> Self:
+        """Return self, or raise :class:`InputError` naming the first field that is wrong and what would be right."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if type(value) is not field.type:
+                raise InputError(f"config {self.name}: {field.name} is {value!r}, must be {field.type.__name__}")  # type: ignore[union-attr]
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                nearest_value = min(max(value, low), high)
+                raise InputError(f"config {self.name}: {name} is {value}, must be {low}…{high}; try {nearest_value}")
+        for name, multiple in (("streams", 16), ("mem_slices", SLICES_PER_GROUP)):
+            value = getattr(self, name)
+            if value % multiple:
+                up = value + multiple - value % multiple
+                raise InputError(f"config {self.name}: {name} is {value}, must be a multiple of {multiple}; try {up}")
+        for name in ("streams", "mem_words", "hac_period", "queue_depth", "acc_depth"):
+            value = getattr(self, name)
+            if value & (value - 1):
+                up = 1 << value.bit_length()
+                raise InputError(f"config {self.name}: {name} is {value}, must be a power of two; try {up}")
+        if 2 * self.mem_slices < 16:
+            raise InputError(
+                f"config {self.name}: mem_slices is {self.mem_slices}, must be at least 8: LW takes 16 vectors a cycle"
+            )
+        for name in UNBUILT_FEATURES:
+            if getattr(self, name):
+                raise InputError(f"config {self.name}: {name} is True, but that feature is not built yet; set it to False")
+        return self
+
+    def override(self, settings: Iterable[str]) -> "ChipConfig":
+        """A validated copy with ``field=value`` strings applied, as given to ``--set``."""
+        changes: dict[str, Any] = {}
+        fields = {field.name: field.type for field in dataclasses.fields(self) if field.name != "name"}
+        for setting in settings:
+            name, separator, text = setting.partition("=")
+            if not separator:
+                raise InputError(f"--set {setting}: must be field=value, such as superlanes=4")
+            if name not in fields:
+                raise InputError(f"--set {setting}: unknown field '{name}'{nearest(name, fields)}")
+            changes[name] = _parse(setting, text, fields[name])
+        return dataclasses.replace(self, **changes).validate()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "ChipConfig":
+        """The validated inverse of :meth:`as_dict`; raises :class:`InputError` on unknown or missing fields."""
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        for name in values:
+            if name not in fields:
+                raise InputError(f"config: unknown field '{name}'{nearest(str(name), fields)}")
+        missing = [name for name, field in fields.items() if name not in values and field.default is dataclasses.MISSING]
+        if missing:
+            raise InputError(f"config: missing field {', '.join(missing)}")
+        return cls(**values).validate()
+
+
+def _parse(setting: str, text: str, kind: Any) -> int | bool:
+    if kind is bool:
+        if text.lower() in ("true", "1", "on"):
+            return True
+        if text.lower() in ("false", "0", "off"):
+            return False
+        raise InputError(f"--set {setting}: '{text}' is not true or false")
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise InputError(f"--set {setting}: '{text}' is not a whole number") from None
+
+
+_RANGES = {
+    "superlanes": (1, 20),
+    "streams": (16, 32),
+    "mem_slices": (4, 64),
+    "mem_words": (2, 8192),
+    "mxm_planes_w": (0, 2),
+    "mxm_planes_e": (0, 2),
+    "vxm_rows": (1, 4),
+    "vxm_stages": (1, 4),
+    "links_w": (0, 16),
+    "links_e": (0, 16),
+    "hac_period": (16, 65536),
+    "queue_depth": (16, 65536),
+    "acc_depth": (2, 8192),
+    "vxm_mul_bits": (0, 32),
+}
+
+PRESETS = {
+    config.name: config.validate()
+    for config in (
+        # The published chip; queue_depth and acc_depth are ours.
+        ChipConfig("groqchip", 20, 32, 44, 8192, 2, 2, 4, 4, 5, 6, queue_depth=1024, acc_depth=2048),
+        # Small enough to simulate fast, with two superlanes so that the stagger shows.
+        ChipConfig("tiny", 2, 32, 12, 128, 1, 2, 2, 2, 1, 1),
+        # Fits a Lattice ECP5-85F. 8-bit multipliers, no signature: DSPs and LUTs are what the part has least of.
+        ChipConfig("board", 1, 16, 8, 512, 0, 1, 1, 4, 0, 0, queue_depth=512, vxm_mul_bits=8, sxm=False, trace=False),
+    )
+}
+
+
+def preset(name: str) -> ChipConfig:
+    """The preset of that name; raises :class:`InputError` with the nearest name."""
+    if name not in PRESETS:
+        raise InputError(f"unknown config '{name}'{nearest(name, PRESETS)}")
+    return PRESETS[name]

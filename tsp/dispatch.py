@@ -1,0 +1,203 @@
+"""From queue words to what is issued when: the one place where NOP, REPEAT, SYNC, NOTIFY and DESKEW are unrolled.
+
+Checker, golden model, cycle prediction and the random generator share :func:`unroll`; the RTL is the independent reading.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+from tsp import isa
+from tsp.config import ChipConfig
+from tsp.floorplan import Queue, floorplan
+from tsp.timing import timing
+
+
+@dataclasses.dataclass(frozen=True)
+class Burst:
+    """``count`` issues of one instruction: at ``start``, ``start + interval``, …; issue i has its address operands moved
+    by i · (step_a, step_b). ``index`` is the instruction's word in its queue (a REPEAT's is index + 1)."""
+
+    queue: int
+    index: int
+    start: int
+    count: int
+    interval: int
+    instruction: isa.Instruction
+    step_a: int = 0
+    step_b: int = 0
+
+    @property
+    def end(self) -> int:
+        """Cycle after the last issue."""
+        return self.start + (self.count - 1) * self.interval + 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Mistake:
+    """Something the dispatcher met that no legal program has. ``kind``: ``illegal`` (the machine skips the word in one cycle and
+    latches a fault), ``step`` (a REPEAT leaves its range: the machine skips that issue and latches a fault), ``sync`` (a SYNC nobody releases), ``notify`` (two within one barrier latency), ``deskew``."""
+
+    kind: str
+    queue: int
+    index: int
+    cycle: int
+    reason: str
+
+
+@dataclasses.dataclass
+class Control:
+    """A control instruction that was issued: SYNC, NOTIFY, DESKEW or RUNTIME_DESKEW."""
+
+    queue: int
+    index: int
+    cycle: int
+    mnemonic: str
+    t: int = 0
+    resume: int | None = None
+    """Cycle of the queue's next instruction; None for a SYNC that is never released."""
+
+
+@dataclasses.dataclass
+class Unrolled:
+    """Everything that a program's queues issue, in architectural time."""
+
+    bursts: list[Burst]
+    controls: list[Control]
+    mistakes: list[Mistake]
+    ends: dict[int, int]
+    """Queue → first cycle in which it has nothing left (absent if it never gets there)."""
+
+
+class _Reader:
+    """One queue being unrolled: runs to its next SYNC or its end."""
+
+    def __init__(self, queue: Queue, words: Sequence[int], config: ChipConfig):
+        self.queue, self.words, self.config = queue, words, config
+        self.index = self.cycle = 0
+        self.parked: Control | None = None
+        self.last: Burst | None = None
+        """The instruction just issued, when a REPEAT may follow it."""
+
+    def run(self, out: Unrolled) -> None:
+        while self.index < len(self.words) and self.parked is None:
+            self._step(self.words[self.index], out)
+            self.index += 1
+        if self.parked is None:
+            out.ends[self.queue.index] = self.cycle
+
+    def _step(self, word: int, out: Unrolled) -> None:
+        reason = isa.broken_rule(word, self.queue, self.config)
+        instruction = isa.decode(word)
+        if reason is not None or instruction is None:
+            text = reason if isinstance(reason, str) else f"{reason.field} out of range" if reason else ""
+            self._mistake("illegal", text, out)
+            self.last = None
+        elif instruction.mnemonic == "REPEAT":
+            self._repeat(instruction, out)
+        elif instruction.operation.repeatable:
+            self.last = Burst(self.queue.index, self.index, self.cycle, 1, 1, instruction)
+            out.bursts.append(self.last)
+            self.cycle += 1
+        else:
+            self._control(instruction, out)
+            self.last = None
+
+    def _repeat(self, repeat: isa.Instruction, out: Unrolled) -> None:
+        if self.last is None:
+            self._mistake("illegal", "REPEAT must follow an instruction that can repeat", out)
+            return
+        burst = dataclasses.replace(
+            self.last, interval=repeat["d"], step_a=repeat["step_a"], step_b=repeat["step_b"]
+        )
+        count = self._issues_in_range(burst, repeat["n"] + 1)
+        out.bursts[-1] = dataclasses.replace(burst, count=count)
+        if count <= repeat["n"]:
+            cycle = burst.start + count * burst.interval
+            reason = f"issue {count} of the REPEAT takes an address out of range in cycle {cycle}"
+            out.mistakes.append(Mistake("step", self.queue.index, self.index, cycle, reason))
+        self.last = None
+        self.cycle += repeat["n"] * repeat["d"]
+
+    def _issues_in_range(self, burst: Burst, count: int) -> int:
+        """How many issues keep every address operand in range. The machine skips the others as illegal instructions."""
+        limits = {
+            "mem_address": self.config.mem_words,
+            "acc_row": self.config.acc_depth,
+            "supercell": self.config.superlanes,
+        }
+        steps = {isa.ADDRESS_A: burst.step_a, isa.ADDRESS_B: burst.step_b}
+        for field in burst.instruction.operation.fields:
+            step = steps.get((field.lo, field.width), 0)
+            if field.kind in limits and step:
+                value = burst.instruction[field.name]
+                room = limits[field.kind] - 1 - value if step > 0 else value
+                count = min(count, room // abs(step) + 1)
+        return count
+
+    def _control(self, instruction: isa.Instruction, out: Unrolled) -> None:
+        if instruction.mnemonic == "NOP":
+            self.cycle += instruction["n"]
+            return
+        control = Control(self.queue.index, self.index, self.cycle, instruction.mnemonic)
+        table = timing(self.config)
+        if instruction.mnemonic == "SYNC":
+            self.parked = control
+        elif instruction.mnemonic == "NOTIFY":
+            self.cycle += 1
+        elif instruction.mnemonic == "DESKEW":
+            self.cycle += table.deskew
+        else:
+            control.t = instruction["t"]
+            self.cycle += control.t + table.runtime_deskew
+        if self.parked is None:
+            control.resume = self.cycle
+        out.controls.append(control)
+
+    def _mistake(self, kind: str, reason: str, out: Unrolled, cost: int = 1) -> None:
+        out.mistakes.append(Mistake(kind, self.queue.index, self.index, self.cycle, reason))
+        self.cycle += cost
+
+
+def unroll(queues: dict[int, Sequence[int]], config: ChipConfig) -> Unrolled:
+    """Unroll every queue's 128-bit words (queue index → words). Bursts come queue by queue between barriers, not sorted."""
+    plan = floorplan(config)
+    out = Unrolled([], [], [], {})
+    readers = [_Reader(plan.queues[index], words, config) for index, words in sorted(queues.items()) if len(words)]
+    for reader in readers:
+        reader.run(out)
+    barrier = timing(config).barrier
+    while parked := [reader for reader in readers if reader.parked]:
+        notifies = sorted(control.cycle for control in out.controls if control.mnemonic == "NOTIFY")
+        release = {id(r): _release(r, notifies, barrier) for r in parked}
+        times = [time for time in release.values() if time is not None]
+        if not times:
+            break
+        # A NOTIFY not yet known comes from a queue that is parked now, so it cannot release anybody earlier.
+        for reader in parked:
+            if release[id(reader)] == min(times):
+                assert reader.parked is not None
+                reader.cycle = min(times)
+                reader.parked.resume = min(times)
+                reader.parked = None
+                reader.run(out)
+    _control_mistakes(out, barrier)
+    return out
+
+
+def _release(reader: _Reader, notifies: list[int], barrier: int) -> int | None:
+    """The cycle the earliest NOTIFY releases a parked reader in; a SYNC dispatched in that cycle is too late."""
+    assert reader.parked is not None
+    return next((cycle + barrier for cycle in notifies if cycle + barrier > reader.parked.cycle), None)
+
+
+def _control_mistakes(out: Unrolled, barrier: int) -> None:
+    notifies = sorted((c for c in out.controls if c.mnemonic == "NOTIFY"), key=lambda c: c.cycle)
+    for earlier, later in zip(notifies, notifies[1:], strict=False):
+        if later.cycle - earlier.cycle < barrier:
+            reason = f"NOTIFY in cycle {later.cycle}, {later.cycle - earlier.cycle} after one in cycle {earlier.cycle};"
+            reason += f" the barrier takes {barrier}; works from cycle {earlier.cycle + barrier}"
+            out.mistakes.append(Mistake("notify", later.queue, later.index, later.cycle, reason))
+    for control in out.controls:
+        if control.mnemonic == "SYNC" and control.resume is None:
+            reason = f"no NOTIFY after cycle {control.cycle - barrier} releases this SYNC"
+            out.mistakes.append(Mistake("sync", control.queue, control.index, control.cycle, reason))

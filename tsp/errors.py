@@ -1,0 +1,22 @@
+"""Errors a user can cause, and the exit codes of every command."""
+
+import difflib
+from collections.abc import Iterable
+
+EXIT_RIGHT = 0
+EXIT_DIFFERS = 1
+EXIT_BAD_INPUT = 2
+EXIT_MACHINE_FAULT = 3
+
+
+class InputError(Exception):
+    """A bad input. The message is one sentence: the thing, the place, the rule and the nearest thing that works."""
+
+    exit_code = EXIT_BAD_INPUT
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"`` for the known word closest to ``word``, or the known words when none is close."""
+    names = list(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(names)}"

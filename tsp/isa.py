@@ -1,0 +1,352 @@
+"""The instruction set: opcodes, operand kinds and field layouts, written once.
+
+Assembler, disassembler, checker, golden decode, RTL decoders and ``docs/isa.md`` derive from the tables below. A word has
+128 bits; bit 0 is the least significant. Bits that no field of an operation names are zero. Mnemonics are those of
+D. Abts et al., ISCA 2020; the layouts are ours.
+"""
+
+import dataclasses
+import enum
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Literal
+
+from tsp.config import ChipConfig
+from tsp.floorplan import EAST, WEST, Queue
+
+WORD_BITS = 128
+GROUP16 = 16
+STREAM_INDEX_BITS = 5
+STREAM_DIRECTION_BIT = 5
+
+FieldKind = Literal[
+    "count", "number", "signed", "stream", "mem_address", "acc_row", "supercell", "flag", "mode", "type", "kind", "source", "immediate"
+]
+
+
+class Type(enum.IntEnum):
+    """Element types of a VXM operand or result."""
+
+    INT8 = 0
+    INT16 = 1
+    INT32 = 2
+    FP16 = 3
+    FP32 = 4
+
+    @property
+    def planes(self) -> int:
+        """Streams (byte planes) one vector of this type takes."""
+        return (1, 2, 4, 2, 4)[self]
+
+
+INTEGER_TYPES = (Type.INT8, Type.INT16, Type.INT32)
+
+
+class OperandKind(enum.IntEnum):
+    """Where an ALU operand comes from."""
+
+    NONE = 0
+    STREAM = 1
+    IMMEDIATE = 2
+    ALU = 3
+
+
+class AccMode(enum.IntEnum):
+    """What ACC does with the sum that leaves the array."""
+
+    STORE = 0
+    """row := sum; the value is the sum"""
+    ADD = 1
+    """row := row + sum; the value is the new row"""
+    PASS = 2
+    """the row is kept; the value is the sum"""
+    PEEK = 3
+    """the row is kept; the value is row + sum"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """Bits ``lo … lo + width - 1`` of a word. ``group``: streams of a stream operand (its index is a multiple)."""
+
+    name: str
+    lo: int
+    width: int
+    kind: FieldKind
+    group: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Operation:
+    """One opcode: its mnemonic, the queue kinds that take it, its fields, and for the VXM its number of operands."""
+
+    opcode: int
+    mnemonic: str
+    queues: tuple[str, ...]
+    fields: tuple[Field, ...]
+    summary: str
+    repeatable: bool = False
+    arity: int = 0
+
+    def field(self, name: str) -> Field:
+        """The field of that name; KeyError otherwise."""
+        return next(field for field in self.fields if field.name == name)
+
+
+OPCODE = Field("opcode", 0, 8, "number")
+ADDRESS_A = (8, 16)
+ADDRESS_B = (24, 16)
+"""Bit ranges that REPEAT's two steps are added to: MEM READ address, ACC row, LW supercell; MEM WRITE address."""
+
+QUEUE_KINDS = ("mem", "vxm", "mxm_weights", "mxm_activations", "mxm_accumulate", "sxm", "c2c")
+
+_T = Field("t", 8, 16, "number")
+_READ = (Field("read_address", *ADDRESS_A, "mem_address"), Field("read_stream", 40, 8, "stream"))
+_WRITE = (Field("write_address", *ADDRESS_B, "mem_address"), Field("write_stream", 48, 8, "stream"))
+_LW = (Field("supercell", *ADDRESS_A, "supercell"), Field("stream", 40, 8, "stream", GROUP16))
+_ACC = (
+    Field("row", *ADDRESS_A, "acc_row"),
+    Field("stream", 40, 8, "stream", 4),
+    Field("mode", 48, 2, "mode"),
+    Field("out", 50, 1, "flag"),
+)
+_REPEAT = (Field("n", 8, 16, "count"), Field("d", 24, 16, "count"))
+_REPEAT += (Field("step_a", 40, 16, "signed"), Field("step_b", 56, 16, "signed"))
+_ALU_RESULT = (
+    Field("immediate", 8, 32, "immediate"),
+    Field("stream", 40, 8, "stream"),
+    Field("type", 48, 3, "type"),
+    Field("to_stream", 51, 1, "flag"),
+    Field("to_next", 52, 1, "flag"),
+    Field("saturate", 53, 1, "flag"),
+)
+OPERAND_NAMES = ("a", "b", "c")
+_ALU_OPERANDS = tuple(
+    (
+        Field(f"{name}_source", 56 + 16 * i, 8, "source"),
+        Field(f"{name}_type", 64 + 16 * i, 3, "type"),
+        Field(f"{name}_kind", 67 + 16 * i, 2, "kind"),
+    )
+    for i, name in enumerate(OPERAND_NAMES)
+)
+
+
+def _alu(opcode: int, mnemonic: str, arity: int, summary: str) -> Operation:
+    fields = _ALU_RESULT + tuple(field for operand in _ALU_OPERANDS[:arity] for field in operand)
+    return Operation(opcode, mnemonic, ("vxm",), fields, summary, repeatable=True, arity=arity)
+
+
+OPERATIONS = (
+    Operation(0x01, "NOP", QUEUE_KINDS, (Field("n", 8, 16, "count"),), "take n cycles"),
+    Operation(0x02, "REPEAT", QUEUE_KINDS, _REPEAT, "issue the instruction before n more times, d cycles apart"),
+    Operation(0x03, "SYNC", QUEUE_KINDS, (), "park the queue until a NOTIFY releases it"),
+    Operation(0x04, "NOTIFY", QUEUE_KINDS, (), "release every parked queue, one barrier later"),
+    Operation(0x07, "DESKEW", QUEUE_KINDS, (), "go on in the first cycle of the next HAC epoch"),
+    Operation(0x08, "RUNTIME_DESKEW", QUEUE_KINDS, (_T,), "stall t + δ cycles, δ = SAC - HAC, and clear δ"),
+    Operation(0x10, "READ", ("mem",), _READ, "memory word to stream", True),
+    Operation(0x11, "WRITE", ("mem",), _WRITE, "stream to memory word", True),
+    Operation(0x12, "READ_WRITE", ("mem",), _READ + _WRITE, "both in one cycle, in different banks", True),
+    _alu(0x20, "ADD", 2, "a + b"),
+    _alu(0x21, "SUB", 2, "a - b"),
+    _alu(0x22, "MUL", 2, "a · b, each operand's low vxm_mul_bits bits, signed"),
+    _alu(0x23, "MIN", 2, "the smaller of a and b"),
+    _alu(0x24, "MAX", 2, "the larger of a and b"),
+    _alu(0x25, "ABS", 1, "|a|"),
+    _alu(0x26, "NEG", 1, "-a"),
+    _alu(0x27, "AND", 2, "bitwise and"),
+    _alu(0x28, "OR", 2, "bitwise or"),
+    _alu(0x29, "XOR", 2, "bitwise exclusive or"),
+    _alu(0x2A, "NOT", 1, "bitwise complement"),
+    _alu(0x2B, "SHL", 2, "a · 2^b"),
+    _alu(0x2C, "SRA", 2, "a / 2^b, rounded half to even"),
+    _alu(0x2D, "SRL", 2, "a shifted right by b, zeros shifted in"),
+    _alu(0x2E, "EQ", 2, "1 if a = b, else 0"),
+    _alu(0x2F, "NE", 2, "1 if a ≠ b, else 0"),
+    _alu(0x30, "LT", 2, "1 if a < b, else 0"),
+    _alu(0x31, "LE", 2, "1 if a ≤ b, else 0"),
+    _alu(0x32, "GT", 2, "1 if a > b, else 0"),
+    _alu(0x33, "GE", 2, "1 if a ≥ b, else 0"),
+    _alu(0x34, "MASK", 2, "a if b ≠ 0, else 0"),
+    _alu(0x35, "SELECT", 3, "a if c ≠ 0, else b"),
+    _alu(0x36, "CONVERT", 1, "a, in the type of the result"),
+    _alu(0x37, "RELU", 1, "a if a > 0, else 0"),
+    Operation(0x60, "LW", ("mxm_weights",), _LW, "sixteen vectors into a supercell column of the weight buffer", True),
+    Operation(0x61, "IW", ("mxm_weights",), (), "weight buffer into the array", True),
+    Operation(0x62, "LW_IW", ("mxm_weights",), _LW, "both in one cycle; the old buffer is installed", True),
+    Operation(0x64, "ABC", ("mxm_activations",), (Field("stream", 40, 8, "stream"),), "one activation vector", True),
+    Operation(0x68, "ACC", ("mxm_accumulate",), _ACC, "take the sum that leaves the array", True),
+)
+BY_OPCODE = {operation.opcode: operation for operation in OPERATIONS}
+BY_MNEMONIC = {operation.mnemonic: operation for operation in OPERATIONS}
+ALU_OPERATIONS = tuple(operation for operation in OPERATIONS if operation.queues == ("vxm",))
+
+LATER = {
+    **dict.fromkeys(("IFETCH", "CONFIG", "GATHER", "SCATTER"), "is not built yet"),
+    **dict.fromkeys(("SHIFT", "PERMUTE", "DISTRIBUTE", "ROTATE", "TRANSPOSE"), "is not built yet"),
+    **dict.fromkeys(("SEND", "RECEIVE", "POLL", "TANH", "EXP", "RSQRT"), "is not built yet"),
+}
+"""Mnemonics of the contract that come later: named in errors so that nobody takes them for a typing error."""
+
+PAYLOAD_BITS = {"mem": 56, "vxm": 101, "mxm_weights": 48, "mxm_activations": 48, "mxm_accumulate": 51, "sxm": 0, "c2c": 0}
+"""Low bits of a word that a slice of that queue kind needs: what moves north with the instruction."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Instruction:
+    """A decoded word: an operation and the values of its fields (signed fields and immediates as signed numbers)."""
+
+    operation: Operation
+    values: Mapping[str, int]
+
+    @property
+    def mnemonic(self) -> str:
+        """The operation's mnemonic."""
+        return self.operation.mnemonic
+
+    def __getitem__(self, name: str) -> int:
+        return self.values[name]
+
+    def encode(self) -> int:
+        """The 128-bit word. Values must fit their fields (ValueError)."""
+        word = self.operation.opcode
+        for field in self.operation.fields:
+            value = self.values.get(field.name, 0)
+            low = -(1 << (field.width - 1)) if field.kind in ("signed", "immediate") else 0
+            if not low <= value < 1 << field.width:
+                raise ValueError(f"{self.mnemonic}: {field.name} {value} does not fit {field.width} bits")
+            word |= (value & ((1 << field.width) - 1)) << field.lo
+        return word
+
+    def with_steps(self, step_a: int, step_b: int) -> "Instruction":
+        """This instruction with REPEAT's steps added to its address operands (which may leave their range)."""
+        values = dict(self.values)
+        for field in self.operation.fields:
+            step = {ADDRESS_A: step_a, ADDRESS_B: step_b}.get((field.lo, field.width), 0)
+            if step and self.operation.queues != ("vxm",):
+                values[field.name] += step
+        return Instruction(self.operation, values)
+
+
+def instruction(mnemonic: str, **values: int) -> Instruction:
+    """An instruction with the given field values; fields not given are 0. KeyError on an unknown name."""
+    operation = BY_MNEMONIC[mnemonic]
+    names = {field.name for field in operation.fields}
+    if unknown := set(values) - names:
+        raise KeyError(f"{mnemonic} has no field {', '.join(sorted(unknown))}")
+    return Instruction(operation, {field.name: values.get(field.name, 0) for field in operation.fields})
+
+
+def decode(word: int) -> Instruction | None:
+    """The instruction a word holds, or None when its opcode is none. Bits outside the fields are ignored."""
+    operation = BY_OPCODE.get(word & 0xFF)
+    if operation is None:
+        return None
+    values = {}
+    for field in operation.fields:
+        value = (word >> field.lo) & ((1 << field.width) - 1)
+        if field.kind in ("signed", "immediate") and value >> (field.width - 1):
+            value -= 1 << field.width
+        values[field.name] = value
+    return Instruction(operation, values)
+
+
+def stream_operand(direction: int, index: int) -> int:
+    """The 8-bit stream operand of eastward (0) or westward (1) stream ``index``."""
+    return direction << STREAM_DIRECTION_BIT | index
+
+
+def stream_name(operand: int) -> str:
+    """``e7`` or ``w12`` for a stream operand."""
+    return f"{'ew'[operand >> STREAM_DIRECTION_BIT & 1]}{operand & (1 << STREAM_INDEX_BITS) - 1}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """Bits ``lo … lo + width - 1`` hold ``low … high`` and a multiple of ``align`` when every ``(lo, width, value)`` of
+    ``when`` matches. A word that breaks a rule of its operation is an illegal instruction, in golden model and RTL."""
+
+    field: str
+    lo: int
+    width: int
+    low: int
+    high: int
+    align: int = 1
+    when: tuple[tuple[int, int, int], ...] = ()
+
+    def holds(self, word: int) -> bool:
+        """Whether ``word`` keeps the rule."""
+        if any(_bits(word, lo, width) != value for lo, width, value in self.when):
+            return True
+        value = _bits(word, self.lo, self.width)
+        return self.low <= value <= self.high and value % self.align == 0
+
+
+def _bits(word: int, lo: int, width: int) -> int:
+    return (word >> lo) & ((1 << width) - 1)
+
+
+def _stream_rules(
+    field: Field, config: ChipConfig, group: int, direction: int | None, when: tuple[tuple[int, int, int], ...] = ()
+) -> Iterator[Rule]:
+    low, high = (0, 1) if direction is None else (direction, direction)
+    yield Rule(field.name, field.lo, STREAM_INDEX_BITS, 0, config.streams - 1, group, when)
+    # The two bits above the direction are zero, so direction and they are one number.
+    yield Rule(field.name, field.lo + STREAM_DIRECTION_BIT, 3, low, high, 1, when)
+
+
+def _alu_rules(operation: Operation, config: ChipConfig) -> Iterator[Rule]:
+    def typed(stream: Field, kind: Field, when: tuple[tuple[int, int, int], ...]) -> Iterator[Rule]:
+        yield Rule(kind.name, kind.lo, kind.width, 0, max(INTEGER_TYPES), 1, when)
+        for type_ in INTEGER_TYPES:
+            yield from _stream_rules(stream, config, type_.planes, None, (*when, (kind.lo, kind.width, type_)))
+
+    to_stream = operation.field("to_stream")
+    yield from typed(operation.field("stream"), operation.field("type"), ((to_stream.lo, to_stream.width, 1),))
+    for name in OPERAND_NAMES[: operation.arity]:
+        kind, source = operation.field(f"{name}_kind"), operation.field(f"{name}_source")
+        yield Rule(kind.name, kind.lo, kind.width, OperandKind.STREAM, OperandKind.ALU)
+        yield from typed(source, operation.field(f"{name}_type"), ((kind.lo, kind.width, OperandKind.STREAM),))
+        alu = ((kind.lo, kind.width, int(OperandKind.ALU)),)
+        yield Rule(source.name, source.lo, source.width, 0, config.vxm_rows - 1, 1, alu)
+
+
+@lru_cache(maxsize=1024)
+def rules(operation: Operation, hemisphere: str, config: ChipConfig) -> tuple[Rule, ...]:
+    """What a word of ``operation`` in a queue of ``hemisphere`` must keep beside having the right opcode."""
+    if operation in ALU_OPERATIONS:
+        return tuple(_alu_rules(operation, config))
+    limits = {"mem_address": config.mem_words, "acc_row": config.acc_depth, "supercell": config.superlanes}
+    found: list[Rule] = []
+    for field in operation.fields:
+        if field.kind in limits:
+            found.append(Rule(field.name, field.lo, field.width, 0, limits[field.kind] - 1))
+        elif field.kind == "count":
+            found.append(Rule(field.name, field.lo, field.width, 1, (1 << field.width) - 1))
+        elif field.kind == "stream":
+            inward = WEST if hemisphere == "e" else EAST
+            direction = {"LW": 1 - inward, "LW_IW": 1 - inward, "ABC": 1 - inward, "ACC": inward}.get(operation.mnemonic)
+            when: tuple[tuple[int, int, int], ...] = ()
+            if operation.mnemonic == "ACC":
+                out = operation.field("out")
+                when = ((out.lo, out.width, 1),)
+            found.extend(_stream_rules(field, config, field.group, direction, when))
+    return tuple(found)
+
+
+@lru_cache(maxsize=64)
+def operations(kind: str, config: ChipConfig) -> tuple[Operation, ...]:
+    """The operations a queue of that kind takes in a configuration."""
+    found = (operation for operation in OPERATIONS if kind in operation.queues)
+    return tuple(operation for operation in found if operation.mnemonic != "MUL" or config.vxm_mul_bits)
+
+
+def broken_rule(word: int, queue: Queue, config: ChipConfig) -> Rule | str | None:
+    """Why the word is an illegal instruction in that queue: the rule it breaks, or a reason in words; None if legal.
+
+    A REPEAT's place (what it follows) is the dispatcher's business, not the word's.
+    """
+    operation = BY_OPCODE.get(word & 0xFF)
+    if operation is None:
+        return f"opcode {word & 0xFF:#04x} is no instruction"
+    if operation not in operations(queue.kind, config):
+        return f"{operation.mnemonic} is no instruction of a {queue.kind} queue"
+    return next((rule for rule in rules(operation, queue.hemisphere, config) if not rule.holds(word)), None)
