@@ -1,0 +1,150 @@
+"""cocotb side: drives the chip's host port. ``Chip`` is the driver, ``jobs`` the test that works through a job file.
+
+Jobs and results are ``.npz`` files (see :mod:`tb.machine`, which writes and reads them), so that one simulator process
+runs many programs and this file knows nothing about programs.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cocotb
+import numpy as np
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, FallingEdge, First, RisingEdge, Timer
+from cocotb.utils import get_sim_time
+
+from tb import host
+
+PERIOD_NS = 2
+REGISTERS = (host.STATUS, host.CYCLES, host.FAULT, host.COUNTERS)
+READ_LIMIT = 1000
+"""Clock cycles a read may take: far more than two superlane crossings."""
+
+
+class Chip:
+    """The chip under test: reset, host writes and reads, run to completion. Inputs change after rising edges."""
+
+    def __init__(self, dut):  # type: ignore[no-untyped-def]
+        self.dut, self.clk = dut, dut.clk
+        for name in ("host_write", "host_read", "host_address", "host_wdata", "hac_fast", "hac_slow"):
+            setattr(self, name, getattr(dut, name))
+            getattr(self, name).value = 0
+        dut.rst.value = 1
+        # The GPI clock runs in C++: Python is not called in every cycle.
+        Clock(self.clk, PERIOD_NS, unit="ns", impl="gpi").start()
+
+    async def reset(self) -> None:
+        """Two cycles of reset: queues empty, faults, signatures, presence and counters cleared; memories stay."""
+        self.dut.rst.value = 1
+        await ClockCycles(self.clk, 3)
+        self.dut.rst.value = 0
+        await RisingEdge(self.clk)
+
+    async def write(self, addresses: Sequence[int], words: Sequence[int]) -> None:
+        """One write a cycle."""
+        self.host_write.value = 1
+        for address, word in zip(addresses, words, strict=True):
+            self.host_address.value = address
+            self.host_wdata.value = word
+            await RisingEdge(self.clk)
+        self.host_write.value = 0
+
+    async def read(self, addresses: Sequence[int]) -> list[int]:
+        """One read a cycle, in ascending order of superlanes (the order in which answers cannot meet)."""
+        order = sorted(range(len(addresses)), key=lambda i: host.superlane(addresses[i]))
+        words: list[int] = []
+        sent = waited = 0
+        while len(words) < len(order):
+            self.host_read.value = int(sent < len(order))
+            if sent < len(order):
+                self.host_address.value = addresses[order[sent]]
+                sent += 1
+            await RisingEdge(self.clk)
+            waited += 1
+            assert waited < len(order) + READ_LIMIT, f"{len(words)} of {len(order)} reads were answered"
+            if self.dut.host_rvalid.value:
+                words.append(int(self.dut.host_rdata.value))
+        self.host_read.value = 0
+        answer = [0] * len(order)
+        for position, word in zip(order, words, strict=True):
+            answer[position] = word
+        return answer
+
+    async def start(self) -> None:
+        """Start the program; returns when the chip says that it runs."""
+        await self.write([host.register(host.CONTROL)], [host.START])
+        if not self.dut.running.value:
+            await First(RisingEdge(self.dut.running), Timer(100 * PERIOD_NS, unit="ns"))
+        assert self.dut.running.value, "the chip did not start"
+
+    async def finish(self, max_cycles: int) -> bool:
+        """Wait until the program is done, at most ``max_cycles``; whether it is."""
+        await First(FallingEdge(self.dut.running), Timer(max_cycles * PERIOD_NS, unit="ns"))
+        await RisingEdge(self.clk)
+        return not self.dut.running.value
+
+    async def drift(self, cycles: Sequence[int], steps: Sequence[int]) -> None:
+        """Step the HAC by ``steps`` (+1 or -1) in the given clock cycles after now."""
+        now = 0
+        for cycle, step in zip(cycles, steps, strict=True):
+            if cycle > now:
+                await ClockCycles(self.clk, cycle - now)
+            self.hac_fast.value, self.hac_slow.value = int(step > 0), int(step < 0)
+            await RisingEdge(self.clk)
+            self.hac_fast.value = self.hac_slow.value = 0
+            now = cycle + 1
+
+
+@cocotb.test()
+async def jobs(dut) -> None:  # type: ignore[no-untyped-def]
+    """Work through the job file ``TSP_JOBS`` and leave what was read in ``TSP_RESULTS``."""
+    with np.load(os.environ["TSP_JOBS"], allow_pickle=False) as archive:
+        job = {name: archive[name] for name in archive.files}
+    chip = Chip(dut)
+    rows: list[_Row] = []
+    for number in range(len(job["max_cycles"])):
+        rows.append(await _one(chip, job, number))
+        _save(rows)
+
+
+@dataclass(frozen=True)
+class _Row:
+    done: bool
+    clocks: int
+    seconds: float
+    registers: list[int]
+    words: list[int]
+
+
+async def _one(chip: Chip, job: dict[str, np.ndarray], number: int) -> _Row:
+    def part(name: str) -> list:  # type: ignore[type-arg]
+        low, high = job[f"{name.split('_')[0]}_bounds"][number : number + 2]
+        return job[name][low:high].tolist()
+
+    await chip.reset()
+    await chip.write(part("write_addresses"), [low | high << 64 for low, high in part("write_words")])
+    await chip.start()
+    drift = cocotb.start_soon(chip.drift(part("drift_cycles"), part("drift_steps")))
+    began, began_ns = time.perf_counter(), get_sim_time("ns")
+    done = await chip.finish(int(job["max_cycles"][number]))
+    seconds, clocks = time.perf_counter() - began, (get_sim_time("ns") - began_ns) / PERIOD_NS
+    drift.cancel()
+    chip.hac_fast.value = chip.hac_slow.value = 0
+    registers = [host.register(n) for n in REGISTERS]
+    words = await chip.read(registers + part("read_addresses"))
+    return _Row(done, round(clocks), seconds, words[: len(REGISTERS)], words[len(REGISTERS) :])
+
+
+def _save(rows: list[_Row]) -> None:
+    """After every job, so that a simulator that dies leaves the results before."""
+    words = [(word & (1 << 64) - 1, word >> 64) for row in rows for word in row.words]
+    np.savez(
+        os.environ["TSP_RESULTS"],
+        done=np.array([row.done for row in rows]),
+        clocks=np.array([row.clocks for row in rows], dtype=np.int64),
+        seconds=np.array([row.seconds for row in rows]),
+        registers=np.array([row.registers for row in rows], dtype=np.uint64),
+        words=np.array(words, dtype=np.uint64).reshape(-1, 2),
+    )

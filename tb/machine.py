@@ -1,0 +1,193 @@
+"""Run programs on the RTL: generate and build a configuration once, then one simulator process for many programs."""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+
+from rtl import verilog
+from tb import host, simulator
+from tsp.config import ChipConfig
+from tsp.floorplan import floorplan
+from tsp.program import Program
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One program to run.
+
+    Attributes:
+        program: queues and initial memory.
+        max_cycles: clock cycles after which the run is given up.
+        read: (slice index, word) pairs to read back, all superlanes.
+        drift: (clock cycle after the start, +1 or -1) steps of the HAC.
+    """
+
+    program: Program
+    max_cycles: int
+    read: Sequence[tuple[int, int]] = ()
+    drift: Sequence[tuple[int, int]] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """The first fault: schedule time, queue index, kind."""
+
+    cycle: int
+    queue: int
+    kind: int
+
+
+@dataclasses.dataclass(frozen=True)
+class RtlResult:
+    """What the chip answered.
+
+    Attributes:
+        done: it finished within ``max_cycles``.
+        cycles: its cycle register, the last event's cycle plus one.
+        fault: the first fault, or None.
+        memory: the words asked for, (slice, word) → uint8[16·S].
+        signatures: slice index → 64-bit signature (empty without the feature ``trace``).
+        clocks: clock cycles from start to done; ``seconds``: what they took.
+        hac, sac, delta: the counters at the end.
+    """
+
+    done: bool
+    cycles: int
+    fault: Fault | None
+    memory: dict[tuple[int, int], np.ndarray]
+    signatures: dict[int, int]
+    clocks: int
+    seconds: float
+    hac: int
+    sac: int
+    delta: int
+
+
+@functools.lru_cache(maxsize=16)
+def sources(config: ChipConfig, events: bool = False) -> tuple[Path, ...]:
+    """The Verilog of a configuration, generated once per content of ``rtl`` and ``tsp``."""
+    folders = [Path(verilog.__file__).parent, Path(host.__file__).parent.parent / "tsp"]
+    texts = [path.read_text() for folder in folders for path in sorted(folder.rglob("*.py"))]
+    key = simulator._digest([config.as_dict() | {"name": ""}, texts, events])
+    directory = simulator.build_root() / "verilog" / f"{config.name}-{key}"
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{directory}.lock"):
+        listed = directory / "sources.json"
+        if not listed.exists():
+            files = verilog.generate(config, directory, **({"events": True} if events else {}))
+            listed.write_text(json.dumps([str(file) for file in files]))
+        return tuple(Path(file) for file in json.loads(listed.read_text()))
+
+
+def build(config: ChipConfig, sim: str, *, waves: bool = False, events: bool = False) -> simulator.Build:
+    """The chip compiled for a simulator, reused when nothing changed."""
+    return simulator.build(sim, sources(config, events), "chip", waves=waves)
+
+
+def run(
+    jobs: Sequence[Job], config: ChipConfig, sim: str, *, waves: Path | None = None, time_limit: float | None = None
+) -> list[RtlResult]:
+    """Run jobs one after another in one simulator process; results in the same order."""
+    made = build(config, sim, waves=waves is not None)
+    return run_on(made, jobs, config, waves=waves, time_limit=time_limit)
+
+
+def run_on(
+    made: simulator.Build, jobs: Sequence[Job], config: ChipConfig, *, waves: Path | None = None,
+    time_limit: float | None = None, directory: Path | None = None,
+) -> list[RtlResult]:  # fmt: skip
+    """:func:`run` on a finished build; the simulator's log stays in the run's directory."""
+    archive = _encode(jobs, config)
+    key = simulator._digest([str(made.directory), [array.tobytes().hex() for array in archive.values()]])
+    directory = directory or simulator.build_root() / "runs" / made.sim / f"jobs-{key}"
+    directory.mkdir(parents=True, exist_ok=True)
+    asked, answered = directory / "jobs.npz", directory / "results.npz"
+    answered.unlink(missing_ok=True)
+    np.savez(asked, **archive)
+    simulator.run(
+        made, "tb.chip", testcase="jobs", env={"TSP_JOBS": asked, "TSP_RESULTS": answered},
+        waves=waves, time_limit=time_limit, directory=directory,
+    )  # fmt: skip
+    with np.load(answered, allow_pickle=False) as results:
+        return _decode(jobs, config, {name: results[name] for name in results.files})
+
+
+def _places(config: ChipConfig) -> list[int]:
+    return [slice_.index for slice_ in floorplan(config).slices] if config.trace else []
+
+
+def _reads(job: Job, config: ChipConfig) -> list[int]:
+    rows = range(config.superlanes)
+    addresses = [host.memory(place, k, word) for place, word in job.read for k in rows]
+    return addresses + [host.signature(place, k) for place in _places(config) for k in rows]
+
+
+def _writes(program: Program, config: ChipConfig) -> tuple[list[int], list[tuple[int, int]]]:
+    addresses, words = [], []
+    for queue, queue_words in sorted(program.queues.items()):
+        addresses += [host.queue(queue)] * len(queue_words)
+        words += [(word & (1 << 64) - 1, word >> 64) for word in queue_words]
+    for place, image in sorted(program.memory.items()):
+        tiles = np.ascontiguousarray(image.words).view("<u8").reshape(-1, config.superlanes, 2)
+        for row, tile in zip(image.addresses.tolist(), tiles.tolist(), strict=True):
+            addresses += [host.memory(place, k, row) for k in range(config.superlanes)]
+            words += [(low, high) for low, high in tile]
+    return addresses, words
+
+
+def _encode(jobs: Sequence[Job], config: ChipConfig) -> dict[str, np.ndarray]:
+    writes = [_writes(job.program, config) for job in jobs]
+    reads = [_reads(job, config) for job in jobs]
+
+    def bounds(lists: list) -> np.ndarray:  # type: ignore[type-arg]
+        return np.cumsum([0] + [len(item) for item in lists])
+
+    def joined(lists: list, dtype: object, *shape: int) -> np.ndarray:  # type: ignore[type-arg]
+        return np.array([x for item in lists for x in item], dtype=dtype).reshape(-1, *shape)
+
+    return {
+        "write_bounds": bounds([addresses for addresses, _ in writes]),
+        "write_addresses": joined([addresses for addresses, _ in writes], np.int64),
+        "write_words": joined([words for _, words in writes], np.uint64, 2),
+        "read_bounds": bounds(reads),
+        "read_addresses": joined(reads, np.int64),
+        "drift_bounds": bounds([job.drift for job in jobs]),
+        "drift_cycles": joined([[cycle for cycle, _ in job.drift] for job in jobs], np.int64),
+        "drift_steps": joined([[step for _, step in job.drift] for job in jobs], np.int64),
+        "max_cycles": np.array([job.max_cycles for job in jobs], dtype=np.int64),
+    }
+
+
+def _decode(jobs: Sequence[Job], config: ChipConfig, results: dict[str, np.ndarray]) -> list[RtlResult]:
+    found, position = [], 0
+    for number, job in enumerate(jobs):
+        size = len(_reads(job, config))
+        words = results["words"][position : position + size].reshape(-1, config.superlanes, 2)
+        position += size
+        found.append(_result(job, config, results, number, words))
+    return found
+
+
+def _result(job: Job, config: ChipConfig, results: dict[str, np.ndarray], number: int, words: np.ndarray) -> RtlResult:
+    status, cycles, fault, counters = results["registers"][number, :, 0].tolist()
+    memory = {key: words[i].astype("<u8").view(np.uint8).reshape(-1) for i, key in enumerate(job.read)}
+    places = _places(config)
+    sums = words[len(job.read) :, :, 0].sum(axis=1, dtype=np.uint64)
+    delta = counters >> 32 & 0xFFF
+    return RtlResult(
+        done=bool(results["done"][number]) and bool(status & 1),
+        cycles=cycles,
+        fault=Fault(fault & 0xFFFFFFFF, fault >> 32 & 0xFF, fault >> 40 & 0xF) if status & 4 else None,
+        memory=memory,
+        signatures=dict(zip(places, sums.tolist(), strict=True)),
+        clocks=int(results["clocks"][number]),
+        seconds=float(results["seconds"][number]),
+        hac=counters & 0xFFFF,
+        sac=counters >> 16 & 0xFFFF,
+        delta=delta - 0x1000 if delta & 0x800 else delta,
+    )
