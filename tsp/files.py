@@ -1,0 +1,64 @@
+"""Reading files that may be anything, and writing files that are never half there."""
+
+import contextlib
+import io
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsp.errors import InputError
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """The bytes of a file of at most ``limit`` bytes; InputError if it cannot be read or is larger."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {reason(error)}") from None
+    if len(data) > limit:
+        raise InputError(f"{path}: is larger than {limit} bytes, the most that is read")
+    return data
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write the file as a whole or not at all: a reader sees the old one or the new one. InputError if it cannot be."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except (OSError, ValueError) as error:
+        with contextlib.suppress(OSError, ValueError):
+            temporary.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written: {reason(error)}") from None
+
+
+def reason(error: BaseException) -> str:
+    """The sentence inside an exception: ``No such file or directory`` and the like."""
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def parse_npy(data: bytes, name: str) -> NDArray[Any]:
+    """The array in the bytes of a ``.npy`` file: never unpickles, never allocates more than ``data`` holds.
+
+    Raises InputError when the bytes are no such file, are cut short, or hold Python objects.
+    """
+    stream = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(stream)
+        header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+        shape, fortran, dtype = header(stream)
+    except (ValueError, KeyError, SyntaxError, TypeError, EOFError, RecursionError, MemoryError):
+        raise InputError(f"{name}: is not a .npy array") from None
+    if dtype.hasobject or dtype.itemsize == 0 or any(size < 0 for size in shape):
+        raise InputError(f"{name}: holds {dtype} elements, must hold numbers")
+    held = len(data) - stream.tell()
+    claimed = math.prod(shape) * dtype.itemsize
+    if held != claimed:
+        raise InputError(f"{name}: holds {held} bytes of data where its header says {claimed}")
+    array = np.frombuffer(data, dtype, offset=stream.tell())
+    return array.reshape(shape, order="F" if fortran else "C")
