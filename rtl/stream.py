@@ -1,0 +1,189 @@
+"""Stream words, the registers they hop through, and how a slice reads one.
+
+The registers of a site are its own output ports. Everything here works on plain lists of words, one port per stream:
+bundles of all streams would be 4,096 bits wide, which costs simulators and Amaranth dearly.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib.data import StructLayout
+from amaranth.lib.wiring import In, Member, Out
+
+from tsp.config import LANES_PER_SUPERLANE, ChipConfig
+from tsp.isa import STREAM_DIRECTION_BIT, STREAM_INDEX_BITS
+
+WORD_BITS = 8 * LANES_PER_SUPERLANE
+RESIDUES = 4
+"""A drive's words by stream number modulo 4: enough for an int32 result, whose streams start at a multiple of 4."""
+
+
+def stream_word(config: ChipConfig) -> StructLayout:
+    """What one stream carries through one superlane: 16 bytes, lane 0 lowest. Check bits will join it here."""
+    return StructLayout({"data": WORD_BITS})
+
+
+@dataclass(frozen=True)
+class Drive:
+    """What one slice (or ALU) puts on the streams of its site; all of it valid in T + 1 for func 2.
+
+    Attributes:
+        mask: 2·streams bits: bit i eastward stream i, bit streams + i westward stream i; zero without a drive.
+        words: one word for all streams, or four: stream s takes word s mod 4.
+        queue: number of the queue at this site whose instruction drives; drives are listed in that order.
+    """
+
+    mask: Value
+    words: Sequence[Any]
+    queue: int
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault pulse, valid in T_f + 1: ``queue`` counts from the first of the site."""
+
+    valid: Value
+    queue: Value
+    kind: Value
+
+
+COLLISION = 1
+
+
+def site_stream_ports(config: ChipConfig) -> dict[str, Member]:
+    """``e_in_<i>``, ``e_present_in``, ``w_…``, and the same with ``out``: see docs/rtl.md."""
+    ports: dict[str, Member] = {}
+    for side in "ew":
+        for flow, name in ((In, "in"), (Out, "out")):
+            ports |= {f"{side}_{name}_{i}": flow(stream_word(config)) for i in range(config.streams)}
+            ports[f"{side}_present_{name}"] = flow(config.streams)
+    return ports
+
+
+def edge_stream_ports(config: ChipConfig) -> dict[str, Member]:
+    """``in_<i>``, ``in_present``, ``out_<i>``, ``out_present`` of an edge site."""
+    ports: dict[str, Member] = {}
+    for flow, name in ((In, "in"), (Out, "out")):
+        ports |= {f"{name}_{i}": flow(stream_word(config)) for i in range(config.streams)}
+        ports[f"{name}_present"] = flow(config.streams)
+    return ports
+
+
+def words(site: Any, prefix: str, config: ChipConfig) -> list[Any]:
+    """The ports ``<prefix>_<i>`` of a site, such as ``words(site, "e_in", config)``."""
+    return [getattr(site, f"{prefix}_{i}") for i in range(config.streams)]
+
+
+def hop(
+    m: Module, words_in: Sequence[Any] | None, present_in: Value, words_out: Sequence[Any], present_out: Signal,
+    drives: Sequence[Drive], first_bit: int,
+) -> None:
+    """The registers of one direction: each stream takes what a slice drives, else what arrives, else keeps its word.
+
+    Args:
+        words_in: the SR the streams come from, or None at an edge where none arrive.
+        present_in: its presence, one bit per stream.
+        words_out, present_out: the registers, of domain ``sync``. The words need no reset.
+        first_bit: of the drives' masks: 0 eastward, ``streams`` westward.
+    """
+    count = len(words_out)
+    masks = [drive.mask[first_bit : first_bit + count] for drive in drives]
+    load = Signal(count, name=f"{present_out.name}_load")
+    m.d.comb += load.eq(_any_of(masks, count) | present_in)
+    m.d.sync += present_out.eq(load)
+    for i, register in enumerate(words_out):
+        drivers = [(mask[i], drive.words[i % len(drive.words)]) for mask, drive in zip(masks, drives, strict=True)]
+        if words_in is None:
+            *drivers, (_, source) = drivers
+            source = Value.cast(source)
+        else:
+            source = Value.cast(words_in[i])
+        for driven, word in reversed(drivers):
+            source = Mux(driven, Value.cast(word), source)
+        with m.If(load[i]):
+            m.d.sync += Value.cast(register).eq(source)
+
+
+def site_registers(m: Module, site: Any, config: ChipConfig, drives: Sequence[Drive]) -> list[Fault]:
+    """Both directions of a site with :func:`site_stream_ports`; returns its collisions, see :func:`collisions`."""
+    for side, first_bit in (("e", 0), ("w", config.streams)):
+        words_in, words_out = words(site, f"{side}_in", config), words(site, f"{side}_out", config)
+        present_in, present_out = getattr(site, f"{side}_present_in"), getattr(site, f"{side}_present_out")
+        hop(m, words_in, present_in, words_out, present_out, drives, first_bit)
+    return collisions(m, drives)
+
+
+def collisions(m: Module, drives: Sequence[Drive]) -> list[Fault]:
+    """One pulse per drive that shares a stream with another, two cycles after the masks: T + 3 = T_f + 1."""
+    if len(drives) < 2:
+        return []
+    count = len(drives)
+    below, above = [Const(0)], [Const(0)]
+    for drive in drives[:-1]:
+        below.append(below[-1] | drive.mask)
+    for drive in reversed(drives[1:]):
+        above.append(above[-1] | drive.mask)
+    others = [low | high for low, high in zip(below, reversed(above), strict=True)]
+    collided, pulse = Signal(count, name="collided"), Signal(count, name="collision")
+    m.d.sync += [collided.eq(0), pulse.eq(collided)]
+    # Two drives in one cycle at one site are rare enough that comparing them may wait for this.
+    with m.If(_several([drive.mask.any() for drive in drives])):
+        m.d.sync += collided.eq(Cat((drive.mask & other).any() for drive, other in zip(drives, others, strict=True)))
+    return [Fault(pulse[i], Const(drive.queue, 5), Const(COLLISION, 4)) for i, drive in enumerate(drives)]
+
+
+def _several(bits: Sequence[Value]) -> Value:
+    seen, several = Value.cast(0), Value.cast(0)
+    for bit in bits:
+        several, seen = several | (seen & bit), seen | bit
+    return several
+
+
+def _any_of(masks: Sequence[Value], width: int) -> Value:
+    result: Value = Const(0, width)
+    for mask in masks:
+        result = result | mask
+    return result
+
+
+def select(choices: Sequence[Any], index: Value) -> Value:
+    """``choices[index]`` as a tree of two-way muxes on the bits of ``index``, which costs no comparisons.
+
+    A power of two of choices; higher bits of ``index`` are ignored.
+    """
+    level = [Value.cast(choice) for choice in choices]
+    for bit in range(len(level).bit_length() - 1):
+        level = [Mux(index[bit], high, low) for low, high in zip(level[::2], level[1::2], strict=True)]
+    return level[0]
+
+
+def gated(valid: Value, value: Value) -> Value:
+    """``value`` while ``valid``, else zero. A simulator evaluates ``value`` only then, if nothing else uses it."""
+    return Mux(valid, value, Const(0, len(value)))
+
+
+def read_word(
+    operand: Value, eastward: Sequence[Any], westward: Sequence[Any], group: int = 1, member: int = 0
+) -> Value:
+    """The word on stream ``operand`` + ``member``, for an 8-bit stream operand whose index is a multiple of ``group``.
+
+    Use the result once, in :func:`gated` or under an ``If``: it is a tree over all streams.
+    """
+    shift = group.bit_length() - 1
+    choices = [*eastward[member::group], *westward[member::group]]
+    index_bits = (len(eastward) // group).bit_length() - 1
+    return select(choices, Cat(operand[shift : shift + index_bits], operand[STREAM_DIRECTION_BIT]))
+
+
+def read_present(operand: Value, eastward: Value, westward: Value, group: int = 1) -> Value:
+    """Whether all ``group`` streams from ``operand`` on hold a value."""
+    side = Mux(operand[STREAM_DIRECTION_BIT], westward, eastward)
+    return side.bit_select(operand[:STREAM_INDEX_BITS], group).all()
+
+
+def drive_mask(operand: Value, planes: int, config: ChipConfig) -> Value:
+    """The mask of a drive on ``planes`` streams from an 8-bit stream operand on."""
+    shift = Cat(operand[: (config.streams - 1).bit_length()], operand[STREAM_DIRECTION_BIT])
+    return (Const((1 << planes) - 1, planes) << shift)[: 2 * config.streams]

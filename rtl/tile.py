@@ -1,0 +1,161 @@
+"""The common part of a tile: its instruction moves north, its faults pulse, the host looks in.
+
+Everything here is a dictionary of ports for a component's signature, or adds logic to a module.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.lib.wiring import In, Member, Out
+
+from rtl.stream import WORD_BITS, Fault
+from tsp import isa
+
+TIME_BITS = 32
+PLACE_BITS = 16
+SIGNATURE_BITS = 64
+HOST_PLACE_BITS = 9
+HOST_ADDRESS_BITS = 13
+QUEUE_BITS = 5
+KIND_BITS = 4
+
+BANK_CONFLICT, OPERAND_ABSENT = 2, 3
+
+
+def instruction_ports(kind: str, prefix: str = "") -> dict[str, Member]:
+    """``instr_valid``, ``instr``, ``north_valid``, ``north`` of one queue; ``prefix`` "0_" makes ``instr_0_valid`` …"""
+    bits = isa.PAYLOAD_BITS[kind]
+    number = f"_{prefix}" if prefix != "" else ""
+    return {
+        f"instr{number}_valid": In(1),
+        f"instr{number}": In(bits),
+        f"north{number}_valid": Out(1),
+        f"north{number}": Out(bits),
+    }
+
+
+def site_instruction_ports(kinds: Sequence[str]) -> dict[str, Member]:
+    """``instr_<n>_valid`` … of every queue of a site, given their kinds in queue order."""
+    ports: dict[str, Member] = {}
+    for number, kind in enumerate(kinds):
+        ports |= instruction_ports(kind, str(number))
+    return ports
+
+
+def move_north(m: Module, component: Any, prefix: str = "") -> None:
+    """Hand the instruction on in T + 1; the register loads only when there is one."""
+    number = f"_{prefix}" if prefix != "" else ""
+    valid, instr = getattr(component, f"instr{number}_valid"), getattr(component, f"instr{number}")
+    north = getattr(component, f"north{number}")
+    m.d.sync += getattr(component, f"north{number}_valid").eq(valid)
+    with m.If(valid):
+        m.d.sync += north.eq(instr)
+
+
+def operand(instr: Value, mnemonic: str, field: str) -> Value:
+    """The bits of an operand, such as ``operand(instr, "READ", "read_address")``."""
+    found = isa.BY_MNEMONIC[mnemonic].field(field)
+    return instr[found.lo : found.lo + found.width]
+
+
+def is_any(instr: Value, *mnemonics: str) -> Value:
+    """Whether the opcode is one of these."""
+    opcode = instr[isa.OPCODE.lo : isa.OPCODE.lo + isa.OPCODE.width]
+    return opcode.matches(*(isa.BY_MNEMONIC[mnemonic].opcode for mnemonic in mnemonics))
+
+
+def fault_ports() -> dict[str, Member]:
+    """``fault_valid``, ``fault_kind`` of a tile: valid in T_f + 1."""
+    return {"fault_valid": Out(1), "fault_kind": Out(KIND_BITS)}
+
+
+def pulse_fault(m: Module, valid: Signal, kind: Signal, conditions: Sequence[tuple[Value, int]]) -> None:
+    """Register the lowest kind whose condition holds in T_f; ``kind`` keeps its value between pulses.
+
+    Args:
+        conditions: (holds in T_f, kind), in ascending order of kind.
+    """
+    raised: Value = Const(0)
+    lowest: Value = Const(0, KIND_BITS)
+    for condition, number in reversed(conditions):
+        raised, lowest = raised | condition, Mux(condition, Const(number, KIND_BITS), lowest)
+    m.d.sync += valid.eq(raised)
+    with m.If(raised):
+        m.d.sync += kind.eq(lowest)
+
+
+def first_fault(faults: Sequence[Fault]) -> Fault:
+    """Of the faults of one cycle, listed by queue and then by kind, the first."""
+    valid: Value = Const(0)
+    queue: Value = Const(0, QUEUE_BITS)
+    kind: Value = Const(0, KIND_BITS)
+    for fault in reversed(faults):
+        valid = valid | fault.valid
+        queue, kind = Mux(fault.valid, fault.queue, queue), Mux(fault.valid, fault.kind, kind)
+    return Fault(valid, queue, kind)
+
+
+def site_fault_ports() -> dict[str, Member]:
+    """``fault_valid``, ``fault_queue``, ``fault_kind`` of a site: valid in T_f + 1."""
+    return {"fault_valid": Out(1), "fault_queue": Out(QUEUE_BITS), "fault_kind": Out(KIND_BITS)}
+
+
+def report_fault(m: Module, site: Any, faults: Sequence[Fault]) -> None:
+    """Drive a site's fault ports with the lowest queue's lowest kind, in whatever order ``faults`` come by kind.
+
+    Raises:
+        ValueError: ``faults`` of constant queue and kind are not in that order.
+    """
+    keys = [(f.queue.value, f.kind.value) for f in faults if isinstance(f.queue, Const) and isinstance(f.kind, Const)]
+    if keys != sorted(keys):
+        raise ValueError(f"faults are not in the order of queue and kind: {keys}")
+    fault = first_fault(faults)
+    m.d.comb += [site.fault_valid.eq(fault.valid), site.fault_queue.eq(fault.queue), site.fault_kind.eq(fault.kind)]
+
+
+def place_ports() -> dict[str, Member]:
+    """``time`` (this superlane's schedule time in this cycle) and ``place`` (index of the slice)."""
+    return {"time": In(TIME_BITS), "place": In(PLACE_BITS)}
+
+
+HOST_REQUEST = {
+    "host_select": 1,
+    "host_write": 1,
+    "host_signature": 1,
+    "host_place": HOST_PLACE_BITS,
+    "host_address": HOST_ADDRESS_BITS,
+    "host_wdata": WORD_BITS,
+}
+
+
+def host_ports() -> dict[str, Member]:
+    """What the host asks (one cycle) and the answer (one cycle later; zero when not valid)."""
+    ports = {name: In(width) for name, width in HOST_REQUEST.items()}
+    return ports | {"host_rvalid": Out(1), "host_rdata": Out(WORD_BITS)}
+
+
+def host_addressed(m: Module, tile: Any) -> Signal:
+    """High in the cycle in which the host addresses this tile, by its ``place``."""
+    addressed = Signal(name="host_addressed")
+    m.d.comb += addressed.eq(tile.host_select & (tile.host_place == tile.place))
+    return addressed
+
+
+def answer_signature(m: Module, tile: Any, signature: Value) -> None:
+    """The host port of a tile that has nothing but a signature to show."""
+    m.d.sync += tile.host_rvalid.eq(host_addressed(m, tile) & ~tile.host_write & tile.host_signature)
+    m.d.comb += tile.host_rdata.eq(Mux(tile.host_rvalid, signature, Const(0, WORD_BITS)))
+
+
+def host_to_tiles(m: Module, site: Any, tiles: Sequence[Any]) -> None:
+    """Hand the host's request to every tile of a site and gather their answers."""
+    for tile in tiles:
+        m.d.comb += [getattr(tile, name).eq(getattr(site, name)) for name in HOST_REQUEST]
+    answers: Value = Const(0, WORD_BITS)
+    valid: Value = Const(0)
+    for tile in tiles:
+        valid, answers = valid | tile.host_rvalid, answers | tile.host_rdata
+    m.d.comb += site.host_rvalid.eq(valid)
+    # Without the mux every tile's answer would be gathered in every cycle of a simulation.
+    m.d.comb += site.host_rdata.eq(Mux(site.host_rvalid, answers, Const(0, WORD_BITS)))
