@@ -1,0 +1,62 @@
+"""The benches that ``make sim`` runs, by name.
+
+A bench is either cocotb tests on one module, or a job: a function that runs programs on the chip and prints its own
+table. Both are named by text, so that listing them elaborates nothing.
+"""
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tsp.config import ChipConfig
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``make sim`` was asked for. ``waves`` is the folder to record to, or None."""
+
+    config: ChipConfig
+    sims: Sequence[str]
+    seed: int
+    waves: Path | None
+
+
+@dataclass(frozen=True)
+class Bench:
+    """cocotb tests of one module of the design.
+
+    Attributes:
+        top: the module under test.
+        sources: ``module:function``, called with the config, returns the Verilog files.
+        tests: importable name of the module with the cocotb tests. It finds the config's fields, as JSON, in
+            ``TSP_CONFIG``.
+    """
+
+    top: str
+    sources: str
+    tests: str
+
+    def verilog(self, config: ChipConfig) -> Sequence[Path]:
+        found: Callable[[ChipConfig], Sequence[Path]] = resolve(self.sources)
+        return found(config)
+
+
+@dataclass(frozen=True)
+class Job:
+    """``module:function``, called with :class:`Options`; returns whether everything came out right."""
+
+    function: str
+
+    def run(self, options: Options) -> bool:
+        found: Callable[[Options], bool] = resolve(self.function)
+        return found(options)
+
+
+def resolve(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+BENCHES: dict[str, Bench | Job] = {}
