@@ -42,9 +42,9 @@ if [ ! -x .venv/bin/python ] || ! .venv/bin/python -m pip --version >/dev/null 2
     "$PYTHON" -m venv --clear .venv
 fi
 say "installing the pinned dependencies into .venv"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt ||
+.venv/bin/python -m pip install -qq --disable-pip-version-check -r requirements.txt ||
     fail "pip could not install requirements.txt (see above): is the network reachable?"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+.venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 
 # cocotb runs Python inside the simulator, so the interpreter is needed as a shared library; Debian ships it apart.
 libpython() { .venv/bin/python -c 'import sys, find_libpython; sys.exit(find_libpython.find_libpython() is None)'; }
