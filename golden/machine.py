@@ -1,0 +1,176 @@
+"""The golden model: what a program does to a chip, exact in every bit and cycle.
+
+It works on whole vectors in architectural time (the stagger changes nothing there), and on dependencies instead of
+cycles: :mod:`tsp.flow` says where each operand comes from, :mod:`golden.order` in which order to compute. The HAC
+does not drift here; schedule time makes the result hold for any clocks.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden import mem, vxm
+from golden.mxm import Planes
+from golden.order import ACC, Batch, batches
+from golden.stream import ZERO, Values
+from golden.trace import Trace
+from tsp.config import ChipConfig
+from tsp.dispatch import unroll
+from tsp.floorplan import floorplan
+from tsp.flow import NONE, Fault, Flow, analyse
+from tsp.isa import OPERAND_NAMES, OperandKind, Type
+from tsp.program import Image, Program
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a run leaves behind.
+
+    Attributes:
+        cycles: the cycle of the last event plus one.
+        faults: every fault, the first first; events before its cycle are defined, later ones are not.
+        written: place of a MEM slice → the words that were written, as they are at the end.
+        initial: the image before the start.
+        tile_signatures: uint64 [slices, S], or None without ``trace``.
+        events: rows of :data:`golden.trace.EVENT` by time, place, superlane and address, or None unless asked for.
+        flow: the resolved program.
+    """
+
+    cycles: int
+    faults: list[Fault]
+    written: dict[int, Image]
+    initial: Mapping[int, Image]
+    tile_signatures: NDArray[np.uint64] | None
+    events: NDArray[np.void] | None
+    flow: Flow
+
+    @property
+    def fault(self) -> Fault | None:
+        """The fault the machine latches."""
+        return self.faults[0] if self.faults else None
+
+    @property
+    def signature(self) -> dict[str, int]:
+        """Slice name → the sum of its tiles' signatures modulo 2^64; empty without ``trace``."""
+        if self.tile_signatures is None:
+            return {}
+        sums = self.tile_signatures.sum(axis=1, dtype=np.uint64).tolist()
+        return {slice_.name: sums[slice_.index] for slice_ in floorplan(self.flow.config).slices}
+
+    @property
+    def memory(self) -> dict[int, Image]:
+        """Place → every word that is defined at the end."""
+        return mem.merged(self.initial, self.written)
+
+    def words(self, place: int, addresses: Sequence[int]) -> NDArray[np.uint8]:
+        """uint8 [n, lanes]: words of a slice at the end; undefined ones read as zero."""
+        config = self.flow.config
+        words = Program(config, memory=dict(self.initial)).initial(place, addresses)
+        asked = np.asarray(addresses, np.int64)
+        if place in self.written:
+            _, new, at = np.intersect1d(self.written[place].addresses, asked, return_indices=True)
+            words[at] = self.written[place].words[new]
+        return words
+
+
+def run(
+    program: Program | Mapping[int, Sequence[int]],
+    config: ChipConfig | None = None,
+    memory: Mapping[int, Image] | None = None,
+    *,
+    trace: bool = True,
+    events: bool = False,
+) -> Result:
+    """Run a program, legal or not.
+
+    Args:
+        program: a :class:`Program`, or queue index → 128-bit words together with ``config`` and ``memory``.
+        config: the chip; by default the program's.
+        memory: place → words defined at the start; by default the program's.
+        trace: compute signatures (if the configuration has the feature).
+        events: list every event.
+    """
+    if isinstance(program, Program):
+        queues: dict[int, Sequence[int]] = dict(program.queues)
+        config = config or program.config
+        memory = program.memory if memory is None else memory
+    else:
+        queues, memory = dict(program), memory or {}
+    if config is None:
+        raise ValueError("queues without a Program need a config")
+    defined = {place: image.addresses for place, image in memory.items()}
+    flow = analyse(unroll(queues, config), config, defined)
+    values = compute(flow, memory)
+    record = Trace(flow, values)
+    signatures = record.signatures(len(floorplan(config).slices)) if trace and config.trace else None
+    written = mem.written_words(flow, values.slots, values.of_read)
+    return Result(flow.cycles, flow.faults, written, memory, signatures, record.events() if events else None, flow)
+
+
+def compute(flow: Flow, memory: Mapping[int, Image]) -> Values:
+    """Every vector of a resolved program."""
+    values = Values(flow, memory)
+    planes, alus = Planes(flow, values), _Alus(flow, values)
+    drive = flow.drives.rows_of(flow.issues, 0)
+    for batch in batches(flow, values):
+        if batch.instruction.mnemonic == ACC:
+            table = flow.accumulations
+            sums = planes.run(batch.issues)
+            driven = np.flatnonzero(table.out[batch.issues])
+            sums = sums if len(driven) == len(sums) else sums[driven]
+            _fill(values, drive[table.issue[batch.issues[driven]]], vxm.narrow(sums, Type.INT32, False))
+        else:
+            result = alus.run(batch)
+            if batch.instruction["to_stream"]:
+                kind, saturate = Type(batch.instruction["type"]), bool(batch.instruction["saturate"])
+                _fill(values, drive[batch.issues], vxm.narrow(result, kind, saturate))
+    return values
+
+
+def _fill(values: Values, drive: NDArray[np.int64], planes: NDArray[np.uint8]) -> None:
+    """Store byte planes [n, planes, lanes] in the slots of drives [n] (rows of plane 0)."""
+    slot = values.of_drive[drive]
+    for plane in range(planes.shape[1]):
+        values.slots[slot + plane] = planes[:, plane]
+
+
+class _Alus:
+    """Runs ALU issues of a program, batch by batch, and keeps what is handed to the next stage."""
+
+    def __init__(self, flow: Flow, values: Values):
+        self.flow, self.values = flow, values
+        self.read = [flow.reads.rows_of(flow.issues, operand) for operand in range(len(OPERAND_NAMES))]
+        self.source = np.full((len(OPERAND_NAMES), len(flow.issues)), NONE, np.int64)
+        self.source[flow.chains.operand, flow.chains.issue] = flow.chains.source
+        handed = np.unique(flow.chains.source[flow.chains.source != NONE])
+        self.row = np.full(len(flow.issues), NONE, np.int64)
+        self.row[handed] = np.arange(len(handed))
+        self.handed = np.zeros((len(handed), flow.config.lanes), np.int32)
+        self.immediate = np.array(
+            [burst.instruction.values.get("immediate", 0) for burst in flow.issues.bursts], np.int64
+        )
+
+    def run(self, batch: Batch) -> vxm.Wide:
+        """Results [n, lanes], int32 values."""
+        ins = batch.instruction
+        operands = [self._operand(batch, i, name) for i, name in enumerate(OPERAND_NAMES[: ins.operation.arity])]
+        result = vxm.operate(ins.mnemonic, bool(ins["saturate"]), self.flow.config.vxm_mul_bits, operands)
+        result = np.broadcast_to(result, (len(batch.issues), self.flow.config.lanes))
+        row = self.row[batch.issues]
+        self.handed[row[row != NONE]] = result[row != NONE]
+        return result
+
+    def _operand(self, batch: Batch, number: int, name: str) -> vxm.Wide:
+        kind = batch.instruction[f"{name}_kind"]
+        if kind == OperandKind.STREAM:
+            planes = np.arange(Type(batch.instruction[f"{name}_type"]).planes)
+            slots = self.values.of_read[self.read[number][batch.issues][:, None] + planes]
+            return vxm.widen(self.values.slots[slots])
+        if kind == OperandKind.IMMEDIATE:
+            return self.immediate[self.flow.issues.burst[batch.issues]][:, None]
+        source = self.source[number][batch.issues]
+        absent = (source == NONE)[:, None]
+        handed = self.handed[self.row[source]] if len(self.handed) else np.int32(ZERO)
+        return np.where(absent, 0, handed).astype(np.int64)

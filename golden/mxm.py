@@ -1,0 +1,91 @@
+"""The planes: int8 products summed in int32, and accumulator rows."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.stream import ZERO, Values
+from tsp.config import LANES_PER_SUPERLANE
+from tsp.flow import NONE, Flow
+from tsp.flow.issues import Ints
+from tsp.isa import AccMode
+
+Sums = NDArray[np.int32]
+
+
+class Planes:
+    """Runs accumulations of a program, batch by batch."""
+
+    def __init__(self, flow: Flow, values: Values):
+        self.flow, self.values = flow, values
+        table = flow.accumulations
+        asked = np.unique(table.previous[table.uses_row & (table.previous != NONE)])
+        self.kept = np.full(len(table.issue), NONE, np.int64)
+        """Accumulation → its row of ``rows``, for those whose value a later one uses."""
+        self.kept[asked] = np.arange(len(asked))
+        self.rows: Sums = np.zeros((len(asked), flow.config.lanes), np.int32)
+
+    def run(self, batch: Ints) -> Sums:
+        """Values of a batch of accumulations [n] (rows of ``flow.accumulations``): int32 [n, lanes].
+
+        Everything the batch needs has been computed, except earlier values of its own rows.
+        """
+        table = self.flow.accumulations
+        sums = self._sums(table.product[batch])
+        uses = table.uses_row[batch]
+        if not uses.any():
+            after = sums
+        else:
+            previous = table.previous[batch]
+            if np.isin(previous[uses], batch).any():
+                sums, after = self._chained(batch, sums)
+            else:
+                after = sums + np.where(uses[:, None], self._old(previous), 0)
+        writes = table.writes[batch] & (self.kept[batch] != NONE)
+        self.rows[self.kept[batch[writes]]] = after[writes]
+        return after
+
+    def _old(self, previous: Ints) -> Sums:
+        """Row values that earlier batches left: int32 [n, lanes], zeros where there is none."""
+        kept = np.where(previous == NONE, NONE, self.kept[previous])
+        if not len(self.rows):
+            return np.zeros((len(previous), self.flow.config.lanes), np.int32)
+        return np.where((kept == NONE)[:, None], np.int32(0), self.rows[kept])
+
+    def _chained(self, batch: Ints, sums: Sums) -> tuple[Sums, Sums]:
+        """Sums and values when accumulations of the batch add to each other's rows: running sums a store restarts."""
+        table, issues = self.flow.accumulations, self.flow.issues
+        issue = table.issue[batch]
+        row = issues.place[issue] * self.flow.config.acc_depth + table.row[batch]
+        order = np.lexsort((issues.time[issue], row))
+        mode, row, ordered = table.mode[batch][order], row[order], sums[order]
+        added = np.where((mode <= AccMode.ADD)[:, None], ordered, np.int32(0))
+        running = np.cumsum(added, axis=0, dtype=np.int32)
+        first = np.append(True, np.diff(row) != 0) | (mode == AccMode.STORE)
+        starts = np.flatnonzero(first)
+        run = np.cumsum(first) - 1
+        old = np.where((mode[starts] == AccMode.STORE)[:, None], 0, self._old(table.previous[batch[order]][starts]))
+        value = running + (old - running[starts] + added[starts])[run]
+        value = np.where((mode == AccMode.PASS)[:, None], ordered, value)
+        value = np.where((mode == AccMode.PEEK)[:, None], value + ordered, value)
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return sums, value[back]
+
+    def _sums(self, product: Ints) -> Sums:
+        """What leaves the array for the products [n]; zeros for NONE."""
+        table = self.flow.products
+        sums = np.zeros((len(product), self.flow.config.lanes), np.int32)
+        install = np.where(product == NONE, NONE, table.install[product]) if len(table.install) else product
+        for weights in np.unique(install[install != NONE]).tolist():
+            rows = np.flatnonzero(install == weights)
+            vectors = self.values.slots[self.values.of_read[table.read[product[rows]]]]
+            sums[rows] = vectors.view(np.int8).astype(np.float32) @ self._weights(weights)
+        return sums
+
+    def _weights(self, install: int) -> NDArray[np.float32]:
+        """[inputs, outputs] as floats: 320 products of int8 sum to less than 2^24, so their float32 sums are exact."""
+        loads = self.flow.installs.loads[install]
+        rows = self.values.of_read[loads[:, None] + np.arange(LANES_PER_SUPERLANE)]
+        rows = np.where((loads == NONE)[:, None], ZERO, rows)
+        matrix = self.values.slots[rows.ravel()].view(np.int8)
+        return np.ascontiguousarray(matrix.T.astype(np.float32))

@@ -1,0 +1,107 @@
+"""In which order to compute: the results of a program in batches, each one numpy operation.
+
+Results that depend on each other in no way share a batch, whichever burst or queue they come from; a REPEAT whose
+issues feed each other (through an ALU, the memory or a loop of several units) falls apart into levels by itself.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from golden.stream import Values
+from tsp.flow import NONE, Flow
+from tsp.flow.issues import Ints
+from tsp.isa import Instruction
+
+ACC = "ACC"
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Issues [n] that compute the same thing on values that are ready. ``instruction``: what they have in common; of an
+    ALU's instruction the immediates may differ. For ``ACC`` ``issues`` holds rows of ``flow.accumulations``."""
+
+    instruction: Instruction
+    issues: Ints
+
+
+def batches(flow: Flow, values: Values) -> Iterator[Batch]:
+    """The program's ALU and ACC issues in an order that respects every dependency."""
+    accumulation = np.full(len(flow.issues), NONE, np.int64)
+    accumulation[flow.accumulations.issue] = np.arange(len(flow.accumulations.issue))
+    group = _groups(flow)[flow.issues.burst]
+    chosen = np.flatnonzero(group != NONE)
+    level = _levels(flow, values)[chosen]
+    order = np.lexsort((group[chosen], level))
+    ends = np.flatnonzero((np.diff(level[order]) != 0) | (np.diff(group[chosen][order]) != 0)) + 1
+    for part in np.split(chosen[order], ends):
+        if len(part):
+            instruction = flow.issues.bursts[flow.issues.burst[part[0]]].instruction
+            yield Batch(instruction, accumulation[part] if instruction.mnemonic == ACC else part)
+
+
+def _groups(flow: Flow) -> Ints:
+    """Burst → a number equal for bursts that compute alike; NONE for those that compute nothing."""
+    numbers: dict[tuple[object, ...], int] = {}
+    group = np.full(len(flow.issues.bursts), NONE, np.int64)
+    for index, burst in enumerate(flow.issues.bursts):
+        operation, values = burst.instruction.operation, burst.instruction.values
+        if operation.mnemonic == ACC:
+            group[index] = numbers.setdefault((ACC,), len(numbers))
+        elif operation.arity:
+            same = [value for name, value in values.items() if name not in _OF_AN_ISSUE]
+            group[index] = numbers.setdefault((operation.opcode, *same), len(numbers))
+    return group
+
+
+_OF_AN_ISSUE = ("immediate", "stream", "a_source", "b_source", "c_source", "to_next")
+"""Fields in which instructions of one batch may differ."""
+
+
+def _levels(flow: Flow, values: Values) -> Ints:
+    """Issue → length of the longest path of computed results before it.
+
+    ACCs of one row count as one level: a batch of them is a running sum.
+    """
+    computes = np.zeros(len(flow.issues), np.int64)
+    before, after = _edges(flow, values)
+    for index, burst in enumerate(flow.issues.bursts):
+        if burst.instruction.operation.arity:
+            computes[flow.issues.first[index] : flow.issues.first[index + 1]] = 1
+    step = computes[after]
+    table = flow.accumulations
+    taken = np.flatnonzero(table.product != NONE)
+    sums = flow.products.issue[table.product[taken]], table.issue[taken]
+    before, after = np.concatenate([before, sums[0]]), np.concatenate([after, sums[1]])
+    step = np.concatenate([step, np.ones(len(taken), np.int64)])
+    level = [0] * len(flow.issues)
+    # In the order of dispatch everything an issue depends on is final before it.
+    order = np.argsort(flow.issues.time[after], kind="stable")
+    for earlier, later, add in zip(before[order].tolist(), after[order].tolist(), step[order].tolist(), strict=True):
+        if level[earlier] + add > level[later]:
+            level[later] = level[earlier] + add
+    return np.asarray(level, np.int64)
+
+
+def _edges(flow: Flow, values: Values) -> tuple[Ints, Ints]:
+    """Pairs of issues (earlier, later), all but ABC→ACC, each once."""
+    stored = np.zeros(len(flow.reads), np.bool_)
+    stored[flow.stores.read] = True
+    maker = values.maker[values.of_read]
+    read = np.flatnonzero((maker != NONE) & ~stored)
+    chain = np.flatnonzero(flow.chains.source != NONE)
+    install, column = np.nonzero(flow.installs.loads != NONE)
+    used = np.flatnonzero(flow.products.install != NONE)
+    table = flow.accumulations
+    row = np.flatnonzero((table.previous != NONE) & table.uses_row)
+    pairs = [
+        (maker[read], flow.reads.issue[read]),
+        (flow.chains.source[chain], flow.chains.issue[chain]),
+        (flow.reads.issue[flow.installs.loads[install, column]], flow.installs.issue[install]),
+        (flow.installs.issue[flow.products.install[used]], flow.products.issue[used]),
+        (table.issue[table.previous[row]], table.issue[row]),
+    ]
+    total = max(len(flow.issues), 1)
+    key = np.unique(np.concatenate([earlier * total + later for earlier, later in pairs]))
+    return key // total, key % total

@@ -1,0 +1,62 @@
+"""Values on streams. Moving costs nothing: a READ of a word that a WRITE took off a stream *is* the value that was
+driven there, so only words of the initial image and results of ALUs and planes are stored, each once."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.mem import initial_words
+from tsp.flow import NONE, Flow
+from tsp.flow.issues import Ints
+from tsp.program import Image
+
+ZERO = 0
+"""Slot of the vector of zeros: what absent operands and undefined words read as."""
+
+
+class Values:
+    """The vectors of a program.
+
+    Attributes:
+        slots: uint8 [slots, lanes]; slot 0 is zero. Results of ALUs and planes are filled in as they are computed.
+        of_drive, of_read: int64, the slot of every row of ``flow.drives`` and ``flow.reads``.
+        maker: int64 [slots], the ALU or ACC issue that fills a slot; NONE for zero and words of the image.
+    """
+
+    def __init__(self, flow: Flow, memory: Mapping[int, Image]):
+        origin, words = _origins(flow)
+        total = len(flow.drives)
+        own = origin[:total] == np.arange(total)
+        slot = np.append(np.cumsum(own), ZERO)
+        self.of_drive: Ints = slot[origin[:total]]
+        self.of_read: Ints = np.where(flow.source == NONE, ZERO, np.append(self.of_drive, ZERO)[flow.source])
+        made = np.flatnonzero(own)
+        self.maker: Ints = np.append(NONE, flow.drives.issue[made])
+        self.slots: NDArray[np.uint8] = np.zeros((len(made) + 1, flow.config.lanes), np.uint8)
+        drives, loads = words
+        self.maker[slot[drives]] = NONE
+        self.slots[slot[drives]] = initial_words(
+            memory, flow.loads.place[loads], flow.loads.address[loads], flow.config
+        )
+
+
+def _origins(flow: Flow) -> tuple[Ints, tuple[Ints, Ints]]:
+    """(per drive the drive whose vector it repeats, or len(drives) for zeros), and the drives that bring words of the
+    image, with the loads that do."""
+    total = len(flow.drives)
+    origin = np.arange(total + 1)
+    drive = flow.drives.rows_of(flow.issues, 0)[flow.loads.issue]
+    store = flow.loads.store
+    stored = np.flatnonzero(store != NONE)
+    # NONE is -1, so an absent operand of the WRITE indexes the last entry: zeros.
+    origin[drive[stored]] = origin[flow.source[flow.stores.read[store[stored]]]]
+    undefined = (store == NONE) & ~flow.loads.initial
+    origin[drive[undefined]] = total
+    initial = np.flatnonzero(flow.loads.initial)
+    word = flow.loads.place[initial] * flow.config.mem_words + flow.loads.address[initial]
+    _, first, repeated = np.unique(word, return_index=True, return_inverse=True)
+    origin[drive[initial]] = drive[initial[first]][repeated]
+    while not np.array_equal(further := origin[origin], origin):
+        origin = further
+    return origin, (drive[initial[first]], initial[first])

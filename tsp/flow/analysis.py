@@ -1,0 +1,178 @@
+"""The whole resolution of a program; see :class:`Flow`."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from tsp.config import ChipConfig
+from tsp.dispatch import Unrolled
+from tsp.flow import faults
+from tsp.flow.collect import Collector
+from tsp.flow.issues import Ints, Issues
+from tsp.flow.state import NONE, exact, latest, present, take
+from tsp.flow.streams import Streams, collisions, resolve
+from tsp.flow.tables import Accumulations, Chains, Installs, Loads, Products, Stores
+from tsp.isa import AccMode
+from tsp.timing import timing
+
+
+@dataclasses.dataclass(frozen=True)
+class Flow:
+    """A program's dataflow. Tables name issues by number (rows of ``issues``).
+
+    Attributes:
+        source: int64 [reads], the drive each read sees, or NONE.
+        collided: pairs of drives, (every one but the first, the first).
+        conflicts: issues that read and write one bank.
+        faults: all run-time faults, the first first.
+        cycles: predicted cycle count, last event + 1.
+    """
+
+    config: ChipConfig
+    unrolled: Unrolled
+    issues: Issues
+    drives: Streams
+    reads: Streams
+    source: Ints
+    collided: tuple[Ints, Ints]
+    loads: Loads
+    stores: Stores
+    conflicts: Ints
+    chains: Chains
+    installs: Installs
+    products: Products
+    accumulations: Accumulations
+    faults: list[faults.Fault]
+    cycles: int
+
+
+def analyse(unrolled: Unrolled, config: ChipConfig, defined: Mapping[int, Ints]) -> Flow:
+    """Resolve a program.
+
+    Args:
+        unrolled: from :func:`tsp.dispatch.unroll`.
+        defined: place of a MEM slice → int64 [n] ascending addresses that hold a word at the start.
+    """
+    issues = Issues.of(unrolled.bursts, config)
+    specs = Collector(unrolled.bursts, config)
+    drives, reads = Streams.of(specs.drives, issues), Streams.of(specs.reads, issues)
+    source = resolve(drives, reads)
+    collided = collisions(drives, issues)
+    operand0 = reads.rows_of(issues, 0)
+    stores = _stores(specs, issues, operand0)
+    loads = _loads(specs, issues, stores, defined, config)
+    conflicts = _conflicts(loads, stores, config)
+    chains = _chains(specs, issues, config)
+    installs = _installs(specs, issues, operand0, config)
+    products = _products(specs, issues, operand0, installs, config)
+    accumulations = _accumulations(specs, issues, products, config)
+    found = [
+        faults.of_mistakes(unrolled.mistakes),
+        _collision_faults(drives, issues, collided),
+        faults.rows(faults.BANK_CONFLICT, issues.time[conflicts], issues.queue[conflicts]),
+        _absent(issues, reads, source, chains, accumulations),
+    ]
+    cycles = max(int(drives.time.max(initial=-1)), int(reads.time[stores.read].max(initial=-1))) + 1
+    return Flow(
+        config,
+        unrolled,
+        issues,
+        drives,
+        reads,
+        source,
+        collided,
+        loads,
+        stores,
+        conflicts,
+        chains,
+        installs,
+        products,
+        accumulations,
+        faults.ordered(found),
+        cycles,
+    )
+
+
+def _stores(specs: Collector, issues: Issues, operand0: Ints) -> Stores:
+    rows = specs.stores.expand(issues)
+    issue = rows["issue"]
+    return Stores(issue, issues.place[issue], rows["address"] + issues.step[issue] * rows["by"], operand0[issue])
+
+
+def _loads(specs: Collector, issues: Issues, stores: Stores, defined: Mapping[int, Ints], config: ChipConfig) -> Loads:
+    rows = specs.loads.expand(issues)
+    issue = rows["issue"]
+    place, address = issues.place[issue], rows["address"] + issues.step[issue] * rows["by"]
+    store = latest(
+        stores.place * config.mem_words + stores.address,
+        issues.time[stores.issue],
+        place * config.mem_words + address,
+        issues.time[issue] - timing(config).write_read,
+    )
+    initial = np.zeros(len(issue), np.bool_)
+    for of_place, addresses in defined.items():
+        here = place == of_place
+        initial[here] = np.isin(address[here], addresses)
+    return Loads(issue, place, address, store, initial & ~present(store))
+
+
+def _conflicts(loads: Loads, stores: Stores, config: ChipConfig) -> Ints:
+    """Issues whose READ and WRITE hit one bank: the top address bit."""
+    both, load, store = np.intersect1d(loads.issue, stores.issue, assume_unique=True, return_indices=True)
+    half = config.mem_words // 2
+    same: Ints = both[loads.address[load] // half == stores.address[store] // half]
+    return same
+
+
+def _chains(specs: Collector, issues: Issues, config: ChipConfig) -> Chains:
+    given, asked = specs.next.expand(issues), specs.chains.expand(issues)
+    dispatched = issues.time[asked["issue"]] - timing(config).alu_next
+    found = exact(given["alu"], issues.time[given["issue"]], asked["alu"], dispatched)
+    return Chains(asked["issue"], asked["operand"], asked["alu"], take(given["issue"], found))
+
+
+def _installs(specs: Collector, issues: Issues, operand0: Ints, config: ChipConfig) -> Installs:
+    """Per install and column the last LW at least lw_iw cycles earlier."""
+    s = config.superlanes
+    lw, iw = specs.supercells.expand(issues), specs.installs.expand(issues)
+    supercell = lw["supercell"] + issues.step[lw["issue"]] * lw["by"]
+    asked = (issues.place[iw["issue"]] * s)[:, None] + np.arange(s)
+    time = np.repeat(issues.time[iw["issue"]] - timing(config).lw_iw, s)
+    found = latest(issues.place[lw["issue"]] * s + supercell, issues.time[lw["issue"]], asked.ravel(), time)
+    return Installs(iw["issue"], take(operand0[lw["issue"]], found).reshape(-1, s))
+
+
+def _products(specs: Collector, issues: Issues, operand0: Ints, installs: Installs, config: ChipConfig) -> Products:
+    issue = specs.products.expand(issues)["issue"]
+    time = issues.time[issue] - timing(config).iw_abc
+    install = latest(issues.place[installs.issue], issues.time[installs.issue], issues.place[issue], time)
+    return Products(issue, operand0[issue], install)
+
+
+def _accumulations(specs: Collector, issues: Issues, products: Products, config: ChipConfig) -> Accumulations:
+    rows = specs.accumulations.expand(issues)
+    issue = rows["issue"]
+    row = rows["row"] + issues.step[issue] * rows["by"]
+    place, time = issues.place[issue], issues.time[issue]
+    asked = time - timing(config).abc_acc
+    product = exact(issues.place[products.issue], issues.time[products.issue], place, asked)
+    writers = np.flatnonzero(rows["mode"] <= AccMode.ADD)
+    group = place * config.acc_depth + row
+    found = latest(group[writers], time[writers], group, time - timing(config).acc_acc)
+    return Accumulations(issue, row, rows["mode"], rows["out"], product, take(writers, found))
+
+
+def _collision_faults(drives: Streams, issues: Issues, collided: tuple[Ints, Ints]) -> Ints:
+    """One fault per collision, of its lowest queue: the first of each pair."""
+    first = np.unique(collided[1])
+    return faults.rows(faults.COLLISION, drives.time[first], issues.queue[drives.issue[first]])
+
+
+def _absent(issues: Issues, reads: Streams, source: Ints, chains: Chains, accumulations: Accumulations) -> Ints:
+    stream = np.flatnonzero(source == NONE)
+    chain = chains.issue[chains.source == NONE]
+    acc = accumulations.issue[accumulations.product == NONE]
+    cycle = np.concatenate([reads.time[stream], issues.time[chain], issues.time[acc]])
+    queue = issues.queue[np.concatenate([reads.issue[stream], chain, acc])]
+    return faults.rows(faults.OPERAND_ABSENT, cycle, queue)

@@ -1,0 +1,77 @@
+"""From bursts to specs: what each instruction drives, reads and accesses, with its latencies."""
+
+from collections.abc import Mapping, Sequence
+
+from tsp import isa
+from tsp.config import ChipConfig
+from tsp.dispatch import Burst
+from tsp.floorplan import floorplan
+from tsp.flow.issues import Specs
+from tsp.flow.streams import stream_specs
+from tsp.timing import timing
+
+FROM_STREAM, FROM_ALU = int(isa.OperandKind.STREAM), int(isa.OperandKind.ALU)
+
+
+class Collector:
+    """The specs of a program, one attribute per table of :class:`tsp.flow.analysis.Flow`."""
+
+    def __init__(self, bursts: Sequence[Burst], config: ChipConfig):
+        self.config, self.table, self.queues = config, timing(config), floorplan(config).queues
+        self.drives, self.reads = stream_specs(), stream_specs()
+        self.loads, self.stores = Specs("address", "by"), Specs("address", "by")
+        self.chains = Specs("operand", "alu")
+        self.next = Specs("alu")
+        self.supercells = Specs("supercell", "by")
+        self.installs, self.products = Specs(), Specs()
+        self.accumulations = Specs("row", "by", "mode", "out")
+        for number, burst in enumerate(bursts):
+            self._HANDLERS[burst.instruction.operation.queues[0]](self, number, burst, burst.instruction.values)
+
+    def _mem(self, number: int, burst: Burst, values: Mapping[str, int]) -> None:
+        if "read_address" in values:
+            self.loads.add(number, values["read_address"], burst.step_a)
+            self.drives.add(number, values["read_stream"], 1, self.table.read_func, 0)
+        if "write_address" in values:
+            self.stores.add(number, values["write_address"], burst.step_b)
+            self.reads.add(number, values["write_stream"], 1, self.table.write_skew, 0)
+
+    def _vxm(self, number: int, burst: Burst, values: Mapping[str, int]) -> None:
+        alu = self.queues[burst.queue].number
+        if values["to_stream"]:
+            planes = isa.Type(values["type"]).planes
+            self.drives.add(number, values["stream"], planes, self.table.alu_func, 0)
+        if values["to_next"]:
+            self.next.add(number, alu)
+        rows, stages = self.config.vxm_rows, self.config.vxm_stages
+        before = (alu // rows - 1) % stages * rows
+        for operand, name in enumerate(isa.OPERAND_NAMES[: burst.instruction.operation.arity]):
+            kind, source = values[f"{name}_kind"], values[f"{name}_source"]
+            if kind == FROM_STREAM:
+                self.reads.add(number, source, isa.Type(values[f"{name}_type"]).planes, self.table.alu_skew, operand)
+            elif kind == FROM_ALU:
+                self.chains.add(number, operand, before + source)
+
+    def _weights(self, number: int, burst: Burst, values: Mapping[str, int]) -> None:
+        if burst.instruction.mnemonic != "IW":
+            self.supercells.add(number, values["supercell"], burst.step_a)
+            self.reads.add(number, values["stream"], isa.GROUP16, self.table.lw_skew, 0)
+        if burst.instruction.mnemonic != "LW":
+            self.installs.add(number)
+
+    def _activations(self, number: int, burst: Burst, values: Mapping[str, int]) -> None:
+        self.products.add(number)
+        self.reads.add(number, values["stream"], 1, self.table.abc_skew, 0)
+
+    def _accumulate(self, number: int, burst: Burst, values: Mapping[str, int]) -> None:
+        self.accumulations.add(number, values["row"], burst.step_a, values["mode"], values["out"])
+        if values["out"]:
+            self.drives.add(number, values["stream"], 4, self.table.acc_func, 0)
+
+    _HANDLERS = {
+        "mem": _mem,
+        "vxm": _vxm,
+        "mxm_weights": _weights,
+        "mxm_activations": _activations,
+        "mxm_accumulate": _accumulate,
+    }

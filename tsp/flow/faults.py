@@ -1,0 +1,52 @@
+"""Run-time faults of a program on a chip whose clocks do not drift, and which is the first (docs, section 5)."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tsp.dispatch import Mistake
+from tsp.flow.issues import Ints
+
+COLLISION, BANK_CONFLICT, OPERAND_ABSENT, ILLEGAL_INSTRUCTION = 1, 2, 3, 5
+KINDS = {
+    1: "collision",
+    2: "bank_conflict",
+    3: "operand_absent",
+    5: "illegal_instruction",
+    9: "deskew_negative",
+    10: "drift_saturated",
+}
+NO_QUEUE = 255
+"""Queue of a fault that no queue causes."""
+
+
+class Fault(NamedTuple):
+    """What the machine latches; sorts in the order of precedence: cycle, then queue, then kind."""
+
+    cycle: int
+    queue: int
+    kind: int
+
+    @property
+    def name(self) -> str:
+        """The kind in words."""
+        return KINDS[self.kind]
+
+
+def rows(kind: int, cycle: Ints, queue: Ints) -> Ints:
+    """int64 [n, 3] rows (cycle, queue, kind)."""
+    return np.stack([cycle, queue, np.full(len(cycle), kind, np.int64)], axis=1)
+
+
+def of_mistakes(mistakes: list[Mistake]) -> Ints:
+    """Rows of illegal words and of issues that leave their range."""
+    found = [(m.cycle, m.queue, ILLEGAL_INSTRUCTION) for m in mistakes if m.kind in ("illegal", "step")]
+    return np.asarray(found, np.int64).reshape(-1, 3)
+
+
+def ordered(tables: list[Ints]) -> list[Fault]:
+    """All faults, the first first, each once."""
+    table = np.concatenate([np.zeros((0, 3), np.int64), *tables])
+    if not len(table):
+        return []
+    return [Fault(*row) for row in np.unique(table, axis=0).tolist()]

@@ -1,0 +1,86 @@
+"""Tables of what a program does: a row per issue, per stream driven or read, per access to a word, a weight, a row.
+
+Rows are made for a whole program at once: a loop over bursts collects *specs* (one line of numbers each), numpy expands
+them to their issues.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsp.config import ChipConfig
+from tsp.dispatch import Burst
+from tsp.floorplan import floorplan
+
+Ints = NDArray[np.int64]
+
+
+def ints(values: Sequence[int] | Sequence[Sequence[int]] | NDArray[np.generic]) -> Ints:
+    """``values`` as int64."""
+    return np.asarray(values, np.int64)
+
+
+@dataclasses.dataclass(frozen=True)
+class Issues:
+    """Every single issue, burst after burst in the order the dispatcher gave them.
+
+    Attributes:
+        bursts: the dispatcher's bursts.
+        first: int64 [bursts + 1], first issue of each burst.
+        burst, step, time: int64 [issues], the burst of an issue, its number in the burst, its dispatch cycle.
+        queue, place, site: int64 [issues], where it is dispatched; place is the slice's.
+    """
+
+    bursts: Sequence[Burst]
+    first: Ints
+    burst: Ints
+    step: Ints
+    time: Ints
+    queue: Ints
+    place: Ints
+    site: Ints
+
+    def __len__(self) -> int:
+        return len(self.burst)
+
+    @classmethod
+    def of(cls, bursts: Sequence[Burst], config: ChipConfig) -> "Issues":
+        """Expand bursts."""
+        queues = floorplan(config).queues
+        shape = ints([(b.count, b.start, b.interval, b.queue) for b in bursts]).reshape(-1, 4)
+        count, start, interval, queue = shape.T
+        first = np.concatenate([[0], np.cumsum(count)])
+        burst = np.repeat(np.arange(len(bursts)), count)
+        step = np.arange(first[-1]) - first[:-1][burst]
+        place_of = ints([q.slice for q in queues])
+        site_of = ints([q.site for q in queues])
+        queue_of = queue[burst]
+        time = start[burst] + step * interval[burst]
+        return cls(bursts, first, burst, step, time, queue_of, place_of[queue_of], site_of[queue_of])
+
+
+class Specs:
+    """Lines of numbers, one per burst and purpose, expanded to rows: per issue, and per plane if a line has planes."""
+
+    def __init__(self, *names: str):
+        self.names = ("burst", *names)
+        self.lines: list[tuple[int, ...]] = []
+
+    def add(self, burst: int, *values: int) -> None:
+        """Add a line for a burst."""
+        self.lines.append((burst, *values))
+
+    def expand(self, issues: Issues) -> dict[str, Ints]:
+        """Columns of the rows: every name, ``issue``, ``plane`` (0 … ``planes`` − 1, fastest; 0 without ``planes``)."""
+        columns = dict(zip(self.names, ints(self.lines).reshape(-1, len(self.names)).T, strict=True))
+        planes = columns.get("planes", np.ones(len(self.lines), np.int64))
+        start = issues.first[columns["burst"]]
+        rows = (issues.first[columns["burst"] + 1] - start) * planes
+        line = np.repeat(np.arange(len(self.lines)), rows)
+        within = np.arange(len(line)) - np.repeat(np.cumsum(rows) - rows, rows)
+        expanded = {name: column[line] for name, column in columns.items()}
+        expanded["plane"] = within % planes[line]
+        expanded["issue"] = start[line] + within // planes[line]
+        return expanded
