@@ -1,0 +1,298 @@
+"""The assembler: text to :class:`tsp.program.Program`. ``docs/programming.md`` describes the language.
+
+The text is taken line by line (a line that ends in a comma goes on), directives first, so that a name may be used
+before the line that defines it, and every mistake is reported at its line and column.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from lark import Lark, Token, Tree
+from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken, VisitError
+
+from tsp.assembler_forms import Forms
+from tsp.assembler_nodes import LineError, Nodes, Value, Written, element_type, located, mnemonics, whole
+from tsp.config import ChipConfig, preset
+from tsp.encoding import operation
+from tsp.errors import InputError, nearest
+from tsp.files import parse_npy, read_bounded
+from tsp.floorplan import floorplan
+from tsp.isa import WORD_BITS, Type
+from tsp.memory_map import MemoryMap
+from tsp.program import Program, Source
+from tsp.track import Track
+
+SOURCE_LIMIT = 1 << 24
+MOST_ERRORS = 20
+_CYCLE_LIMIT = 1 << 31
+_CODE_DIRECTIVES = (".queue", ".word")
+_DIRECTIVES = (".config", ".const", ".data", ".space", *_CODE_DIRECTIVES)
+_COMMENT = re.compile(r'("[^"\n]*")|;[^\n]*')
+
+
+class AssemblyError(InputError):
+    """Everything wrong with a source, one sentence a line: ``name:line:column: what``. ``errors`` is a list of them."""
+
+    def __init__(self, errors: list[str]):
+        super().__init__("\n".join(errors))
+        self.errors = errors
+
+
+class _Line(NamedTuple):
+    number: int
+    text: str
+
+    @property
+    def word(self) -> str:
+        """The directive the line starts with, or its first character."""
+        text = self.text.lstrip()
+        found = re.match(r"\.\w*", text)
+        return found[0] if found else text[:1]
+
+
+def assemble_file(path: str | Path, config: ChipConfig | None = None) -> Program:
+    """The program in a source file. ``.npy`` files are looked for beside it. InputError as :func:`assemble`."""
+    path = Path(path)
+    data = read_bounded(path, SOURCE_LIMIT)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: byte {error.start} is not UTF-8 text; is this a source file?") from None
+    return assemble(text, str(path), config, path.parent)
+
+
+def assemble(
+    text: str, name: str = "<text>", config: ChipConfig | None = None, directory: Path | None = None
+) -> Program:
+    """The program a text describes, for ``config`` or the configuration it names. ``directory`` is where ``.npy`` files
+    are looked for. Raises AssemblyError with at most ``MOST_ERRORS`` mistakes."""
+    assembler = _Assembler(name, config, directory or Path())
+    lines = list(_logical_lines(text))
+    # A line that is wrong here leaves names undefined, so the code is looked at only when all of these are right.
+    assembler.run(line for line in lines if line.word[0] == "." and line.word not in _CODE_DIRECTIVES)
+    assembler.run(line for line in lines if line.word[0] != "." or line.word in _CODE_DIRECTIVES)
+    return assembler.program(text)
+
+
+class _Assembler:
+    def __init__(self, name: str, config: ChipConfig | None, directory: Path):
+        self._name, self._given, self._directory = name, config, directory
+        self._named: ChipConfig | None = None
+        self._memory: MemoryMap | None = None
+        self._names: dict[str, tuple[int, str]] = {}
+        self._tracks: dict[int, Track] = {}
+        self._track: Track | None = None
+        self._nodes = Nodes(self._names)
+        self._line = 0
+        self._errors: list[str] = []
+
+    def run(self, lines: Iterator[_Line]) -> None:
+        """Take lines, collecting mistakes; AssemblyError after the last line or too many."""
+        for line in lines:
+            self._line = line.number
+            try:
+                self._take(line)
+            except LineError as error:
+                self._errors.append(f"{self._name}:{line.number + error.line - 1}:{error.column}: {error}")
+                if len(self._errors) >= MOST_ERRORS or line.word == ".config":
+                    break
+        if self._errors:
+            raise AssemblyError(self._errors)
+
+    def program(self, text: str) -> Program:
+        """The finished program."""
+        if self._memory is None:
+            self._begin(None)
+        assert self._memory is not None
+        source = Source(Path(self._name).name)
+        rows = text.split("\n")
+        for index, track in self._tracks.items():
+            for i, line in enumerate(track.lines):
+                if line:
+                    source.lines[index, i] = line
+                    source.text[line] = rows[line - 1].strip()
+        queues = {index: track.words for index, track in self._tracks.items()}
+        program = Program(self._memory.config, queues, self._memory.images(), self._memory.symbols, source)
+        return program.validate()
+
+    def _take(self, line: _Line) -> None:
+        if line.word[0] == "." and line.word not in _DIRECTIVES:
+            raise LineError(f"unknown directive '{line.word}'{nearest(line.word, _DIRECTIVES)}", _start(line))
+        tree = _parse(line)
+        if tree.data == "config":
+            tokens: list[Any] = tree.children
+            self._config(*tokens)
+            return
+        if self._memory is None:
+            self._begin(_start(line))
+        # Before names are looked up: an instruction that does not exist yet would have operands that do not, either.
+        for token in mnemonics(tree):
+            located(
+                token, operation, token.partition(".")[0].upper(), self._queue(token).queue, self._memory_map.config
+            )
+        try:
+            tree = self._nodes.transform(tree)
+        except VisitError as error:
+            raise error.orig_exc if isinstance(error.orig_exc, LineError) else error from None
+        _ACTIONS[tree.data](self, *tree.children)
+
+    @property
+    def _memory_map(self) -> MemoryMap:
+        assert self._memory is not None
+        return self._memory
+
+    def _begin(self, token: Token | None) -> None:
+        config = self._named or self._given
+        if config is None:
+            message = "no configuration: begin with '.config tiny' or give --config tiny"
+            raise LineError(message, token) if token else AssemblyError([f"{self._name}: {message}"])
+        self._memory = MemoryMap(config)
+        self._forms = Forms(config, self._memory.symbols)
+
+    def _config(self, name: Token, *settings: Token) -> None:
+        if self._memory is not None or self._named is not None:
+            raise LineError(".config must come once, before all else", name)
+        config = located(name, preset, str(name))
+        config = located(name, config.override, [str(setting) for setting in settings])
+        if self._given is not None:
+            located(name, Program(config).require, self._given)
+        self._named = config
+
+    def _define(self, name: Token, number: int, symbol: str) -> None:
+        if name in self._names:
+            raise LineError(f"'{name}' is defined twice; choose another name", name)
+        self._names[str(name)] = (number, symbol)
+
+    def _const(self, name: Token, value: Value) -> None:
+        self._define(name, value.number, value.symbol)
+
+    def _data(self, label: Token | None, place: Token, index: Value | None, type_: Token, values: Any) -> None:
+        array = self._array(values)
+        kind, address = element_type(type_), index.number if index else None
+        symbol = located(place, self._memory_map.place, str(label or ""), str(place), array, kind, address)
+        if label is not None:
+            self._define(label, symbol.address, str(label))
+
+    def _space(self, label: Token | None, place: Token, index: Value | None, type_: Token | None, count: Value) -> None:
+        kind, address = element_type(type_) if type_ else Type.INT8, index.number if index else None
+        symbol = located(place, self._memory_map.reserve, str(label or ""), str(place), count.number, kind, address)
+        if label is not None:
+            self._define(label, symbol.address, str(label))
+
+    def _array(self, values: Tree[Any]) -> Any:
+        if values.data == "file":
+            token: Any = values.children[0]
+            path = self._directory / str(token)[1:-1]
+            limit = 8 * self._memory_map.config.mem_words * self._memory_map.config.lanes + 4096
+            return located(token, lambda: parse_npy(read_bounded(path, limit), str(path)))
+        rows = [row.children for row in values.children] if values.data == "rows" else [values.children]
+        width = max(len(row) for row in rows)
+        array = np.zeros((len(rows), width), np.int64)
+        for i, row in enumerate(rows):
+            for j, value in enumerate(row):
+                if not -(1 << 63) <= value.number < 1 << 63:
+                    raise LineError(f"{value.number} is no element of any type", value.token)
+                array[i, j] = value.number
+        return array if values.data == "rows" else array[0]
+
+    def _queue(self, token: Token) -> Track:
+        if self._track is None:
+            raise LineError("an instruction stands in no queue; begin with a line such as '.queue mem.e0'", token)
+        return self._track
+
+    def _open(self, name: Token) -> None:
+        queue = located(name, floorplan(self._memory_map.config).queue, str(name))
+        self._track = self._tracks.setdefault(queue.index, Track(queue, self._memory_map.config))
+
+    def _raw(self, at: Value | None, token: Token) -> None:
+        word = whole(token)
+        if word >> WORD_BITS:
+            raise LineError(f".word does not fit {WORD_BITS} bits", token)
+        self._append(word, at, token)
+
+    def _code(self, at: Value | None, *written: Written) -> None:
+        first = written[0].token
+        self._append(self._forms.word(written, self._queue(first).queue), at, first)
+
+    def _append(self, word: int, at: Value | None, token: Token) -> None:
+        if at is not None and not 0 <= at.number < _CYCLE_LIMIT:
+            raise LineError(f"cycle {at.number} is out of range; cycles are 0…{_CYCLE_LIMIT - 1}", at.token)
+        line = self._line + (token.line or 1) - 1
+        located(at.token if at else token, self._queue(token).append, word, line, at.number if at else None)
+
+
+_ACTIONS: dict[str, Callable[..., None]] = {
+    "const": _Assembler._const,
+    "data": _Assembler._data,
+    "space": _Assembler._space,
+    "queue": _Assembler._open,
+    "raw": _Assembler._raw,
+    "code": _Assembler._code,
+}
+
+
+@cache
+def _lark() -> Lark:
+    grammar = Path(__file__).with_name("assembly.lark").read_text()
+    return Lark(grammar, start="start", parser="lalr", maybe_placeholders=True)
+
+
+def _logical_lines(text: str) -> Iterator[_Line]:
+    """Lines without comments; one that ends in a comma takes the next one in."""
+    held: list[str] = []
+    for number, row in enumerate(text.split("\n"), 1):
+        held.append(_COMMENT.sub(lambda found: found[1] or "", row))
+        if held[-1].rstrip().endswith(","):
+            continue
+        if any(row.strip() for row in held):
+            yield _Line(number - len(held) + 1, "\n".join(held))
+        held = []
+    if held:
+        yield _Line(number - len(held) + 1, "\n".join(held))
+
+
+def _start(line: _Line) -> Token:
+    text = line.text
+    indent = len(text) - len(text.lstrip())
+    return Token("START", line.word, line=1 + text[:indent].count("\n"), column=1 + indent)
+
+
+_SPELLED = {
+    "STREAM": "a stream such as e4",
+    "NAME": "a name",
+    "NUMBER": "a number",
+    "MNEMONIC": "an instruction",
+    "PLACE": "a queue or slice such as mem.e0",
+    "SETTING": "field=value",
+    "STRING": "a file name in quotes",
+    "NEXT": "next",
+}
+
+
+def _parse(line: _Line) -> Tree[Any]:
+    try:
+        return _lark().parse(line.text)
+    except UnexpectedInput as error:
+        raise LineError(_unexpected(error), _place(error, line)) from None
+
+
+def _unexpected(error: UnexpectedInput) -> str:
+    if isinstance(error, UnexpectedCharacters):
+        found, wanted = f"'{error.char}'", error.allowed or set()
+    else:
+        assert isinstance(error, UnexpectedToken)
+        found = f"'{error.token}'" if error.token.type != "$END" else "the end of the line"
+        wanted = error.accepts or error.expected
+    names = sorted(_SPELLED[name] for name in wanted if name in _SPELLED)
+    return f"unexpected {found}" + (f"; expected {' or '.join(names)}" if names else "")
+
+
+def _place(error: UnexpectedInput, line: _Line) -> Token:
+    if error.line > 0:
+        return Token("PLACE", "", line=error.line, column=error.column)
+    rows = line.text.split("\n")
+    return Token("PLACE", "", line=len(rows), column=len(rows[-1].rstrip()) + 1)

@@ -1,0 +1,189 @@
+"""What a parsed line of assembly is made of: expressions are evaluated, operands keep their place in the line."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from lark import Token, Tree, v_args
+from lark.visitors import Transformer_NonRecursive
+
+from tsp import encoding
+from tsp.encoding import Stream
+from tsp.errors import InputError, nearest
+from tsp.isa import AccMode, Type
+
+_NUMBER_LIMIT = 1 << 64
+_DIGITS = 80
+_T = TypeVar("_T")
+
+
+class LineError(InputError):
+    """A mistake at a line and column of the logical line."""
+
+    def __init__(self, message: str, token: Token | None):
+        super().__init__(message)
+        self.line = (token.line or 1) if token is not None else 1
+        self.column = (token.column or 1) if token is not None else 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Value:
+    """A number; ``symbol`` is the memory it is an address of, empty if none."""
+
+    token: Token
+    number: int
+    symbol: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamNode:
+    """A stream, with its type if one is written."""
+
+    token: Token
+    stream: Stream
+    type: Type | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """The ALU of a row in the stage before."""
+
+    token: Token
+    number: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Immediate:
+    """An immediate."""
+
+    token: Token
+    number: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Mode:
+    """A mode of ACC."""
+
+    token: Token
+    mode: AccMode
+
+
+@dataclasses.dataclass(frozen=True)
+class Next:
+    """The result ``next``."""
+
+    token: Token | None = None
+
+
+Node = Value | StreamNode | Row | Immediate | Mode | Next
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """One instruction as written."""
+
+    token: Token
+    mnemonic: str
+    suffix: str
+    operands: list[Node]
+    results: list[Node]
+
+
+@v_args(inline=True)
+class Nodes(Transformer_NonRecursive):  # type: ignore[type-arg]
+    """Turns the tree of one line into nodes. Names are looked up in ``names``; unknown ones raise LineError."""
+
+    def __init__(self, names: Mapping[str, tuple[int, str]]):
+        super().__init__()
+        self._names = names
+
+    def number(self, token: Token) -> Value:
+        return Value(token, whole(token))
+
+    def name(self, token: Token) -> Value:
+        if token not in self._names:
+            raise LineError(f"unknown name '{token}'{nearest(token, self._names) if self._names else ''}", token)
+        number, symbol = self._names[str(token)]
+        return Value(token, number, symbol)
+
+    def add(self, a: Value, b: Value) -> Value:
+        return _combine(a, b, a.number + b.number)
+
+    def sub(self, a: Value, b: Value) -> Value:
+        return _combine(a, b, a.number - b.number)
+
+    def mul(self, a: Value, b: Value) -> Value:
+        return _combine(a, b, a.number * b.number)
+
+    def neg(self, a: Value) -> Value:
+        return Value(a.token, -a.number)
+
+    def stream(self, token: Token, type_: Token | None) -> StreamNode:
+        return StreamNode(token, located(token, encoding.stream, str(token)), element_type(type_) if type_ else None)
+
+    def alu_row(self, token: Token) -> Row:
+        return Row(token, whole(token, token[1:]))
+
+    def immediate(self, value: Value) -> Immediate:
+        return Immediate(value.token, value.number)
+
+    def mode(self, token: Token) -> Mode:
+        return Mode(token, AccMode[token.upper()])
+
+    def next(self) -> Next:
+        return Next()
+
+    def at(self, value: Value) -> Value:
+        return value
+
+    def index(self, value: Value) -> Value:
+        return value
+
+    def label(self, token: Token) -> Token:
+        return token
+
+    def operands(self, *nodes: Node) -> list[Node]:
+        return list(nodes)
+
+    def results(self, *nodes: Node) -> list[Node]:
+        return list(nodes)
+
+    def instruction(self, token: Token, operands: list[Node] | None, results: list[Node] | None) -> Written:
+        mnemonic, _, suffix = token.partition(".")
+        return Written(token, mnemonic.upper(), suffix, operands or [], results or [])
+
+
+def whole(token: Token, text: str | None = None) -> int:
+    """The whole number of a token; LineError if it is spelled badly or absurdly long."""
+    text = str(token) if text is None else text
+    try:
+        return int(text, 0 if text[:2] in ("0x", "0b") else 10) if len(text) <= _DIGITS else _NUMBER_LIMIT * 2
+    except ValueError:
+        raise LineError(f"'{text}' is not a number", token) from None
+
+
+def _combine(a: Value, b: Value, number: int) -> Value:
+    if abs(number) > _NUMBER_LIMIT:
+        raise LineError("the expression leaves the 64 bits it is computed with", a.token)
+    return Value(a.token, number, a.symbol or b.symbol)
+
+
+def element_type(token: Token) -> Type:
+    """The type a token names; LineError otherwise."""
+    return located(token, encoding.element_type, str(token))
+
+
+def located(token: Token | None, function: Callable[..., _T], *arguments: Any) -> _T:
+    """Call ``function``, giving its InputError the place of ``token``."""
+    try:
+        return function(*arguments)
+    except LineError:
+        raise
+    except InputError as error:
+        raise LineError(str(error), token) from None
+
+
+def mnemonics(tree: Tree[Any]) -> list[Token]:
+    """The mnemonics of a line, in order."""
+    found = [child for child in tree.children if isinstance(child, Tree) and child.data == "instruction"]
+    return [token for node in found if isinstance(token := node.children[0], Token)]

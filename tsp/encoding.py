@@ -1,0 +1,192 @@
+"""From a mnemonic and operands to a 128-bit word, refusing what a queue cannot take with the nearest thing it can.
+
+Assembler and builder share this. What is legal comes from :func:`tsp.isa.rules`; nothing here knows a range of its own.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tsp import isa
+from tsp.config import ChipConfig
+from tsp.errors import InputError, nearest
+from tsp.floorplan import WEST, Queue
+from tsp.isa import OperandKind, Type
+
+
+class FieldError(InputError):
+    """An operand a word cannot hold; ``field`` is the field's name in :mod:`tsp.isa`."""
+
+    def __init__(self, message: str, field: str):
+        super().__init__(message)
+        self.field = field
+
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """A stream as written, which the configuration need not have."""
+
+    direction: int
+    index: int
+
+    def __str__(self) -> str:
+        return f"{'ew'[self.direction]}{self.index}"
+
+
+class Operand(NamedTuple):
+    """An ALU operand: a stream of a type, an immediate, or a row of the stage before."""
+
+    kind: OperandKind
+    value: int | Stream
+    type: Type = Type.INT8
+
+
+class Result(NamedTuple):
+    """Where an ALU result goes: a stream of a type, the next stage, or both."""
+
+    stream: Stream | None = None
+    type: Type = Type.INT8
+    to_next: bool = False
+
+
+def stream(text: str) -> Stream:
+    """``e7`` or ``w12`` as a stream; InputError otherwise."""
+    if not re.fullmatch(r"[ew][0-9]{1,9}", text):
+        raise InputError(f"'{text}' is no stream; streams are spelled e0 (eastward) or w0 (westward)")
+    return Stream("ew".index(text[0]), int(text[1:]))
+
+
+def element_type(text: str) -> Type:
+    """``int8`` and the like as a type; InputError with the nearest otherwise."""
+    names = {type_.name.lower(): type_ for type_ in Type}
+    if text not in names:
+        raise InputError(f"unknown type '{text}'{nearest(text, (type_.name.lower() for type_ in isa.INTEGER_TYPES))}")
+    if names[text] not in isa.INTEGER_TYPES:
+        raise InputError(f"type {text} is not built yet; int8, int16 and int32 are")
+    return names[text]
+
+
+def operation(mnemonic: str, queue: Queue, config: ChipConfig) -> isa.Operation:
+    """The operation of that mnemonic, if ``queue`` takes it; InputError saying why not and what it takes."""
+    taken = {operation.mnemonic: operation for operation in isa.operations(queue.kind, config)}
+    if mnemonic in taken:
+        return taken[mnemonic]
+    if mnemonic in isa.LATER:
+        raise InputError(f"{mnemonic} {isa.LATER[mnemonic]}")
+    if mnemonic not in isa.BY_MNEMONIC:
+        raise InputError(f"unknown instruction '{mnemonic}'{nearest(mnemonic, spelled(taken))}")
+    kinds = isa.BY_MNEMONIC[mnemonic].queues
+    if queue.kind in kinds:
+        raise InputError(f"{mnemonic} needs a multiplier, but config {config.name} has vxm_mul_bits=0")
+    raise InputError(f"{mnemonic} is no instruction of queue {queue.name}; it belongs in {' or '.join(kinds)} queues")
+
+
+def spelled(mnemonics: Mapping[str, object]) -> list[str]:
+    """Mnemonics as they stand in assembly: those of two halves are written ``READ … & WRITE …``."""
+    return [name for name in mnemonics if name not in ("READ_WRITE", "LW_IW")]
+
+
+def encode(mnemonic: str, values: Mapping[str, int | Stream], queue: Queue, config: ChipConfig) -> int:
+    """The word; fields not given are 0. Raises FieldError for an operand out of range, InputError for the mnemonic."""
+    op = operation(mnemonic, queue, config)
+    plain = {name: value for name, value in values.items() if isinstance(value, int)}
+    plain |= {
+        name: isa.stream_operand(value.direction, value.index)
+        for name, value in values.items()
+        if isinstance(value, Stream)
+    }
+    for field in op.fields:
+        if field.name in values:
+            # The other operands decide which rules apply (a type says how many streams), this one is left out.
+            others = {n: v for n, v in plain.items() if n != field.name and _fits(op.field(n), values[n])}
+            _check(op, field, values[field.name], isa.Instruction(op, others).encode(), queue, config)
+    word = isa.Instruction(op, plain).encode()
+    broken = isa.broken_rule(word, queue, config)
+    if broken is not None:
+        name = broken if isinstance(broken, str) else f"{broken.field} out of range"
+        raise InputError(f"{mnemonic} is illegal in queue {queue.name}: {name}")
+    return word
+
+
+def _limits(field: isa.Field) -> tuple[int, int]:
+    if field.kind == "immediate":
+        return -(1 << field.width - 1), (1 << field.width) - 1
+    if field.kind == "signed":
+        return -(1 << field.width - 1), (1 << field.width - 1) - 1
+    return 0, (1 << field.width) - 1
+
+
+def _fits(field: isa.Field, value: int | Stream) -> bool:
+    low, high = _limits(field)
+    return value.index < 1 << isa.STREAM_INDEX_BITS if isinstance(value, Stream) else low <= value <= high
+
+
+def _check(
+    op: isa.Operation, field: isa.Field, value: int | Stream, others: int, queue: Queue, config: ChipConfig
+) -> None:
+    found = isa.rules(op, queue.hemisphere, config)
+    rules = [rule for rule in found if rule.field == field.name and _applies(rule, others)]
+    if isinstance(value, Stream):
+        for rule in rules:
+            if rule.lo == field.lo + isa.STREAM_DIRECTION_BIT and not rule.low <= value.direction <= rule.high:
+                legal = Stream(rule.low, value.index)
+                way = "westward" if rule.low == WEST else "eastward"
+                at = f"{op.mnemonic} in queue {queue.name}"
+                raise FieldError(f"stream {value}: {at} must use a {way} stream; try {legal}", field.name)
+    number = value.index if isinstance(value, Stream) else value
+    low, high = (0, config.streams - 1) if isinstance(value, Stream) else _limits(field)
+    align = 1
+    for rule in rules:
+        if rule.lo == field.lo:
+            low, high, align = max(low, rule.low), min(high, rule.high), max(align, rule.align)
+    if low <= number <= high and number % align == 0:
+        return
+    close = min(max(number, low), high)
+    close -= close % align
+    if isinstance(value, Stream):
+        rule_text = f"a multiple of {align}" if number <= high else f"of {low}…{high} (config {config.name})"
+        legal = Stream(value.direction, close)
+        raise FieldError(f"stream {value}: index must be {rule_text}; try {legal}", field.name)
+    raise FieldError(f"{op.mnemonic}: {field.name} is {number}, must be {low}…{high}; try {close}", field.name)
+
+
+def _applies(rule: isa.Rule, word: int) -> bool:
+    return all((word >> lo) & ((1 << width) - 1) == value for lo, width, value in rule.when)
+
+
+def alu_values(mnemonic: str, operands: list[Operand], result: Result, saturate: bool) -> dict[str, int | Stream]:
+    """Field values of an ALU instruction; InputError for a wrong number of operands or two different immediates."""
+    op = isa.BY_MNEMONIC[mnemonic]
+    if len(operands) != op.arity:
+        raise InputError(f"{mnemonic} takes {op.arity} operand{'s' if op.arity > 1 else ''}, not {len(operands)}")
+    if result.stream is None and not result.to_next:
+        raise InputError(f"{mnemonic}: the result goes nowhere; add '-> e0:int8' or '-> next'")
+    values: dict[str, int | Stream] = {"to_next": int(result.to_next), "saturate": int(saturate)}
+    if result.stream is not None:
+        values |= {"to_stream": 1, "stream": result.stream, "type": result.type}
+    for name, operand in zip(isa.OPERAND_NAMES, operands, strict=False):
+        values[f"{name}_kind"] = operand.kind
+        if operand.kind == OperandKind.IMMEDIATE:
+            if values.setdefault("immediate", operand.value) != operand.value:
+                raise InputError(
+                    f"{mnemonic} has one immediate, but #{values['immediate']} and #{operand.value} differ"
+                )
+        else:
+            values[f"{name}_source"] = operand.value
+            values[f"{name}_type"] = operand.type
+    return values
+
+
+def cost(instruction: isa.Instruction) -> int:
+    """Cycles until the queue's next word dispatches (:mod:`tsp.dispatch`); for a SYNC 0: it ends a count of cycles."""
+    match instruction.mnemonic:
+        case "NOP":
+            return instruction["n"]
+        case "REPEAT":
+            return instruction["n"] * instruction["d"]
+        case "RUNTIME_DESKEW":
+            return instruction["t"] + 1
+        case "SYNC":
+            return 0
+    return 1

@@ -1,0 +1,84 @@
+"""The words of one queue as they are laid down, with the cycle each dispatches in."""
+
+import dataclasses
+
+from tsp import isa
+from tsp.config import ChipConfig
+from tsp.encoding import cost
+from tsp.errors import InputError
+from tsp.floorplan import Queue
+from tsp.timing import timing
+
+NOP_MAX = (1 << isa.BY_MNEMONIC["NOP"].field("n").width) - 1
+
+
+@dataclasses.dataclass
+class Track:
+    """One queue being filled.
+
+    Attributes:
+        words: the words so far; never more than the queue holds.
+        lines: source line of each word, 0 for inserted NOPs.
+        cycle: earliest dispatch cycle of the next word, counted from the start or, after a SYNC, from its release.
+    """
+
+    queue: Queue
+    config: ChipConfig
+    words: list[int] = dataclasses.field(default_factory=list)
+    lines: list[int] = dataclasses.field(default_factory=list)
+    cycle: int = 0
+    last: isa.Instruction | None = None
+    """The instruction before, as far as a REPEAT may look: None at the beginning and after an illegal word."""
+
+    def append(self, word: int, line: int = 0, at: int | None = None) -> None:
+        """Add a word, in cycle ``at`` if given; InputError if that is past, the queue full or a REPEAT illegal."""
+        instruction = isa.decode(word) if isa.broken_rule(word, self.queue, self.config) is None else None
+        if instruction is not None and instruction.mnemonic == "REPEAT":
+            self._check_repeat(at)
+        if at is not None:
+            self._advance(at)
+        self._push(word, line)
+        if instruction is not None and instruction.mnemonic == "SYNC":
+            self.cycle = 0
+        else:
+            self.cycle += 1 if instruction is None else self._cost(instruction)
+        self.last = instruction
+
+    def _cost(self, instruction: isa.Instruction) -> int:
+        table = timing(self.config)
+        extra = {"DESKEW": table.deskew - 1, "RUNTIME_DESKEW": table.runtime_deskew - 1}
+        return cost(instruction) + extra.get(instruction.mnemonic, 0)
+
+    def _check_repeat(self, at: int | None) -> None:
+        if at is not None:
+            raise InputError("a REPEAT takes no @cycle: it belongs to the instruction before it")
+        if self.last is None or not self.last.operation.repeatable:
+            before = self.last.mnemonic if self.last else "nothing that can repeat"
+            raise InputError(f"queue {self.queue.name}: REPEAT follows {before}; it must follow a slice's instruction")
+
+    def _advance(self, at: int) -> None:
+        if at < self.cycle:
+            raise InputError(
+                f"queue {self.queue.name} cannot dispatch in cycle {at}, the earliest free cycle is {self.cycle}"
+            )
+        for n in nops(at - self.cycle, self._room()):
+            self._push(isa.instruction("NOP", n=n).encode(), 0)
+        self.cycle = at
+
+    def _room(self) -> int:
+        return self.config.queue_depth - len(self.words)
+
+    def _push(self, word: int, line: int) -> None:
+        if self._room() <= 0:
+            depth = self.config.queue_depth
+            raise InputError(
+                f"queue {self.queue.name} is full: queue_depth is {depth} words; use REPEAT, or set it higher"
+            )
+        self.words.append(word)
+        self.lines.append(line)
+
+
+def nops(cycles: int, room: int) -> list[int]:
+    """Counts of the NOPs that take so many cycles; at most ``room`` + 1 of them, which is already too many."""
+    count = min(-(-cycles // NOP_MAX), room + 1)
+    return [min(NOP_MAX, cycles - i * NOP_MAX) for i in range(count)]
