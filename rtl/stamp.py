@@ -55,6 +55,8 @@ class Stamp(Elaboratable):
 
     def __init__(self, component: Component, prefix: str = ""):
         self.component = component
+        # One of many equal components is elaborated; Amaranth would warn of the others.
+        component._MustUse__used = True
         self._ports: dict[str, Any] = {}
         for path, member, _ in component.signature.flatten(component):
             name = "__".join(map(str, path))

@@ -85,7 +85,7 @@ def hop(
     Args:
         words_in: the SR the streams come from, or None at an edge where none arrive.
         present_in: its presence, one bit per stream.
-        words_out, present_out: the registers, of domain ``sync``. The words need no reset.
+        words_out, present_out: the ports that the registers drive; only presence is reset.
         first_bit: of the drives' masks: 0 eastward, ``streams`` westward.
     """
     count = len(words_out)
@@ -93,7 +93,8 @@ def hop(
     load = Signal(count, name=f"{present_out.name}_load")
     m.d.comb += load.eq(_any_of(masks, count) | present_in)
     m.d.sync += present_out.eq(load)
-    for i, register in enumerate(words_out):
+    for i, word_out in enumerate(words_out):
+        register = unreset_register(m, word_out)
         drivers = [(mask[i], drive.words[i % len(drive.words)]) for mask, drive in zip(masks, drives, strict=True)]
         if words_in is None:
             *drivers, (_, source) = drivers
@@ -103,7 +104,15 @@ def hop(
         for driven, word in reversed(drivers):
             source = Mux(driven, Value.cast(word), source)
         with m.If(load[i]):
-            m.d.sync += Value.cast(register).eq(source)
+            m.d.sync += register.eq(source)
+
+
+def unreset_register(m: Module, port: Any) -> Signal:
+    """A register without reset that drives an output port: a reset of every data word costs time and logic."""
+    target = Value.cast(port)
+    register = Signal(len(target), name=f"{target.name}_register", reset_less=True)
+    m.d.comb += target.eq(register)
+    return register
 
 
 def site_registers(m: Module, site: Any, config: ChipConfig, drives: Sequence[Drive]) -> list[Fault]:

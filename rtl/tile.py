@@ -9,8 +9,9 @@ from typing import Any
 from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Member, Out
 
-from rtl.stream import WORD_BITS, Fault
+from rtl.stream import WORD_BITS, Fault, gated, unreset_register
 from tsp import isa
+from tsp.config import ChipConfig
 
 TIME_BITS = 32
 PLACE_BITS = 16
@@ -47,10 +48,21 @@ def move_north(m: Module, component: Any, prefix: str = "") -> None:
     """Hand the instruction on in T + 1; the register loads only when there is one."""
     number = f"_{prefix}" if prefix != "" else ""
     valid, instr = getattr(component, f"instr{number}_valid"), getattr(component, f"instr{number}")
-    north = getattr(component, f"north{number}")
+    north = unreset_register(m, getattr(component, f"north{number}"))
     m.d.sync += getattr(component, f"north{number}_valid").eq(valid)
     with m.If(valid):
         m.d.sync += north.eq(instr)
+
+
+def connect_instruction(m: Module, site: Any, tile: Any, site_prefix: str, tile_prefix: str = "") -> None:
+    """Hand queue ``site_prefix`` of a site to one of its tiles, and on north from there."""
+    inner, outer = (f"_{tile_prefix}" if tile_prefix != "" else ""), f"_{site_prefix}"
+    m.d.comb += [
+        getattr(tile, f"instr{inner}_valid").eq(getattr(site, f"instr{outer}_valid")),
+        getattr(tile, f"instr{inner}").eq(getattr(site, f"instr{outer}")),
+        getattr(site, f"north{outer}_valid").eq(getattr(tile, f"north{inner}_valid")),
+        getattr(site, f"north{outer}").eq(getattr(tile, f"north{inner}")),
+    ]
 
 
 def operand(instr: Value, mnemonic: str, field: str) -> Value:
@@ -81,8 +93,9 @@ def pulse_fault(m: Module, valid: Signal, kind: Signal, conditions: Sequence[tup
     for condition, number in reversed(conditions):
         raised, lowest = raised | condition, Mux(condition, Const(number, KIND_BITS), lowest)
     m.d.sync += valid.eq(raised)
+    register = unreset_register(m, kind)
     with m.If(raised):
-        m.d.sync += kind.eq(lowest)
+        m.d.sync += register.eq(lowest)
 
 
 def first_fault(faults: Sequence[Fault]) -> Fault:
@@ -119,19 +132,16 @@ def place_ports() -> dict[str, Member]:
     return {"time": In(TIME_BITS), "place": In(PLACE_BITS)}
 
 
-HOST_REQUEST = {
-    "host_select": 1,
-    "host_write": 1,
-    "host_signature": 1,
-    "host_place": HOST_PLACE_BITS,
-    "host_address": HOST_ADDRESS_BITS,
-    "host_wdata": WORD_BITS,
-}
+def host_request(config: ChipConfig) -> dict[str, int]:
+    """Names and widths of what the host asks; without ``trace`` there is no signature to ask for."""
+    signature = {"host_signature": 1} if config.trace else {}
+    places = {"host_place": HOST_PLACE_BITS, "host_address": HOST_ADDRESS_BITS, "host_wdata": WORD_BITS}
+    return {"host_select": 1, "host_write": 1, **signature, **places}
 
 
-def host_ports() -> dict[str, Member]:
+def host_ports(config: ChipConfig) -> dict[str, Member]:
     """What the host asks (one cycle) and the answer (one cycle later; zero when not valid)."""
-    ports = {name: In(width) for name, width in HOST_REQUEST.items()}
+    ports = {name: In(width) for name, width in host_request(config).items()}
     return ports | {"host_rvalid": Out(1), "host_rdata": Out(WORD_BITS)}
 
 
@@ -143,19 +153,19 @@ def host_addressed(m: Module, tile: Any) -> Signal:
 
 
 def answer_signature(m: Module, tile: Any, signature: Value) -> None:
-    """The host port of a tile that has nothing but a signature to show."""
+    """The host port of a tile that has nothing but a signature to show (feature ``trace``)."""
     m.d.sync += tile.host_rvalid.eq(host_addressed(m, tile) & ~tile.host_write & tile.host_signature)
-    m.d.comb += tile.host_rdata.eq(Mux(tile.host_rvalid, signature, Const(0, WORD_BITS)))
+    m.d.comb += tile.host_rdata.eq(gated(tile.host_rvalid, signature))
 
 
-def host_to_tiles(m: Module, site: Any, tiles: Sequence[Any]) -> None:
+def host_to_tiles(m: Module, site: Any, tiles: Sequence[Any], config: ChipConfig) -> None:
     """Hand the host's request to every tile of a site and gather their answers."""
     for tile in tiles:
-        m.d.comb += [getattr(tile, name).eq(getattr(site, name)) for name in HOST_REQUEST]
+        m.d.comb += [getattr(tile, name).eq(getattr(site, name)) for name in host_request(config)]
     answers: Value = Const(0, WORD_BITS)
     valid: Value = Const(0)
     for tile in tiles:
         valid, answers = valid | tile.host_rvalid, answers | tile.host_rdata
     m.d.comb += site.host_rvalid.eq(valid)
     # Without the mux every tile's answer would be gathered in every cycle of a simulation.
-    m.d.comb += site.host_rdata.eq(Mux(site.host_rvalid, answers, Const(0, WORD_BITS)))
+    m.d.comb += site.host_rdata.eq(gated(site.host_rvalid, answers))
