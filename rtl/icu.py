@@ -1,0 +1,100 @@
+"""The instruction control unit: all queues of a chip and what they share."""
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Module, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.counters import COUNTER_BITS, DELTA_BITS
+from rtl.icu_control import QUEUE_BITS, IcuControl
+from rtl.icu_queue import IcuQueue
+from rtl.stamp import stamp
+from rtl.tile import KIND_BITS, TIME_BITS
+from tsp import isa
+from tsp.config import ChipConfig
+from tsp.floorplan import Queue, floorplan
+
+PUSH_QUEUE_BITS = 12
+"""The queue number in a host address."""
+
+
+class Icu(wiring.Component):
+    """Holds a program and dispatches it to the southernmost tiles. T is a cycle's schedule time: ``now`` in that cycle.
+
+    Attributes:
+        push_valid, push_queue (12), push_word (128): in, append a word; a number that no queue has is ignored.
+        start: in, one pulse. Words pushed up to that cycle dispatch from cycle 0 on; ``now`` is 0 in
+            :data:`rtl.icu_control.START_CYCLES` cycles.
+        hac_fast, hac_slow: in, this cycle's addition to the HAC is 2, 0.
+        instr_<q>_valid, instr_<q>: out, registers, valid in T: an instruction for queue q's slice (its low
+            ``PAYLOAD_BITS`` bits). Queues without a payload have none.
+        now (32): out, register: schedule time of superlane 0.
+        idle: out, register: no queue dispatches or waits, nor will before the next start.
+        fault_valid, fault_queue (8), fault_kind (4), fault_cycle (32): out, in T + 1 of a fault of T, the
+            lowest queue's. The cycle is given because ``now - 1`` is wrong after a DESKEW.
+        hac (16), sac (16), delta (12, signed): out, the counters.
+    """
+
+    module_name = "icu"
+
+    def __init__(self, config: ChipConfig):
+        self.config = config
+        self.queues = floorplan(config).queues
+        super().__init__(
+            {name: In(1) for name in ("push_valid", "start", "hac_fast", "hac_slow")}
+            | {"push_queue": In(PUSH_QUEUE_BITS), "push_word": In(isa.WORD_BITS)}
+            | self._instruction_ports()
+            | {
+                "now": Out(TIME_BITS),
+                "idle": Out(1),
+                "fault_valid": Out(1),
+                "fault_queue": Out(QUEUE_BITS),
+                "fault_kind": Out(KIND_BITS),
+                "fault_cycle": Out(TIME_BITS),
+                "hac": Out(COUNTER_BITS),
+                "sac": Out(COUNTER_BITS),
+                "delta": Out(signed(DELTA_BITS)),
+            }
+        )
+
+    def _instruction_ports(self):
+        ports = {}
+        for queue in self.queues:
+            if payload := isa.PAYLOAD_BITS[queue.kind]:
+                ports |= {f"instr_{queue.index}_valid": Out(1), f"instr_{queue.index}": Out(payload)}
+        return ports
+
+    def elaborate(self, platform):
+        """Queues around the control unit."""
+        m = Module()
+        m.submodules.control = control = IcuControl(self.config, len(self.queues))
+        for name in ("start", "hac_fast", "hac_slow"):
+            m.d.comb += getattr(control, name).eq(getattr(self, name))
+        for name in ("now", "idle", "hac", "sac", "delta"):
+            m.d.comb += getattr(self, name).eq(getattr(control, name))
+        for name in ("valid", "queue", "kind", "cycle"):
+            m.d.comb += getattr(self, f"fault_{name}").eq(getattr(control, f"fault_{name}"))
+        queues = [self._queue(m, queue, control) for queue in self.queues]
+        for name in ("notify", "deskew", "runtime_deskew", "illegal", "busy"):
+            m.d.comb += getattr(control, name).eq(Cat(getattr(queue, name) for queue in queues))
+        m.d.comb += control.runtime_t.eq(reduce(or_, (queue.runtime_t for queue in queues)))
+        return m
+
+    def _queue(self, m: Module, place: Queue, control: IcuControl):
+        placed = stamp(IcuQueue(self.config, place.kind, place.hemisphere), place.name.replace(".", "_"))
+        m.submodules[f"queue_{place.index}"] = placed
+        m.d.comb += [
+            placed.push_valid.eq(self.push_valid & (self.push_queue == place.index)),
+            placed.push_word.eq(self.push_word),
+            placed.run.eq(control.run),
+            placed.release.eq(control.release),
+            placed.resume.eq(control.resume),
+        ]
+        if isa.PAYLOAD_BITS[place.kind]:
+            m.d.comb += [
+                getattr(self, f"instr_{place.index}_valid").eq(placed.instr_valid),
+                getattr(self, f"instr_{place.index}").eq(placed.instr),
+            ]
+        return placed

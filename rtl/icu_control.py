@@ -1,0 +1,160 @@
+"""What the queues of the ICU share: start, barrier, schedule time, DESKEW unit, faults."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.counters import COUNTER_BITS, DELTA_BITS, Counters
+from rtl.icu_queue import PREFETCH_CYCLES
+from rtl.tile import KIND_BITS, TIME_BITS
+from tsp import isa
+from tsp.config import ChipConfig
+from tsp.timing import timing
+
+QUEUE_BITS = 8
+NO_QUEUE = (1 << QUEUE_BITS) - 1
+ILLEGAL_INSTRUCTION, DESKEW_NEGATIVE, DRIFT_SATURATED = 5, 9, 10
+"""Kinds of the architecture's fault table that the ICU raises."""
+
+START_CYCLES = PREFETCH_CYCLES + 1
+"""From ``start`` to cycle 0 of the program: words pushed up to the cycle of the start are ready to dispatch by then."""
+
+OPERAND_BITS = isa.BY_MNEMONIC["RUNTIME_DESKEW"].field("t").width
+
+
+def _lowest(bits):
+    """One bit of ``bits`` at most: its lowest."""
+    return bits & (-bits)[: len(bits)]
+
+
+def _number(one_hot, width: int):
+    """The position of the bit that is set."""
+    count = len(one_hot)
+    return Cat((one_hot & sum(1 << i for i in range(count) if i >> bit & 1)).any() for bit in range(width))
+
+
+class IcuControl(wiring.Component):
+    """The unit beside ``queues`` queues. T is a cycle's schedule time: ``now`` in that cycle.
+
+    Bit q of a port of ``queues`` bits belongs to queue q; they are the ports of the same name of
+    :class:`rtl.icu_queue.IcuQueue`, and ``run``, ``release`` and ``resume`` go to all queues.
+
+    Attributes:
+        start: in, one pulse; ``START_CYCLES`` later is the first cycle that may be a dispatch cycle, with ``now`` 0.
+        notify, deskew, runtime_deskew, illegal, busy: in, one bit per queue.
+        runtime_t: in, the operand of the RUNTIME_DESKEW that waits.
+        hac_fast, hac_slow: in, see :class:`rtl.counters.Counters`.
+        run: out, from three cycles after ``start`` until no queue has anything left.
+        release: out, barrier - 1 cycles after a NOTIFY's T.
+        resume: out, one cycle before the cycle in which a DESKEW or RUNTIME_DESKEW ends.
+        now: out, register, 32 bits.
+        idle: out, register: no queue dispatches or waits in this cycle, nor later unless started again.
+        fault_valid, fault_queue, fault_kind: out, in T + 1: the lowest queue that met a fault in T, and its kind.
+        fault_cycle: out, T, valid with ``fault_valid``.
+        hac, sac, delta: out, the counters.
+    """
+
+    def __init__(self, config: ChipConfig, queues: int):
+        self._barrier = timing(config).barrier
+        self._config = config
+        per_queue = ("notify", "deskew", "runtime_deskew", "illegal", "busy")
+        super().__init__(
+            {name: In(queues) for name in per_queue}
+            | {name: In(1) for name in ("start", "hac_fast", "hac_slow")}
+            | {name: Out(1) for name in ("run", "release", "resume", "fault_valid")}
+            | {
+                "runtime_t": In(OPERAND_BITS),
+                "now": Out(TIME_BITS),
+                "idle": Out(1, init=1),
+                "fault_queue": Out(QUEUE_BITS),
+                "fault_kind": Out(KIND_BITS),
+                "fault_cycle": Out(TIME_BITS),
+                "hac": Out(COUNTER_BITS),
+                "sac": Out(COUNTER_BITS),
+                "delta": Out(signed(DELTA_BITS)),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Each part by itself."""
+        m = Module()
+        m.submodules.counters = counters = Counters(self._config)
+        m.d.comb += [
+            counters.hac_fast.eq(self.hac_fast),
+            counters.hac_slow.eq(self.hac_slow),
+            self.hac.eq(counters.hac),
+            self.sac.eq(counters.sac),
+            self.delta.eq(counters.delta),
+        ]
+        counting = self._start(m)
+        self._bar(m)
+        self._deskew(m, counters, counting)
+        return m
+
+    def _start(self, m: Module):
+        """``run`` and ``idle``; returns the signal that schedule time runs, from cycle 0 on."""
+        starting, counting = Signal(PREFETCH_CYCLES - 1), Signal()
+        m.d.sync += [
+            starting.eq(Cat(self.start, starting)),
+            self.idle.eq(~(self.busy.any() | self.start | starting.any())),
+        ]
+        with m.If(starting[-1]):
+            m.d.sync += self.run.eq(1)
+        with m.Elif(self.idle):
+            # What is pushed after the end of a program waits for the next start.
+            m.d.sync += self.run.eq(0)
+        with m.If(self.start):
+            m.d.sync += counting.eq(0)
+        with m.Elif(self.run):
+            m.d.sync += counting.eq(1)
+        return counting
+
+    def _bar(self, m: Module):
+        """NOTIFYs travel to their release; any number may be under way."""
+        stages = Signal(self._barrier - 1)
+        m.d.sync += stages.eq(Cat(self.notify.any(), stages))
+        m.d.comb += self.release.eq(stages[-1])
+
+    def _deskew(self, m: Module, counters: Counters, counting):
+        """``resume``, schedule time and faults."""
+        waiting, first, over = Signal(), Signal(), Signal()
+        remaining = Signal(OPERAND_BITS + 1, reset_less=True)
+        wait = Signal(signed(OPERAND_BITS + 2))
+        deskewing, retiming = self.deskew.any(), self.runtime_deskew.any()
+        m.d.comb += [
+            wait.eq(self.runtime_t + counters.delta),
+            first.eq(retiming & ~waiting),
+            over.eq(Mux(waiting, remaining == 0, retiming & (wait <= 0))),
+            counters.align.eq(deskewing & counters.carry),
+            counters.absorb.eq(first),
+            self.resume.eq(counters.align | over),
+        ]
+        with m.If(waiting):
+            m.d.sync += [remaining.eq(remaining - 1), waiting.eq(remaining != 0)]
+        with m.Elif(first & ~over):
+            m.d.sync += [remaining.eq(wait - 1), waiting.eq(1)]
+        with m.If(self.start):
+            m.d.sync += self.now.eq(0)
+        with m.Elif(counting & (self.resume | ~(deskewing | retiming))):
+            m.d.sync += self.now.eq(self.now + 1 + Mux(over, self.runtime_t, 0))
+        negative = first & (wait < 0)
+        self._fault(m, Mux(negative, self.runtime_deskew, 0), counters.saturated)
+
+    def _fault(self, m: Module, negative, saturated):
+        """The first fault of a cycle, by queue and then by kind; what belongs to no queue comes last."""
+        faulty = Signal(len(self.illegal))
+        lowest = Signal(len(self.illegal))
+        m.d.comb += [faulty.eq(self.illegal | negative), lowest.eq(_lowest(faulty))]
+        m.d.sync += self.fault_valid.eq(faulty.any() | saturated)
+        with m.If(faulty.any()):
+            m.d.sync += [
+                self.fault_queue.eq(_number(lowest, QUEUE_BITS)),
+                self.fault_kind.eq(Mux((lowest & self.illegal).any(), ILLEGAL_INSTRUCTION, DESKEW_NEGATIVE)),
+                self.fault_cycle.eq(self.now),
+            ]
+        with m.Elif(saturated):
+            m.d.sync += [
+                self.fault_queue.eq(Const(NO_QUEUE, QUEUE_BITS)),
+                self.fault_kind.eq(DRIFT_SATURATED),
+                self.fault_cycle.eq(self.now),
+            ]

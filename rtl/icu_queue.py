@@ -1,0 +1,231 @@
+"""One instruction queue of the ICU: its memory and its sequencer."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from rtl import icu_decode
+from tsp import isa
+from tsp.config import ChipConfig
+
+PREFETCH_CYCLES = 3
+"""A word pushed in cycle c can be decided in c + 3 and dispatched in c + 4."""
+
+CONTROL = ("NOP", "REPEAT", "SYNC", "NOTIFY", "DESKEW", "RUNTIME_DESKEW")
+
+_NOP_N, _REPEAT_N = isa.BY_MNEMONIC["NOP"].field("n"), isa.BY_MNEMONIC["REPEAT"].field("n")
+_REPEAT_D, _TIME = isa.BY_MNEMONIC["REPEAT"].field("d"), isa.BY_MNEMONIC["RUNTIME_DESKEW"].field("t")
+# One counter serves NOP and REPEAT, because their counts stand in the same place.
+assert (_NOP_N.lo, _NOP_N.width) == (_REPEAT_N.lo, _REPEAT_N.width)
+
+
+def _bits(word, field: isa.Field):
+    return word[field.lo : field.lo + field.width]
+
+
+class QueueMemory(wiring.Component):
+    """``depth`` words of ``width`` bits in block RAM; its read register holds the oldest word, so that one can be taken
+    every cycle. A word pushed into a full memory destroys others.
+
+    Attributes:
+        push_valid, push_word: in, append.
+        valid, word: out, the oldest word; valid two cycles after its push at the earliest.
+        take: in, only when valid: the word is done with at the end of this cycle.
+        empty: out, nothing is left but ``word``.
+    """
+
+    def __init__(self, width: int, depth: int):
+        self._depth = depth
+        super().__init__(
+            {
+                "push_valid": In(1),
+                "push_word": In(width),
+                "valid": Out(1),
+                "word": Out(width),
+                "take": In(1),
+                "empty": Out(1, init=1),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Two pointers with one bit more than an address, so that full and empty differ."""
+        m = Module()
+        m.submodules.memory = memory = Memory(shape=self.word.shape(), depth=self._depth, init=[])
+        write, read = memory.write_port(), memory.read_port()
+        write_pointer, read_pointer = Signal(range(2 * self._depth)), Signal(range(2 * self._depth))
+        m.d.comb += [
+            self.empty.eq(write_pointer == read_pointer),
+            write.addr.eq(write_pointer[:-1]),
+            write.data.eq(self.push_word),
+            write.en.eq(self.push_valid),
+            read.addr.eq(read_pointer[:-1]),
+            read.en.eq((~self.valid | self.take) & ~self.empty),
+            self.word.eq(read.data),
+        ]
+        with m.If(self.push_valid):
+            m.d.sync += write_pointer.eq(write_pointer + 1)
+        with m.If(read.en):
+            m.d.sync += [read_pointer.eq(read_pointer + 1), self.valid.eq(1)]
+        with m.Elif(self.take):
+            m.d.sync += self.valid.eq(0)
+        return m
+
+
+class _Decoded:
+    """The stage before the issue register: a word, whether it is legal, and one flag per control opcode."""
+
+    def __init__(self, width: int, operations: list[isa.Operation]):
+        self.valid = Signal(name="decoded_valid")
+        self.word = Signal(width, name="decoded_word", reset_less=True)
+        self.legal = Signal(name="decoded_legal")
+        names = [operation.mnemonic for operation in operations if operation.mnemonic in CONTROL]
+        self.is_ = {name: Signal(name=f"decoded_{name.lower()}") for name in names}
+        self.issues = Signal(name="decoded_issues")
+        self.take = Signal(name="decoded_take")
+
+
+class IcuQueue(wiring.Component):
+    """A queue of ``config.queue_depth`` words and the sequencer that dispatches them, one a cycle.
+
+    A word moves memory → decoded → issue register without bubbles. It is in the decoded stage in the cycle before its
+    dispatch cycle T; one that takes several cycles (NOP, REPEAT) stays there until its last. What is valid in T is a
+    register.
+    Memory and stages keep only the bits that some instruction of this kind names.
+
+    Attributes:
+        push_valid, push_word: in, append a word, its low ``stored_bits``; one pushed into a full queue destroys others.
+        run: in, one cycle before a cycle that may be a dispatch cycle.
+        release: in, one cycle before the next dispatch of a queue that is parked in a SYNC.
+        resume: in, the same for a queue that waits in a DESKEW or RUNTIME_DESKEW.
+        instr_valid, instr: out, T of an instruction for the slice. Absent in kinds without a payload.
+        notify: out, T of a NOTIFY.
+        deskew: out, from T of a DESKEW through the cycle of its ``resume``.
+        runtime_deskew, runtime_t: out, from T of a RUNTIME_DESKEW through the cycle of its ``resume``; ``runtime_t`` is
+            its operand, and zero at other times.
+        illegal: out, T of an illegal word, or of an issue that a REPEAT moved out of range.
+        busy: out, the queue will dispatch or wait in the next cycle.
+    """
+
+    def __init__(self, config: ChipConfig, kind: str, hemisphere: str = ""):
+        self.config, self.kind = config, kind
+        # Only the MXM's rules know a direction: the other kinds have one module for both hemispheres.
+        self.hemisphere = hemisphere if kind.startswith("mxm") else ""
+        self.module_name = f"icu_queue_{kind}" + (f"_{self.hemisphere}" if self.hemisphere else "")
+        self.stored_bits = icu_decode.stored_bits(kind, config)
+        payload = isa.PAYLOAD_BITS[kind]
+        ports = {name: In(1) for name in ("push_valid", "run", "release", "resume")}
+        ports |= {name: Out(1) for name in ("notify", "deskew", "runtime_deskew", "illegal", "busy")}
+        ports |= {"push_word": In(self.stored_bits), "runtime_t": Out(_TIME.width)}
+        if payload:
+            ports |= {"instr_valid": Out(1), "instr": Out(payload)}
+        super().__init__(ports)
+
+    def elaborate(self, platform):
+        """Memory, decoded stage, sequencer."""
+        m = Module()
+        m.submodules.memory = memory = QueueMemory(self.stored_bits, self.config.queue_depth)
+        decoded = _Decoded(self.stored_bits, icu_decode.operations(self.kind, self.config))
+        parked, waiting, go = Signal(), Signal(), Signal()
+        m.d.comb += [
+            memory.push_valid.eq(self.push_valid),
+            memory.push_word.eq(self.push_word),
+            waiting.eq(parked & ~self.release | (self.deskew | self.runtime_deskew) & ~self.resume),
+            go.eq(decoded.valid & self.run & ~waiting),
+            self.busy.eq(decoded.valid | memory.valid | ~memory.empty | waiting),
+        ]
+        self._decode(m, memory, decoded)
+        self._wait(m, decoded, go, parked)
+        self._count(m, decoded, go)
+        return m
+
+    def _decode(self, m: Module, memory: QueueMemory, decoded: _Decoded):
+        """Memory → decoded stage, when that is empty or its word leaves."""
+        m.d.comb += memory.take.eq(memory.valid & (~decoded.valid | decoded.take))
+        word, kind = memory.word, self.kind
+        repeatable = [operation for operation in icu_decode.operations(kind, self.config) if operation.repeatable]
+        with m.If(memory.take):
+            m.d.sync += [
+                decoded.valid.eq(1),
+                decoded.word.eq(word),
+                decoded.legal.eq(icu_decode.legal(word, kind, self.hemisphere, self.config)),
+                decoded.issues.eq(icu_decode.opcode_is(word, repeatable)),
+            ]
+            for name, flag in decoded.is_.items():
+                m.d.sync += flag.eq(icu_decode.opcode_is(word, [isa.BY_MNEMONIC[name]]))
+        with m.Elif(decoded.take):
+            m.d.sync += decoded.valid.eq(0)
+
+    def _wait(self, m: Module, decoded: _Decoded, go, parked):
+        """Dispatch of SYNC, NOTIFY, DESKEW and RUNTIME_DESKEW: the queue's state from T on."""
+        legal = go & decoded.legal
+        m.d.sync += self.notify.eq(legal & decoded.is_["NOTIFY"])
+        for state, name, end in (
+            (parked, "SYNC", self.release),
+            (self.deskew, "DESKEW", self.resume),
+            (self.runtime_deskew, "RUNTIME_DESKEW", self.resume),
+        ):
+            # The start has priority: a word that is let go may be another of its sort.
+            with m.If(legal & decoded.is_[name]):
+                m.d.sync += state.eq(1)
+            with m.Elif(end):
+                m.d.sync += state.eq(0)
+
+    def _count(self, m: Module, decoded: _Decoded, go):
+        """How long a word stays in the decoded stage. A NOP counts to n, a REPEAT n times to d."""
+        nop = decoded.is_["NOP"] & decoded.legal
+        count, tick, last, held = Signal(_REPEAT_N.width, init=1), Signal(), Signal(), Signal()
+        m.d.comb += [
+            last.eq(count == _bits(decoded.word, _REPEAT_N)),
+            decoded.take.eq(go & ~held),
+        ]
+        with m.If(go & tick):
+            m.d.sync += count.eq(Mux(last, 1, count + 1))
+        if "REPEAT" not in decoded.is_:
+            m.d.comb += [tick.eq(nop), held.eq(nop & ~last)]
+            self._issue_nothing(m, decoded, go)
+            return
+        repeating, repeatable = Signal(), Signal()
+        interval, interval_end = Signal(_REPEAT_D.width, init=1), Signal()
+        m.d.comb += [
+            repeating.eq(decoded.is_["REPEAT"] & decoded.legal & repeatable),
+            interval_end.eq(interval == _bits(decoded.word, _REPEAT_D)),
+            tick.eq(nop | repeating & interval_end),
+            held.eq(nop & ~last | repeating & ~(interval_end & last)),
+        ]
+        with m.If(go & repeating):
+            m.d.sync += interval.eq(Mux(interval_end, 1, interval + 1))
+        with m.If(decoded.take):
+            m.d.sync += repeatable.eq(decoded.issues & decoded.legal)
+        refused = go & (~decoded.legal | decoded.is_["REPEAT"] & ~repeatable)
+        self._issue(m, decoded, go & decoded.legal, go & repeating & interval_end, refused)
+
+    def _issue(self, m: Module, decoded: _Decoded, legal, again, refused):
+        """The issue register: a new instruction, or the last one with REPEAT's steps added. It also keeps the operand
+        of a RUNTIME_DESKEW while the queue waits."""
+        payload = isa.PAYLOAD_BITS[self.kind]
+        issued, stepped = Signal(payload, reset_less=True), Signal(payload)
+        m.d.comb += [
+            self.instr.eq(issued),
+            stepped.eq(issued),
+            self.runtime_t.eq(Mux(self.runtime_deskew, _bits(issued, _TIME), 0)),
+        ]
+        for lo, width, step in icu_decode.steps(self.kind, self.config):
+            m.d.comb += stepped[lo : lo + width].eq(issued[lo : lo + width] + _bits(decoded.word, step))
+        out_of_range = again & ~icu_decode.addresses_legal(stepped, self.kind, self.hemisphere, self.config)
+        with m.If(again):
+            m.d.sync += issued.eq(stepped)
+        with m.Elif(legal & (decoded.issues | decoded.is_["RUNTIME_DESKEW"])):
+            m.d.sync += issued.eq(decoded.word)
+        m.d.sync += [
+            self.instr_valid.eq(legal & decoded.issues | again & ~out_of_range),
+            self.illegal.eq(refused | out_of_range),
+        ]
+
+    def _issue_nothing(self, m: Module, decoded: _Decoded, go):
+        """What is left of the issue register in a queue without a slice: the operand of a RUNTIME_DESKEW."""
+        time = Signal(_TIME.width, reset_less=True)
+        m.d.comb += self.runtime_t.eq(Mux(self.runtime_deskew, time, 0))
+        with m.If(go & decoded.legal & decoded.is_["RUNTIME_DESKEW"]):
+            m.d.sync += time.eq(_bits(decoded.word, _TIME))
+        m.d.sync += self.illegal.eq(go & ~decoded.legal)

@@ -1,0 +1,131 @@
+"""Runs programs on the RTL of the ICU in amaranth.sim and writes down what it dispatches."""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.sim import Simulator
+from icu_programs import Issue, Programs
+
+from rtl.icu import Icu
+from rtl.icu_control import START_CYCLES
+from rtl.stamp import inlined
+from tsp import isa
+from tsp.config import ChipConfig
+
+Steps = Callable[[int], int]
+"""HAC addition of a cycle, counted from reset: 0, 1 or 2."""
+
+
+@dataclasses.dataclass
+class Cycle:
+    """What is visible in one cycle of the clock."""
+
+    now: int
+    issued: dict[int, int]
+    """Queue → payload."""
+    fault: tuple[int, int, int] | None
+    """Cycle, queue, kind of the pulse: belongs to the cycle before."""
+    idle: int
+    hac: int
+    sac: int
+    delta: int
+
+
+@dataclasses.dataclass
+class Run:
+    """One program: the cycles from its cycle 0 on, and the number of cycles from reset to there."""
+
+    first: int
+    cycles: list[Cycle]
+
+    def issues(self) -> list[Issue]:
+        """Dispatches in schedule time."""
+        found = []
+        for cycle in self.cycles:
+            for queue, payload in cycle.issued.items():
+                instruction = isa.decode(payload)
+                assert instruction is not None, f"cycle {cycle.now}: queue {queue} issued {payload:#x}"
+                found.append((cycle.now, queue, instruction.mnemonic, tuple(sorted(instruction.values.items()))))
+        return sorted(found)
+
+    def faults(self, kind: int) -> dict[int, int]:
+        """Cycle → queue of the fault pulses of a kind."""
+        return {cycle.fault[0]: cycle.fault[1] for cycle in self.cycles if cycle.fault and cycle.fault[2] == kind}
+
+
+class _Bench:
+    def __init__(self, config: ChipConfig):
+        self.m, self.icu = Module(), Icu(config)
+        self.m.submodules.icu = self.icu
+        self.payloads = {
+            queue.index: getattr(self.icu, f"instr_{queue.index}")
+            for queue in self.icu.queues
+            if isa.PAYLOAD_BITS[queue.kind]
+        }
+        self.valid = Signal(len(self.icu.queues))
+        for index in self.payloads:
+            self.m.d.comb += self.valid[index].eq(getattr(self.icu, f"instr_{index}_valid"))
+        icu = self.icu
+        self.status = Signal(1 + 1 + 4 + 8)
+        self.m.d.comb += self.status.eq(Cat(icu.idle, icu.fault_valid, icu.fault_kind, icu.fault_queue))
+        self.reset = Signal()
+
+    async def clock(self, ctx, cycles: int, steps: Steps) -> None:
+        for _ in range(cycles):
+            step = steps(self.count)
+            ctx.set(self.icu.hac_fast, step == 2)
+            ctx.set(self.icu.hac_slow, step == 0)
+            await ctx.tick()
+            self.count += 1
+
+    def look(self, ctx) -> Cycle:
+        icu, valid, status = self.icu, ctx.get(self.valid), ctx.get(self.status)
+        issued = {queue: ctx.get(payload) for queue, payload in self.payloads.items() if valid >> queue & 1}
+        fault = (ctx.get(icu.fault_cycle), status >> 6, status >> 2 & 15) if status & 2 else None
+        hac, sac, delta = ctx.get(icu.hac), ctx.get(icu.sac), ctx.get(icu.delta)
+        return Cycle(ctx.get(icu.now), issued, fault, status & 1, hac, sac, delta)
+
+    async def run(self, ctx, programs: Programs, cycles: int, steps: Steps) -> Run:
+        """Reset, push round-robin (so that no queue's words come in one piece), start with the last word."""
+        icu = self.icu
+        ctx.set(self.reset, 1)
+        await ctx.tick()
+        ctx.set(self.reset, 0)
+        self.count = 0
+        longest = max(map(len, programs.values()), default=0)
+        pushes = [(q, words[i]) for i in range(longest) for q, words in programs.items() if i < len(words)]
+        ctx.set(icu.push_valid, 1)
+        for number, (queue, word) in enumerate(pushes):
+            ctx.set(icu.push_queue, queue)
+            ctx.set(icu.push_word, word)
+            if number < len(pushes) - 1:
+                await self.clock(ctx, 1, steps)
+        ctx.set(icu.start, 1)
+        await self.clock(ctx, 1, steps)
+        ctx.set(icu.start, 0)
+        ctx.set(icu.push_valid, 0)
+        await self.clock(ctx, START_CYCLES - 1, steps)
+        run = Run(self.count, [])
+        for _ in range(cycles):
+            run.cycles.append(self.look(ctx))
+            await self.clock(ctx, 1, steps)
+        return run
+
+
+def run_icu(config: ChipConfig, jobs: Iterable[tuple[Programs, int, Steps]]) -> list[Run]:
+    """Run (programs, cycles to watch, HAC additions) one after the other, with a reset before each."""
+    from amaranth.hdl import ResetInserter
+
+    bench, runs = _Bench(config), []
+
+    async def testbench(ctx):
+        for programs, cycles, steps in jobs:
+            runs.append(await bench.run(ctx, programs, cycles, steps))
+
+    with inlined():
+        simulator = Simulator(ResetInserter(bench.reset)(bench.m))
+        simulator.add_clock(1e-6)
+        simulator.add_testbench(testbench)
+        simulator.run()
+    return runs

@@ -1,0 +1,164 @@
+"""Random queue programs for the ICU's tests, and what ``tsp.dispatch`` says the machine does with them."""
+
+import dataclasses
+import random
+
+from tsp import isa
+from tsp.config import ChipConfig, preset
+from tsp.dispatch import Unrolled, unroll
+from tsp.floorplan import Queue, floorplan
+
+Programs = dict[int, list[int]]
+Issue = tuple[int, int, str, tuple[tuple[str, int], ...]]
+"""Cycle, queue, mnemonic, operand values."""
+
+
+def small_config() -> ChipConfig:
+    """Every kind of queue but the SXM's, a supercell count that is no power of two, short epochs, shallow queues."""
+    settings = "superlanes=3 streams=16 mem_slices=8 vxm_rows=1 vxm_stages=2 links_w=0 sxm=false hac_period=64"
+    return preset("tiny").override([*settings.split(), "queue_depth=32"])
+
+
+def legal_word(rng: random.Random, queue: Queue, config: ChipConfig, operation: isa.Operation) -> int:
+    """A random legal word, with rubbish in the bits that the operation does not name."""
+    word = rng.getrandbits(isa.WORD_BITS) & ~0xFF | operation.opcode
+    for field in operation.fields:
+        if field.kind in ("count", "number", "signed"):
+            word = _put(word, field.lo, field.width, rng.randint(1, 6))
+    while rule := isa.broken_rule(word, queue, config):
+        assert isinstance(rule, isa.Rule), rule
+        value = rng.choice(range(-(-rule.low // rule.align) * rule.align, rule.high + 1, rule.align))
+        word = _put(word, rule.lo, rule.width, value)
+    return word
+
+
+def any_word(rng: random.Random, queue: Queue, config: ChipConfig) -> int:
+    """A word near the border between legal and illegal: a legal one with up to two fields or the opcode disturbed."""
+    operation = rng.choice(isa.operations(queue.kind, config))
+    word = legal_word(rng, queue, config, operation)
+    for _ in range(rng.randint(0, 2)):
+        rules = isa.rules(operation, queue.hemisphere, config)
+        if rules and rng.random() < 0.8:
+            rule = rng.choice(rules)
+            near = [rule.low - 1, rule.low, rule.low + 1, rule.high, rule.high + 1, rng.getrandbits(rule.width)]
+            word = _put(word, rule.lo, rule.width, rng.choice(near))
+        else:
+            word = _put(word, 0, 8, rng.choice([rng.getrandbits(8), rng.choice(isa.OPERATIONS).opcode]))
+    return word
+
+
+def _put(word: int, lo: int, width: int, value: int) -> int:
+    mask = (1 << width) - 1
+    return word & ~(mask << lo) | (value & mask) << lo
+
+
+class Writer:
+    """Writes random words for one queue; every choice comes from ``rng``."""
+
+    def __init__(self, rng: random.Random, queue: Queue, config: ChipConfig):
+        self.rng, self.queue, self.config = rng, queue, config
+        self.issuing = [operation for operation in isa.operations(queue.kind, config) if operation.repeatable]
+
+    def word(self, mnemonic: str, **values: int) -> int:
+        """A control instruction with rubbish in its unused bits."""
+        word = legal_word(self.rng, self.queue, self.config, isa.BY_MNEMONIC[mnemonic])
+        for name, value in values.items():
+            field = isa.BY_MNEMONIC[mnemonic].field(name)
+            word = _put(word, field.lo, field.width, value)
+        return word
+
+    def issue(self) -> list[int]:
+        """An instruction for the slice, sometimes with a REPEAT whose addresses may leave their range."""
+        if not self.issuing:
+            return [self.word("NOP", n=self.rng.randint(1, 3))]
+        words = [legal_word(self.rng, self.queue, self.config, self.rng.choice(self.issuing))]
+        if self.rng.random() < 0.4:
+            words.append(self.repeat())
+        return words
+
+    def repeat(self) -> int:
+        """A REPEAT; its steps are small enough not to come round to legal addresses again (n · step < 2^15)."""
+        n, d = self.rng.randint(1, 7), self.rng.choice([1, 1, 1, 2, 3, 9])
+        largest = self.rng.choice([0, 1, 3, 40, 4000])
+        steps = {f"step_{s}": self.rng.randint(-largest, largest) for s in "ab"}
+        return self.word("REPEAT", n=n, d=d, **steps)
+
+    def work(self, words: int, illegal: float = 0.0) -> list[int]:
+        """About ``words`` words without SYNC, NOTIFY and DESKEW, a share of them illegal."""
+        found: list[int] = []
+        while len(found) < words:
+            choice = self.rng.random()
+            if choice < illegal:
+                found.append(self.rng.choice([self.illegal, self.repeat])())
+            elif choice < illegal + 0.2:
+                found.append(self.word("NOP", n=self.rng.randint(1, 9)))
+            else:
+                found += self.issue()
+        return found
+
+    def illegal(self) -> int:
+        """An illegal word near a legal one."""
+        while True:
+            word = any_word(self.rng, self.queue, self.config)
+            if isa.broken_rule(word, self.queue, self.config) is not None:
+                return word
+
+
+def barrier_programs(seed: int, config: ChipConfig, illegal: float) -> Programs:
+    """Programs of all queues with SYNCs and NOTIFYs strewn in, so that some of them meet and some SYNCs hang."""
+    rng = random.Random(seed)
+    programs = {}
+    for queue in floorplan(config).queues:
+        writer = Writer(rng, queue, config)
+        words: list[int] = []
+        for _ in range(rng.randint(0, 4)):
+            words += writer.work(rng.randint(0, 5), illegal)
+            words.append(writer.word(rng.choice(["SYNC", "SYNC", "NOTIFY"])))
+        words += writer.work(rng.randint(0, 3), illegal)
+        programs[queue.index] = words[: config.queue_depth]
+    return programs
+
+
+def issues(unrolled: Unrolled) -> list[Issue]:
+    """Every burst expanded, sorted by cycle and queue."""
+    found = []
+    for burst in unrolled.bursts:
+        for i in range(burst.count):
+            instruction = burst.instruction.with_steps(i * burst.step_a, i * burst.step_b)
+            values = tuple(sorted(instruction.values.items()))
+            found.append((burst.start + i * burst.interval, burst.queue, instruction.mnemonic, values))
+    return sorted(found)
+
+
+def illegal_instructions(unrolled: Unrolled, programs: Programs) -> dict[int, int]:
+    """Cycle → the lowest queue that meets an illegal instruction in it."""
+    found: list[tuple[int, int]] = []
+    for mistake in unrolled.mistakes:
+        if mistake.kind == "illegal":
+            found.append((mistake.cycle, mistake.queue))
+        elif mistake.kind == "step":
+            # unroll() names the first issue out of range; the later ones are out of range as well.
+            repeat = isa.decode(programs[mistake.queue][mistake.index])
+            burst = next(b for b in unrolled.bursts if (b.queue, b.index + 1) == (mistake.queue, mistake.index))
+            for i in range(burst.count, repeat["n"] + 1):
+                found.append((burst.start + i * burst.interval, mistake.queue))
+    return {cycle: min(queue for c, queue in found if c == cycle) for cycle, _ in found}
+
+
+@dataclasses.dataclass(frozen=True)
+class Expected:
+    """What the machine must do with ``programs``."""
+
+    issues: list[Issue]
+    illegal: dict[int, int]
+    end: int | None
+    """First cycle in which every queue is done; None if one hangs in a SYNC."""
+
+
+def expected(programs: Programs, config: ChipConfig) -> Expected:
+    """From the dispatcher that all the software shares."""
+    unrolled = unroll(programs, config)
+    busy = [queue for queue, words in programs.items() if words]
+    done = all(queue in unrolled.ends for queue in busy)
+    end = max(unrolled.ends.values(), default=0) if done else None
+    return Expected(issues(unrolled), illegal_instructions(unrolled, programs), end)
