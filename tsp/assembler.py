@@ -97,6 +97,8 @@ class _Assembler:
             try:
                 self._take(line)
             except LineError as error:
+                if self._track is not None:
+                    self._track.lost = True
                 self._errors.append(f"{self._name}:{line.number + error.line - 1}:{error.column}: {error}")
                 if len(self._errors) >= MOST_ERRORS or line.word == ".config":
                     break
@@ -212,17 +214,18 @@ class _Assembler:
         word = whole(token)
         if word >> WORD_BITS:
             raise LineError(f".word does not fit {WORD_BITS} bits", token)
-        self._append(word, at, token)
+        self._append(word, at, token, True)
 
     def _code(self, at: Value | None, *written: Written) -> None:
         first = written[0].token
         self._append(self._forms.word(written, self._queue(first).queue), at, first)
 
-    def _append(self, word: int, at: Value | None, token: Token) -> None:
+    def _append(self, word: int, at: Value | None, token: Token, raw: bool = False) -> None:
         if at is not None and not 0 <= at.number < _CYCLE_LIMIT:
             raise LineError(f"cycle {at.number} is out of range; cycles are 0…{_CYCLE_LIMIT - 1}", at.token)
         line = self._line + (token.line or 1) - 1
-        located(at.token if at else token, self._queue(token).append, word, line, at.number if at else None)
+        cycle = at.number if at else None
+        located(at.token if at else token, self._queue(token).append, word, line, cycle, raw)
 
 
 _ACTIONS: dict[str, Callable[..., None]] = {

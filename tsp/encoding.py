@@ -131,9 +131,9 @@ def _check(
         for rule in rules:
             if rule.lo == field.lo + isa.STREAM_DIRECTION_BIT and not rule.low <= value.direction <= rule.high:
                 legal = Stream(rule.low, value.index)
-                way = "westward" if rule.low == WEST else "eastward"
+                way = "a westward" if rule.low == WEST else "an eastward"
                 at = f"{op.mnemonic} in queue {queue.name}"
-                raise FieldError(f"stream {value}: {at} must use a {way} stream; try {legal}", field.name)
+                raise FieldError(f"stream {value}: {at} must use {way} stream; try {legal}", field.name)
     number = value.index if isinstance(value, Stream) else value
     low, high = (0, config.streams - 1) if isinstance(value, Stream) else _limits(field)
     align = 1
@@ -145,7 +145,9 @@ def _check(
     close = min(max(number, low), high)
     close -= close % align
     if isinstance(value, Stream):
-        rule_text = f"a multiple of {align}" if number <= high else f"of {low}…{high} (config {config.name})"
+        rule_text = (
+            f"a multiple of {align}, for {align} streams" if number <= high else f"{low}…{high} (config {config.name})"
+        )
         legal = Stream(value.direction, close)
         raise FieldError(f"stream {value}: index must be {rule_text}; try {legal}", field.name)
     raise FieldError(f"{op.mnemonic}: {field.name} is {number}, must be {low}…{high}; try {close}", field.name)

@@ -29,12 +29,19 @@ class Track:
     cycle: int = 0
     last: isa.Instruction | None = None
     """The instruction before, as far as a REPEAT may look: None at the beginning and after an illegal word."""
+    lost: bool = False
+    """A word is missing because it was wrong: what comes next is not blamed for what it follows."""
 
-    def append(self, word: int, line: int = 0, at: int | None = None) -> None:
-        """Add a word, in cycle ``at`` if given; InputError if that is past, the queue full or a REPEAT illegal."""
+    def append(self, word: int, line: int = 0, at: int | None = None, raw: bool = False) -> None:
+        """Add a word, in cycle ``at`` if given; InputError if that is past, the queue full or (unless ``raw``) a REPEAT
+        illegal."""
         instruction = isa.decode(word) if isa.broken_rule(word, self.queue, self.config) is None else None
-        if instruction is not None and instruction.mnemonic == "REPEAT":
-            self._check_repeat(at)
+        if instruction is not None and instruction.mnemonic == "REPEAT" and not self._may_repeat():
+            if not raw and not self.lost:
+                self._refuse_repeat()
+            instruction = None
+        if instruction is not None and instruction.mnemonic == "REPEAT" and at is not None:
+            raise InputError("a REPEAT takes no @cycle: it belongs to the instruction before it")
         if at is not None:
             self._advance(at)
         self._push(word, line)
@@ -42,19 +49,19 @@ class Track:
             self.cycle = 0
         else:
             self.cycle += 1 if instruction is None else self._cost(instruction)
-        self.last = instruction
+        self.last, self.lost = instruction, False
 
     def _cost(self, instruction: isa.Instruction) -> int:
         table = timing(self.config)
         extra = {"DESKEW": table.deskew - 1, "RUNTIME_DESKEW": table.runtime_deskew - 1}
         return cost(instruction) + extra.get(instruction.mnemonic, 0)
 
-    def _check_repeat(self, at: int | None) -> None:
-        if at is not None:
-            raise InputError("a REPEAT takes no @cycle: it belongs to the instruction before it")
-        if self.last is None or not self.last.operation.repeatable:
-            before = self.last.mnemonic if self.last else "nothing that can repeat"
-            raise InputError(f"queue {self.queue.name}: REPEAT follows {before}; it must follow a slice's instruction")
+    def _may_repeat(self) -> bool:
+        return self.last is not None and self.last.operation.repeatable
+
+    def _refuse_repeat(self) -> None:
+        before = self.last.mnemonic if self.last else "nothing that can repeat"
+        raise InputError(f"queue {self.queue.name}: REPEAT follows {before}; it must follow a slice's instruction")
 
     def _advance(self, at: int) -> None:
         if at < self.cycle:
