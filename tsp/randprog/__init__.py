@@ -1,0 +1,7 @@
+"""Random programs: legal ones, dense enough to be worth running, and illegal ones with what must come of them."""
+
+from tsp.randprog.control import deskew_count, drift
+from tsp.randprog.density import MINIMUM, Density, density
+from tsp.randprog.legal import legal
+
+__all__ = ["MINIMUM", "Density", "density", "deskew_count", "drift", "legal"]

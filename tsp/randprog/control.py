@@ -1,0 +1,122 @@
+"""Barriers and deskews of a random program. They are booked first; everything else finds its place around them."""
+
+import random
+
+from tsp import isa
+from tsp.config import ChipConfig
+from tsp.floorplan import Queue
+from tsp.program import Program
+from tsp.randprog.layout import Item, Layout
+from tsp.timing import timing
+
+SLACK = 6
+"""t of a RUNTIME_DESKEW is at least this when the HAC may drift, so that t + δ is never negative."""
+
+
+def word(mnemonic: str, **fields: int) -> tuple[int]:
+    """The word of a control instruction."""
+    return (isa.instruction(mnemonic, **fields).encode(),)
+
+
+def quiet(config: ChipConfig) -> int:
+    """Cycles after the last instruction until nothing is in flight anywhere."""
+    return timing(config).drain
+
+
+def phases(layout: Layout, deskews: int) -> None:
+    """Book barriers over the whole horizon, ``deskews`` of them with everything quiet and a DESKEW before."""
+    rng, barrier = layout.rng, layout.timing.barrier
+    now = 0
+    if deskews and rng.random() < 0.3:
+        now = _deskew(layout, 0, at_start=True)
+        deskews -= 1
+    while now + 3 * barrier < layout.horizon:
+        if deskews and rng.random() < 0.5 and now + quiet(layout.config) + 3 * barrier < layout.horizon:
+            now = _deskew(layout, now + rng.randint(20, 60))
+            deskews -= 1
+        else:
+            notify = now if rng.random() < 0.15 else now + rng.randint(0, 80)
+            now = _barrier(layout, now, notify)
+
+
+def _barrier(layout: Layout, before: int, notify: int) -> int:
+    """A NOTIFY in cycle ``notify`` releases some queues that park after ``before``, when the last barrier was over; the
+    first cycle in which the next NOTIFY may come."""
+    rng, release = layout.rng, notify + layout.timing.barrier
+    queues = [q for q in _users(layout) if layout.free(q.index, notify, release)]
+    if release >= layout.horizon or not queues:
+        return layout.horizon
+    notifier = rng.choice(queues)
+    layout.book(notifier.index, Item(notify, notify + 1, word("NOTIFY")))
+    share = rng.choice((0.1, 0.2, 0.4))
+    for queue in queues:
+        if rng.random() > share:
+            continue
+        first = notify + 1 if queue is notifier else max(before, notify - 10)
+        sync = rng.choice((first, notify, release - 1, rng.randint(first, release - 1)))
+        sync = max(sync, first)
+        if layout.free(queue.index, sync, release):
+            layout.book(queue.index, _park(layout, sync, release))
+    return release
+
+
+def _deskew(layout: Layout, start: int, at_start: bool = False) -> int:
+    """Park everything from ``start`` on, wait until all is quiet, DESKEW in some queues at once, and go on."""
+    rng = layout.rng
+    cycle = rng.randint(1, 4) if at_start else start + quiet(layout.config)
+    queues = _users(layout)
+    awake = rng.sample(queues, rng.choice((1, 1, 2, 3, len(queues)) if at_start else (1, 1, 2, 3)))
+    if rng.random() < 0.5:
+        words, length = word("DESKEW"), layout.timing.deskew
+    else:
+        t = rng.choice((SLACK, SLACK + 1, SLACK + rng.randint(0, 20)))
+        words, length = word("RUNTIME_DESKEW", t=t), t + layout.timing.runtime_deskew
+    notify = cycle + length + rng.randint(0, 3)
+    release = notify + layout.timing.barrier
+    for queue in queues:
+        if queue not in awake:
+            layout.book(queue.index, _park(layout, start, release))
+    for queue in awake:
+        layout.book(queue.index, Item(cycle, cycle + length, words))
+        # Nothing but the notifier may go on while the others wait: they would be neither parked nor finished, but busy.
+        if queue is awake[0]:
+            layout.book(queue.index, Item(notify, notify + 1, word("NOTIFY")))
+        for begin, end in ((start, cycle), (cycle + length, notify)):
+            _keep_free(layout, queue, begin, end)
+    return release
+
+
+def _park(layout: Layout, start: int, release: int) -> Item:
+    # A queue that has nothing left to do need not wait for anybody; now and then it does.
+    return Item(start, release, word("SYNC"), idle=layout.rng.random() < 0.8)
+
+
+def _keep_free(layout: Layout, queue: Queue, start: int, end: int) -> None:
+    for cycle in range(start, end):
+        if layout.free(queue.index, cycle, cycle + 1):
+            layout.busy[queue.index] |= 1 << cycle
+
+
+def _users(layout: Layout) -> list[Queue]:
+    """Queues that take part: those of the units that are built, and a few of the others, which only wait."""
+    others = [q for q in layout.plan.queues if q.kind in ("sxm", "c2c")]
+    few = layout.rng.sample(others, min(2, len(others)))
+    return [q for q in layout.plan.queues if q not in others or q in few or layout.items.get(q.index)]
+
+
+def deskew_count(program: Program) -> int:
+    """How many DESKEW and RUNTIME_DESKEW words a program has."""
+    codes = {isa.BY_MNEMONIC[name].opcode for name in ("DESKEW", "RUNTIME_DESKEW")}
+    return sum(word & 0xFF in codes for words in program.queues.values() for word in words)
+
+
+def drift(seed: int, cycles: int) -> list[tuple[int, int]]:
+    """Steps of the HAC, (clock cycle, ±1), that a legal program survives: δ stays within ±4."""
+    rng = random.Random(f"drift {seed}")
+    steps, total = [], 0
+    for cycle in sorted(rng.sample(range(cycles), min(8, cycles))):
+        step = rng.choice((-1, 1))
+        if abs(total + step) <= 4:
+            total += step
+            steps.append((cycle, step))
+    return steps

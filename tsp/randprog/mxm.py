@@ -1,0 +1,136 @@
+"""Templates of the MXM: weights loaded and installed, activations multiplied, sums accumulated and driven out."""
+
+from tsp import isa
+from tsp.floorplan import EAST, WEST
+from tsp.isa import AccMode, Type
+from tsp.randprog import streams, vxm
+from tsp.randprog.layout import Layout, NoRoom, Shape
+from tsp.timing import arrival
+
+NEVER = 1 << 60
+USES_ROW = (AccMode.ADD, AccMode.PEEK)
+
+
+class Plane:
+    """One MXM plane of a layout and what of it is defined when."""
+
+    def __init__(self, layout: Layout, hemisphere: str, number: int):
+        self.layout, self.rng = layout, layout.rng
+        name = f"mxm.{hemisphere}{number}"
+        self.weights, self.activations, self.accumulate = (
+            layout.plan.queue(f"{name}.{part}") for part in ("weights", "activations", "accumulate")
+        )
+        self.site = self.weights.site
+        self.inward = EAST if hemisphere == "e" else WEST
+        """Direction of the streams the plane reads; it drives the other one."""
+        self.loaded = self.installed = NEVER
+        """First cycles in which an IW finds every supercell of the buffer loaded, an ABC weights in the array."""
+        self.rows: dict[int, int] = {}
+        """Accumulator row → the first cycle in which an ACC finds it defined."""
+        depth = layout.config.acc_depth
+        self.pool = sorted({row for row in (0, 1, 2, 3, depth - 2, depth - 1) if row < depth})
+
+    def load_all(self, time: int, interval: int) -> None:
+        """Load every supercell of the buffer, with one REPEAT or in any order."""
+        count = self.layout.config.superlanes
+        shape = Shape(count, interval)
+        backwards = self.rng.randrange(2)
+        self._load(time, shape, count - 1 if backwards else 0, -1 if backwards else 1)
+        self._note("loaded", time + (count - 1) * interval + self.layout.timing.lw_iw)
+
+    def load_some(self, time: int, shape: Shape) -> None:
+        """Load one supercell once or several times, now and then installing the buffer in the same cycle."""
+        supercell = self.rng.randrange(self.layout.config.superlanes)
+        self._load(time, shape, supercell, 0, install=time >= self.loaded and self.rng.random() < 0.5)
+
+    def install(self, time: int, shape: Shape) -> None:
+        """Install the buffer."""
+        if time < self.loaded:
+            raise NoRoom
+        self.layout.issue(self.weights, time, shape, isa.instruction("IW"))
+        self._note("installed", time + self.layout.timing.iw_abc)
+
+    def multiply(self, time: int, shape: Shape) -> None:
+        """One pass of activations whose sums are driven out."""
+        start, step = self._rows(shape.count)
+        defined = self._defined(start, step, time, shape)
+        modes = [mode for mode in AccMode if defined or mode not in USES_ROW]
+        self._pass(time, shape, start, step, self.rng.choice(modes), out=True)
+
+    def matmul(self, time: int, shape: Shape) -> None:
+        """Several passes over the same rows, as blocks of a wide matrix: stored, added to, driven out at the end."""
+        start, step = self._rows(shape.count)
+        mode = AccMode.STORE
+        passes = self.rng.choice((2, 2, 3))
+        for i in range(passes):
+            last = i == passes - 1
+            if last:
+                mode = self.rng.choice((AccMode.ADD, AccMode.PEEK))
+            self._pass(time, shape, start, step, mode, out=last or self.rng.random() < 0.2)
+            mode = AccMode.ADD
+            time += shape.length + self.rng.choice((0, 0, 1, 3))
+
+    def _note(self, what: str, time: int) -> None:
+        before = getattr(self, what)
+        setattr(self, what, min(before, time))
+        self.layout.log(lambda: setattr(self, what, before))
+
+    def _load(self, time: int, shape: Shape, supercell: int, step: int, install: bool = False) -> None:
+        operands = streams.any_group(self.layout, self.inward, isa.GROUP16)
+        read = time + self.layout.timing.lw_skew
+        streams.source(self.layout, self.site, operands, read, shape, reuse=0.8)
+        word = isa.instruction("LW_IW" if install else "LW", supercell=supercell, stream=operands[0])
+        step_b = streams.spare_step(self.layout, shape)
+        self.layout.issue(self.weights, time, shape, word, step_a=step if shape.count > 1 else 0, step_b=step_b)
+        if install:
+            self._note("installed", time + self.layout.timing.iw_abc)
+
+    def _rows(self, count: int) -> tuple[int, int]:
+        start, step = self.rng.choice(self.pool), self.rng.choice((-2, -1, 0, 1, 1, 2))
+        last = start + (count - 1) * step
+        return start, step if count > 1 and 0 <= last < self.layout.config.acc_depth else 0
+
+    def _defined(self, start: int, step: int, time: int, shape: Shape) -> bool:
+        """Whether every row an ACC would find is defined, for activations from ``time`` on."""
+        taken = shape.times(time + self.layout.timing.abc_acc)
+        return all(self.rows.get(start + i * step, NEVER) <= t for i, t in enumerate(taken))
+
+    def _pass(self, time: int, shape: Shape, start: int, step: int, mode: AccMode, out: bool) -> None:
+        layout, table = self.layout, self.layout.timing
+        undefined = mode in USES_ROW and not self._defined(start, step, time, shape)
+        if time < self.installed or undefined:
+            raise NoRoom
+        operands = streams.any_group(layout, self.inward, 1)
+        streams.source(layout, self.site, operands, time + table.abc_skew, shape, reuse=0.3)
+        layout.issue(self.activations, time, shape, isa.instruction("ABC", stream=operands[0]))
+        taken = time + table.abc_acc
+        results = streams.any_group(layout, 1 - self.inward, 4) if out else []
+        fields = {"row": start, "mode": mode, "out": int(out), "stream": results[0] if out else 0}
+        step_b = streams.spare_step(layout, shape)
+        layout.issue(self.accumulate, taken, shape, isa.instruction("ACC", **fields), step_a=step, step_b=step_b)
+        for result in results:
+            layout.drive(self.accumulate, result, taken, table.acc_func, shape)
+        if mode in (AccMode.STORE, AccMode.ADD):
+            for i, t in enumerate(shape.times(taken)):
+                self._define(start + i * step, t + table.acc_acc)
+        if out:
+            layout.attempt(lambda: self._use(results, taken + table.acc_func, shape))
+
+    def _define(self, row: int, time: int) -> None:
+        before = self.rows.get(row)
+        self.rows[row] = time if before is None else min(before, time)
+        self.layout.log(lambda: self.rows.pop(row) if before is None else self.rows.update({row: before}))
+
+    def _use(self, results: list[int], event: int, shape: Shape) -> None:
+        """What leaves the accumulator goes through the VXM or to memory."""
+        if self.rng.random() < 0.5:
+            passing = event + arrival(self.site, self.layout.plan.vxm_site)
+            vxm.consume(self.layout, results, Type.INT32, passing, shape)
+        else:
+            streams.store(self.layout, self.site, results, event, shape)
+
+
+def planes(layout: Layout) -> list[Plane]:
+    """Every plane of the chip."""
+    config = layout.config
+    return [Plane(layout, h, number) for h in "we" for number in range(config.planes(h))]

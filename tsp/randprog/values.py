@@ -1,0 +1,62 @@
+"""Numbers worth computing with: the ends of every type, and what lies beside them."""
+
+import random
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsp.isa import INTEGER_TYPES, Type
+
+INT_MIN, INT_MAX = -(1 << 31), (1 << 31) - 1
+SHIFTS = (0, 1, 2, 7, 8, 15, 16, 30, 31, 32, 33, -1, INT_MIN)
+BYTES = (0, 1, 2, 127, 128, 129, 254, 255)
+
+
+def low(type_: Type) -> int:
+    """The least number of an integer type."""
+    return -(1 << (8 * type_.planes - 1))
+
+
+def high(type_: Type) -> int:
+    """The greatest number of an integer type."""
+    return (1 << (8 * type_.planes - 1)) - 1
+
+
+def boundary(type_: Type) -> tuple[int, ...]:
+    """0, ±1 and the ends of every integer type that is no wider than ``type_``."""
+    ends = [end for t in INTEGER_TYPES if t <= type_ for end in (low(t), high(t))]
+    return (0, 1, -1, *ends)
+
+
+def number(rng: random.Random, type_: Type = Type.INT32) -> int:
+    """A number of a type, mostly at or near a boundary."""
+    kind = rng.random()
+    if kind < 0.6:
+        return rng.choice(boundary(type_))
+    if kind < 0.75:
+        return min(max(rng.choice(boundary(type_)) + rng.randint(-2, 2), low(type_)), high(type_))
+    if kind < 0.85:
+        return rng.randint(0, 33)
+    return rng.randint(low(type_), high(type_))
+
+
+def immediate(rng: random.Random, shift: bool) -> int:
+    """An immediate, for a shift mostly a distance that matters."""
+    return rng.choice(SHIFTS) if shift and rng.random() < 0.8 else number(rng)
+
+
+def vector(rng: random.Random, type_: Type, lanes: int) -> NDArray[np.int64]:
+    """int64 [lanes] of a type."""
+    return np.array([number(rng, type_) for _ in range(lanes)], np.int64)
+
+
+def plane(vectors: list[NDArray[np.int64]], number: int) -> list[NDArray[np.uint8]]:
+    """Byte plane ``number`` of vectors: uint8 [lanes] each."""
+    return [(vector >> (8 * number) & 0xFF).astype(np.uint8) for vector in vectors]
+
+
+def byte_vector(rng: random.Random, lanes: int) -> NDArray[np.uint8]:
+    """uint8 [lanes]: boundary bytes, or any bytes."""
+    if rng.random() < 0.5:
+        return np.array([rng.choice(BYTES) for _ in range(lanes)], np.uint8)
+    return np.frombuffer(rng.randbytes(lanes), np.uint8)
