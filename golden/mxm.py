@@ -7,6 +7,7 @@ from golden.stream import ZERO, Values
 from tsp.config import LANES_PER_SUPERLANE
 from tsp.flow import NONE, Flow
 from tsp.flow.issues import Ints
+from tsp.flow.state import take
 from tsp.isa import AccMode
 
 Sums = NDArray[np.int32]
@@ -74,18 +75,24 @@ class Planes:
     def _sums(self, product: Ints) -> Sums:
         """What leaves the array for the products [n]; zeros for NONE."""
         table = self.flow.products
+        install = take(table.install, product)
+        first = int(install[0])
+        if first != NONE and np.all(install == first):
+            return self._multiply(product, first)
         sums = np.zeros((len(product), self.flow.config.lanes), np.int32)
-        install = np.where(product == NONE, NONE, table.install[product]) if len(table.install) else product
         for weights in np.unique(install[install != NONE]).tolist():
             rows = np.flatnonzero(install == weights)
-            vectors = self.values.slots[self.values.of_read[table.read[product[rows]]]]
-            sums[rows] = vectors.view(np.int8).astype(np.float32) @ self._weights(weights)
+            sums[rows] = self._multiply(product[rows], weights)
         return sums
 
+    def _multiply(self, product: Ints, install: int) -> Sums:
+        """320 products of int8 sum to less than 2^24, so float32 sums are exact in any order."""
+        vectors = self.values.slots[self.values.of_read[self.flow.products.read[product]]]
+        return (vectors.view(np.int8).astype(np.float32) @ self._weights(install)).astype(np.int32)
+
     def _weights(self, install: int) -> NDArray[np.float32]:
-        """[inputs, outputs] as floats: 320 products of int8 sum to less than 2^24, so their float32 sums are exact."""
+        """[inputs, outputs]; zeros where nothing was loaded."""
         loads = self.flow.installs.loads[install]
         rows = self.values.of_read[loads[:, None] + np.arange(LANES_PER_SUPERLANE)]
         rows = np.where((loads == NONE)[:, None], ZERO, rows)
-        matrix = self.values.slots[rows.ravel()].view(np.int8)
-        return np.ascontiguousarray(matrix.T.astype(np.float32))
+        return self.values.slots[rows.ravel()].view(np.int8).astype(np.float32).T

@@ -75,13 +75,29 @@ def _levels(flow: Flow, values: Values) -> Ints:
     sums = flow.products.issue[table.product[taken]], table.issue[taken]
     before, after = np.concatenate([before, sums[0]]), np.concatenate([after, sums[1]])
     step = np.concatenate([step, np.ones(len(taken), np.int64)])
-    level = [0] * len(flow.issues)
-    # In the order of dispatch everything an issue depends on is final before it.
-    order = np.argsort(flow.issues.time[after], kind="stable")
+    return _longest(before, after, step, flow.issues.time)
+
+
+def _longest(before: Ints, after: Ints, step: Ints, time: Ints) -> Ints:
+    """Longest paths over edges of length ``step`` that go forward in ``time``."""
+    level = np.zeros(len(time), np.int64)
+    for _ in range(_SHALLOW):
+        further = level.copy()
+        np.maximum.at(further, after, level[before] + step)
+        if np.array_equal(further, level):
+            return level
+        level = further
+    # Deep: one by one. In the order of dispatch everything an issue depends on is final before it.
+    levels = level.tolist()
+    order = np.argsort(time[after], kind="stable")
     for earlier, later, add in zip(before[order].tolist(), after[order].tolist(), step[order].tolist(), strict=True):
-        if level[earlier] + add > level[later]:
-            level[later] = level[earlier] + add
-    return np.asarray(level, np.int64)
+        if levels[earlier] + add > levels[later]:
+            levels[later] = levels[earlier] + add
+    return np.asarray(levels, np.int64)
+
+
+_SHALLOW = 8
+"""Rounds of relaxation to try first: most programs are this shallow."""
 
 
 def _edges(flow: Flow, values: Values) -> tuple[Ints, Ints]:

@@ -48,12 +48,12 @@ def modular(value: Wide, bits: int) -> Wide:
 def saturated(value: Wide, bits: int) -> Wide:
     """The nearest signed number of that many bits."""
     half = 1 << (bits - 1)
-    return np.asarray(np.clip(value, -half, half - 1), np.int64)
+    return np.minimum(np.maximum(value, np.int64(-half)), np.int64(half - 1))
 
 
 def _amount(b: Wide, limit: int = 32) -> Wide:
     """A shift amount read as unsigned, all amounts from ``limit`` on made equal to it."""
-    return np.minimum(b & 0xFFFFFFFF, limit)
+    return np.minimum(b & 0xFFFFFFFF, np.int64(limit))
 
 
 def _shl(a: Wide, b: Wide, limit: int = 32) -> Wide:

@@ -112,9 +112,11 @@ def _loads(specs: Collector, issues: Issues, stores: Stores, defined: Mapping[in
     )
     initial = np.zeros(len(issue), np.bool_)
     for of_place, addresses in defined.items():
-        here = place == of_place
-        initial[here] = np.isin(address[here], addresses)
-    return Loads(issue, place, address, store, initial & ~present(store))
+        here = np.flatnonzero((place == of_place) & ~present(store))
+        if len(addresses):
+            nearest = np.minimum(np.searchsorted(addresses, address[here]), len(addresses) - 1)
+            initial[here] = addresses[nearest] == address[here]
+    return Loads(issue, place, address, store, initial)
 
 
 def _conflicts(loads: Loads, stores: Stores, config: ChipConfig) -> Ints:

@@ -1,0 +1,51 @@
+"""The checker: every mistake of a program that can be found before it runs, and its cycle count.
+
+A slice, an ALU and an array are each commanded by one queue, which issues at most one instruction a cycle: one ALU
+cannot hand two results to the next stage, and two users of one place are a collision on the stream they share. A value
+that is overwritten or that nobody takes is no mistake.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from tsp.checker.control import check_barriers, check_deskews
+from tsp.checker.report import Problem, Report, Writer
+from tsp.checker.state import check_accumulators, check_banks, check_memory, check_products
+from tsp.checker.streams import check_absent, check_chains, check_collisions
+from tsp.checker.words import check_queues, check_words
+from tsp.config import ChipConfig
+from tsp.dispatch import unroll
+from tsp.flow import analyse
+from tsp.flow.issues import Ints
+from tsp.program import Program, Source
+
+__all__ = ["Problem", "Report", "check", "check_words_of"]
+
+
+def check(program: Program) -> Report:
+    """Check a program. Raises InputError if it has more issues than can be analysed."""
+    defined = {place: image.addresses for place, image in program.memory.items()}
+    return check_words_of(program.queues, program.config, defined, program.source)
+
+
+def check_words_of(
+    queues: Mapping[int, Sequence[int]], config: ChipConfig, defined: Mapping[int, Ints], source: Source | None = None
+) -> Report:
+    """Check queues of words.
+
+    Args:
+        queues: queue index → 128-bit words.
+        defined: place of a MEM slice → int64 [n] ascending addresses that hold a word at the start.
+        source: line numbers for the messages.
+    """
+    writer = Writer(config, source or Source())
+    known = check_queues(queues, writer)
+    unrolled = unroll(dict(known), config)
+    flow = analyse(unrolled, config, defined)
+    check_words(known, unrolled, writer)
+    check_barriers(unrolled, writer)
+    check_deskews(known, flow, writer)
+    for rule in (check_collisions, check_absent, check_chains):
+        rule(flow, writer)
+    for rule in (check_banks, check_memory, check_products, check_accumulators):
+        rule(flow, writer)
+    return writer.report(flow.cycles)

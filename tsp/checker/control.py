@@ -1,0 +1,102 @@
+"""Rules of SYNC, NOTIFY, DESKEW and RUNTIME_DESKEW."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tsp.checker.report import Writer
+from tsp.dispatch import Control, Unrolled
+from tsp.flow import NONE, Flow
+from tsp.flow.state import take
+from tsp.timing import timing
+
+DESKEWS = ("DESKEW", "RUNTIME_DESKEW")
+
+
+def check_barriers(unrolled: Unrolled, writer: Writer) -> None:
+    """Report SYNCs that nothing releases and NOTIFYs that follow one another too closely."""
+    for mistake in unrolled.mistakes:
+        if mistake.kind in ("sync", "notify"):
+            writer.add(mistake.kind, mistake.queue, mistake.index, mistake.cycle, mistake.reason)
+
+
+def check_deskews(queues: Mapping[int, Sequence[int]], flow: Flow, writer: Writer) -> None:
+    """Report every DESKEW or RUNTIME_DESKEW dispatched while something else is under way.
+
+    One dispatched at T is legal when
+
+    - every other queue with words has finished (its first cycle with nothing left is T or earlier), is parked (its SYNC
+      was dispatched before T and is released after T or never), or dispatches the same instruction, with the same t, at
+      T. A queue in a NOP, between two issues of a REPEAT or in an earlier DESKEW is none of these;
+    - no NOTIFY dispatched at T or earlier releases after T;
+    - everything dispatched before T is over: results of READs, ALUs and ACCs have entered their SR at T or earlier, and
+      the sum of every ABC has left the array at T or earlier;
+    - no stream operand read after T was driven by something dispatched before T. A value that nobody reads any more may
+      still be on its stream; words, weights and accumulator rows stay where they are.
+    """
+    controls: dict[int, list[Control]] = {}
+    for control in flow.unrolled.controls:
+        controls.setdefault(control.queue, []).append(control)
+    seen: set[tuple[int, str, int]] = set()
+    for control in flow.unrolled.controls:
+        if control.mnemonic not in DESKEWS:
+            continue
+        _check_others(control, queues, controls, flow, writer)
+        key = (control.cycle, control.mnemonic, control.t)
+        if key not in seen:
+            seen.add(key)
+            _check_barrier(control, flow, writer)
+            _check_flight(control, flow, writer)
+
+
+def _check_others(
+    deskew: Control, queues: Mapping[int, Sequence[int]], controls: dict[int, list[Control]], flow: Flow, writer: Writer
+) -> None:
+    for queue, words in queues.items():
+        end = flow.unrolled.ends.get(queue)
+        if queue == deskew.queue or not len(words) or (end is not None and end <= deskew.cycle):
+            continue
+        if not any(_waits(control, deskew) for control in controls.get(queue, [])):
+            message = (
+                f"{deskew.mnemonic} while {writer.queue_name(queue)} is busy; every other queue must be parked in a"
+            )
+            message += f" SYNC, finished, or dispatch the same {deskew.mnemonic} in the same cycle"
+            writer.add("deskew", deskew.queue, deskew.index, deskew.cycle, message)
+            return
+
+
+def _waits(control: Control, deskew: Control) -> bool:
+    if control.mnemonic == "SYNC":
+        return control.cycle < deskew.cycle and (control.resume is None or control.resume > deskew.cycle)
+    return (control.mnemonic, control.cycle, control.t) == (deskew.mnemonic, deskew.cycle, deskew.t)
+
+
+def _check_barrier(deskew: Control, flow: Flow, writer: Writer) -> None:
+    barrier = timing(writer.config).barrier
+    for control in flow.unrolled.controls:
+        if control.mnemonic == "NOTIFY" and control.cycle <= deskew.cycle < control.cycle + barrier:
+            message = f"{deskew.mnemonic} while the NOTIFY of {writer.who(control.queue, control.index)} is under way;"
+            message += f" works from cycle {control.cycle + barrier}"
+            writer.add("deskew", deskew.queue, deskew.index, deskew.cycle, message)
+            return
+
+
+def _check_flight(deskew: Control, flow: Flow, writer: Writer) -> None:
+    table, issues, cycle = timing(writer.config), flow.issues, deskew.cycle
+    driver = take(flow.drives.issue, flow.source)
+    crossing = np.flatnonzero((driver != NONE) & (flow.reads.time > cycle))
+    crossing = crossing[issues.time[driver[crossing]] < cycle]
+    done = np.concatenate([flow.drives.time, issues.time[flow.products.issue] + table.abc_acc])
+    issue = np.concatenate([flow.drives.issue, flow.products.issue])
+    late = np.flatnonzero((issues.time[issue] < cycle) & (done > cycle))
+    if len(late):
+        last = late[np.argmax(done[late])]
+        message = f"{deskew.mnemonic} before the result of {writer.who_issued(flow, int(issue[last]))} is out;"
+        message += f" works from cycle {int(done[last])}"
+        writer.add("deskew", deskew.queue, deskew.index, cycle, message)
+    elif len(crossing):
+        last = crossing[np.argmax(flow.reads.time[crossing])]
+        reader, source = int(flow.reads.issue[last]), int(driver[last])
+        message = f"{deskew.mnemonic} while the value of {writer.who_issued(flow, source)} is on its way to"
+        message += f" {writer.who_issued(flow, reader)}; works after cycle {int(flow.reads.time[last])}"
+        writer.add("deskew", deskew.queue, deskew.index, cycle, message)

@@ -1,0 +1,88 @@
+"""Rules of what stays: memory words, weights and accumulator rows are defined before they are used; banks differ."""
+
+import numpy as np
+
+from tsp.checker.report import Writer, burst_of, first_of_burst
+from tsp.flow import NONE, Flow
+from tsp.isa import AccMode
+from tsp.timing import timing
+
+
+def check_banks(flow: Flow, writer: Writer) -> None:
+    """Report READ and WRITE of one instruction in one bank."""
+    half = writer.config.mem_words // 2
+    for issue in flow.conflicts[first_of_burst(flow, flow.conflicts)].tolist():
+        burst = burst_of(flow, issue)
+        step = int(flow.issues.step[issue])
+        read = burst.instruction["read_address"] + step * burst.step_a
+        write = burst.instruction["write_address"] + step * burst.step_b
+        other = f"{half}…{2 * half - 1}" if read < half else f"0…{half - 1}"
+        message = f"READ of word {read} and WRITE of word {write} in one cycle are in one bank; one must be in {other}"
+        writer.add_issue("bank_conflict", flow, issue, int(flow.issues.time[issue]), message)
+
+
+def check_memory(flow: Flow, writer: Writer) -> None:
+    """Report READs of words that nothing has defined, once per burst."""
+    loads, stores, time = flow.loads, flow.stores, flow.issues.time
+    undefined = np.flatnonzero((loads.store == NONE) & ~loads.initial)
+    for row in undefined[first_of_burst(flow, loads.issue[undefined])].tolist():
+        issue = int(loads.issue[row])
+        cycle, place, address = int(time[issue]), int(loads.place[row]), int(loads.address[row])
+        word = f"word {address} of {writer.plan.slices[place].name}"
+        message = f"READ of {word}, which no data defines and no WRITE has written before; "
+        writes = np.flatnonzero((stores.place == place) & (stores.address == address))
+        if len(writes):
+            write = int(stores.issue[writes[np.argmin(time[stores.issue[writes]])]])
+            readable = int(time[write]) + timing(writer.config).write_read
+            message += f"{writer.who_issued(flow, write)} writes it, readable from cycle {readable}"
+        else:
+            message += "define it with data or write it first"
+        writer.add_issue("undefined_word", flow, issue, cycle, message)
+
+
+def check_products(flow: Flow, writer: Writer) -> None:
+    """Report ABCs without weights or with supercell columns that no LW loaded, once per burst."""
+    products, installs, time = flow.products, flow.installs, flow.issues.time
+    missing = (installs.loads == NONE).any(axis=1)
+    bad = np.flatnonzero((products.install == NONE) | np.append(missing, False)[products.install])
+    for row in bad[first_of_burst(flow, products.issue[bad])].tolist():
+        issue, install = int(products.issue[row]), int(products.install[row])
+        cycle = int(time[issue])
+        if install == NONE:
+            mine = np.flatnonzero(flow.issues.place[installs.issue] == flow.issues.place[issue])
+            message = "ABC before any IW: the weights are undefined"
+            if len(mine):
+                message += f"; works from cycle {int(time[installs.issue[mine]].min()) + timing(writer.config).iw_abc}"
+            else:
+                message += "; load them with LW and install them with IW"
+        else:
+            column = int(np.flatnonzero(installs.loads[install] == NONE)[0])
+            by = int(installs.issue[install])
+            message = f"ABC uses the weights that {writer.who_issued(flow, by)} installed in cycle {int(time[by])}, but"
+            message += f" no LW had loaded supercell {column} by cycle {int(time[by]) - timing(writer.config).lw_iw}"
+        writer.add_issue("undefined_weights", flow, issue, cycle, message)
+
+
+def check_accumulators(flow: Flow, writer: Writer) -> None:
+    """Report ACCs at which no sum leaves the array, and uses of rows nothing has stored in, once per burst each."""
+    table, time = flow.accumulations, flow.issues.time
+    wait = timing(writer.config).abc_acc
+    absent = np.flatnonzero(table.product == NONE)
+    for row in absent[first_of_burst(flow, table.issue[absent])].tolist():
+        issue = int(table.issue[row])
+        cycle = int(time[issue])
+        message = f"ACC, but no sum leaves the array: no ABC was dispatched in cycle {cycle - wait}"
+        mine = np.flatnonzero(flow.issues.place[flow.products.issue] == flow.issues.place[issue])
+        if len(mine):
+            times = time[flow.products.issue[mine]]
+            best = int(np.argmin(np.abs(times - (cycle - wait))))
+            source = writer.who_issued(flow, int(flow.products.issue[mine[best]]))
+            message += f"; the sum nearest is that of {source}, to be taken in cycle {int(times[best]) + wait}"
+        writer.add_issue("operand_absent", flow, issue, cycle, message)
+    undefined = np.flatnonzero(table.uses_row & (table.previous == NONE))
+    for row in undefined[first_of_burst(flow, table.issue[undefined])].tolist():
+        issue = int(table.issue[row])
+        mode = AccMode(int(table.mode[row])).name.lower()
+        instead = "store" if mode == "add" else "pass"
+        message = f"ACC {mode} uses row {int(table.row[row])}, which no ACC has stored in before; {instead} would work"
+        writer.add_issue("undefined_row", flow, issue, int(time[issue]), message)

@@ -1,0 +1,116 @@
+"""Rules of single words: legal in their queue and configuration, nothing reserved set, a result that goes somewhere."""
+
+from collections.abc import Mapping, Sequence
+
+from tsp import isa
+from tsp.checker.report import Writer
+from tsp.dispatch import Unrolled
+from tsp.floorplan import Queue
+
+
+def check_queues(queues: Mapping[int, Sequence[int]], writer: Writer) -> dict[int, Sequence[int]]:
+    """Report queues that do not exist or overflow; returns those that exist."""
+    known = {}
+    depth = writer.config.queue_depth
+    for index, words in sorted(queues.items()):
+        if not 0 <= index < len(writer.plan.queues):
+            last = len(writer.plan.queues) - 1
+            writer.add("unknown_queue", index, 0, None, f"config {writer.config.name} has queues 0…{last} only")
+            continue
+        known[index] = words
+        if len(words) > depth:
+            message = f"the queue has {len(words)} words but holds {depth} (queue_depth); {len(words) - depth} too many"
+            writer.add("queue_depth", index, depth, None, message)
+    return known
+
+
+def check_words(queues: Mapping[int, Sequence[int]], unrolled: Unrolled, writer: Writer) -> None:
+    """Report illegal, reserved and pointless words."""
+    for mistake in unrolled.mistakes:
+        if mistake.kind in ("illegal", "step"):
+            word = queues[mistake.queue][mistake.index]
+            reason = illegal_reason(word, writer.plan.queues[mistake.queue], writer) or mistake.reason
+            writer.add("illegal_instruction", mistake.queue, mistake.index, mistake.cycle, reason)
+    for queue, words in queues.items():
+        for index, word in enumerate(words):
+            _check_word(word, queue, index, words, writer)
+
+
+def _check_word(word: int, queue: int, index: int, words: Sequence[int], writer: Writer) -> None:
+    instruction = isa.decode(word)
+    if instruction is None:
+        return
+    used = 0xFF
+    for field in instruction.operation.fields:
+        used |= ((1 << field.width) - 1) << field.lo
+    if word & ~used:
+        first = ((word & ~used) & -(word & ~used)).bit_length() - 1
+        message = f"{instruction.mnemonic} has reserved bit {first} set; bits outside its fields must be 0"
+        writer.add("reserved_bits", queue, index, None, message)
+    if instruction.mnemonic == "REPEAT" and index:
+        _check_steps(instruction, isa.decode(words[index - 1]), queue, index, writer)
+    if lost := _no_result(instruction):
+        writer.add("no_result", queue, index, None, lost)
+
+
+def _check_steps(
+    repeat: isa.Instruction, repeated: isa.Instruction | None, queue: int, index: int, writer: Writer
+) -> None:
+    if repeated is None or not (repeat["step_a"] or repeat["step_b"]) or not repeated.operation.repeatable:
+        return
+    addresses = {(field.lo, field.width) for field in repeated.operation.fields} & {isa.ADDRESS_A, isa.ADDRESS_B}
+    if repeated.operation.arity or not addresses:
+        message = f"REPEAT has a step, but {repeated.mnemonic} has no address to step; the step must be 0"
+        writer.add("ignored_step", queue, index, None, message)
+
+
+def _no_result(instruction: isa.Instruction) -> str | None:
+    if instruction.operation.arity and not (instruction["to_stream"] or instruction["to_next"]):
+        return f"the result of {instruction.mnemonic} goes nowhere; send it to a stream or to the next stage"
+    if instruction.mnemonic == "ACC" and not instruction["out"]:
+        mode = isa.AccMode(instruction["mode"])
+        if mode in (isa.AccMode.PASS, isa.AccMode.PEEK):
+            return f"ACC {mode.name.lower()} without a stream does nothing; give it a stream, or use store or add"
+    return None
+
+
+def illegal_reason(word: int, queue: Queue, writer: Writer) -> str | None:
+    """Why a word is illegal, and what would be legal; None if it is legal."""
+    broken = isa.broken_rule(word, queue, writer.config)
+    if broken is None:
+        return None
+    operation = isa.BY_OPCODE.get(word & 0xFF)
+    if isinstance(broken, str):
+        if operation is not None and operation.mnemonic == "MUL" and queue.kind == "vxm":
+            return f"config {writer.config.name} has no multipliers (vxm_mul_bits is 0), so no MUL"
+        if operation is None:
+            return broken
+        known = ", ".join(operation.mnemonic for operation in isa.operations(queue.kind, writer.config))
+        return f"{operation.mnemonic} is no instruction of a {queue.kind} queue; it takes {known}"
+    assert operation is not None
+    return f"{operation.mnemonic}: {_rule_text(broken, word, operation, queue)}"
+
+
+def _rule_text(rule: isa.Rule, word: int, operation: isa.Operation, queue: Queue) -> str:
+    value = (word >> rule.lo) & ((1 << rule.width) - 1)
+    field = operation.field(rule.field)
+    stream = field.kind in ("stream", "source") and rule.width in (isa.STREAM_INDEX_BITS, 3)
+    if stream and rule.lo == field.lo + isa.STREAM_DIRECTION_BIT:
+        if value > 1:
+            return f"the bits above the direction of {rule.field} must be 0"
+        side = "drives" if operation.mnemonic == "ACC" else "reads"
+        flow = ("eastward (e…)", "westward (w…)")[rule.low]
+        return (
+            f"{rule.field} is {isa.stream_name(word >> field.lo & 0x3F)}, but {queue.name} {side} {flow} streams only"
+        )
+    good = min(max(value, rule.low), rule.high)
+    good -= good % rule.align
+    if stream:
+        name = isa.stream_name(word >> field.lo & 0x3F)
+        try_ = name[0] + str(good)
+        if rule.align > 1 and value <= rule.high:
+            return (
+                f"{rule.field} is {name}, but a group of {rule.align} begins at a multiple of {rule.align}; try {try_}"
+            )
+        return f"{rule.field} is {name}, but streams are {name[0]}{rule.low}…{name[0]}{rule.high}; try {try_}"
+    return f"{rule.field} is {value}, must be {rule.low}…{rule.high}; try {good}"
