@@ -1,6 +1,7 @@
 """Barriers and deskews of a random program. They are booked first; everything else finds its place around them."""
 
 import random
+from functools import partial
 
 from tsp import isa
 from tsp.config import ChipConfig
@@ -27,12 +28,11 @@ def phases(layout: Layout, deskews: int) -> None:
     """Book barriers over the whole horizon, ``deskews`` of them with everything quiet and a DESKEW before."""
     rng, barrier = layout.rng, layout.timing.barrier
     now = 0
-    if deskews and rng.random() < 0.3:
-        now = _deskew(layout, 0, at_start=True)
-        deskews -= 1
     while now + 3 * barrier < layout.horizon:
-        if deskews and rng.random() < 0.5 and now + quiet(layout.config) + 3 * barrier < layout.horizon:
-            now = _deskew(layout, now + rng.randint(20, 60))
+        start = 0 if now == 0 and rng.random() < 0.3 else now + rng.randint(20, 60)
+        released: list[int] = []
+        if deskews and rng.random() < 0.7 and layout.attempt(partial(_deskew, layout, start, released)):
+            now = released[0]
             deskews -= 1
         else:
             notify = now if rng.random() < 0.15 else now + rng.randint(0, 80)
@@ -60,12 +60,13 @@ def _barrier(layout: Layout, before: int, notify: int) -> int:
     return release
 
 
-def _deskew(layout: Layout, start: int, at_start: bool = False) -> int:
-    """Park everything from ``start`` on, wait until all is quiet, DESKEW in some queues at once, and go on."""
+def _deskew(layout: Layout, start: int, released: list[int]) -> None:
+    """Park everything from ``start`` on, wait until all is quiet, DESKEW in some queues at once, and go on. Appends the
+    first cycle of what comes after to ``released``."""
     rng = layout.rng
-    cycle = rng.randint(1, 4) if at_start else start + quiet(layout.config)
+    cycle = start + quiet(layout.config) if start else rng.randint(1, 4)
     queues = _users(layout)
-    awake = rng.sample(queues, rng.choice((1, 1, 2, 3, len(queues)) if at_start else (1, 1, 2, 3)))
+    awake = rng.sample(queues, rng.choice((1, 1, 2, 3, len(queues))))
     if rng.random() < 0.5:
         words, length = word("DESKEW"), layout.timing.deskew
     else:
@@ -83,7 +84,7 @@ def _deskew(layout: Layout, start: int, at_start: bool = False) -> int:
             layout.book(queue.index, Item(notify, notify + 1, word("NOTIFY")))
         for begin, end in ((start, cycle), (cycle + length, notify)):
             _keep_free(layout, queue, begin, end)
-    return release
+    released.append(release)
 
 
 def _park(layout: Layout, start: int, release: int) -> Item:
@@ -94,14 +95,14 @@ def _park(layout: Layout, start: int, release: int) -> Item:
 def _keep_free(layout: Layout, queue: Queue, start: int, end: int) -> None:
     for cycle in range(start, end):
         if layout.free(queue.index, cycle, cycle + 1):
-            layout.busy[queue.index] |= 1 << cycle
+            layout.block(queue.index, cycle)
 
 
 def _users(layout: Layout) -> list[Queue]:
     """Queues that take part: those of the units that are built, and a few of the others, which only wait."""
     others = [q for q in layout.plan.queues if q.kind in ("sxm", "c2c")]
-    few = layout.rng.sample(others, min(2, len(others)))
-    return [q for q in layout.plan.queues if q not in others or q in few or layout.items.get(q.index)]
+    few = {q.index for q in layout.rng.sample(others, min(2, len(others)))}
+    return [q for q in layout.plan.queues if q.slice >= 0 or q.index in few or layout.items.get(q.index)]
 
 
 def deskew_count(program: Program) -> int:

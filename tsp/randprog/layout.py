@@ -116,6 +116,11 @@ class Layout:
 
         self.log(undo)
 
+    def block(self, queue: int, cycle: int) -> None:
+        """Let a queue do nothing in a cycle."""
+        self.busy[queue] |= 1 << cycle
+        self.log(lambda: self.busy.update({queue: self.busy[queue] & ~(1 << cycle)}))
+
     def issue(
         self, queue: Queue, start: int, shape: Shape, instruction: isa.Instruction, step_a: int = 0, step_b: int = 0
     ) -> None:

@@ -39,7 +39,7 @@ def _fill(layout: Layout, deskews: int) -> Program | None:
         _start(layout, plane)
     for round_ in range(ROUNDS):
         layout.attempt(_template(layout, planes))
-        if round_ % 20 == 0 and (program := _dense(layout)):
+        if round_ % 32 == 0 and (program := _dense(layout)):
             return program
     return None
 

@@ -1,6 +1,7 @@
 """Numbers worth computing with: the ends of every type, and what lies beside them."""
 
 import random
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ def high(type_: Type) -> int:
     return (1 << (8 * type_.planes - 1)) - 1
 
 
+@cache
 def boundary(type_: Type) -> tuple[int, ...]:
     """0, ±1 and the ends of every integer type that is no wider than ``type_``."""
     ends = [end for t in INTEGER_TYPES if t <= type_ for end in (low(t), high(t))]
