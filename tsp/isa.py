@@ -1,7 +1,7 @@
 """The instruction set: opcodes, operand kinds and field layouts, written once.
 
-Assembler, disassembler, checker, golden decode, RTL decoders and ``docs/isa.md`` derive from the tables below. A word has
-128 bits; bit 0 is the least significant. Bits that no field of an operation names are zero. Mnemonics are those of
+Assembler, disassembler, checker, golden decode, RTL decoders and ``docs/isa.md`` derive from the tables below. A word
+has 128 bits; bit 0 is the least significant. Bits that no field of an operation names are zero. Mnemonics are those of
 D. Abts et al., ISCA 2020; the layouts are ours.
 """
 
@@ -20,7 +20,19 @@ STREAM_INDEX_BITS = 5
 STREAM_DIRECTION_BIT = 5
 
 FieldKind = Literal[
-    "count", "number", "signed", "stream", "mem_address", "acc_row", "supercell", "flag", "mode", "type", "kind", "source", "immediate"
+    "count",
+    "number",
+    "signed",
+    "stream",
+    "mem_address",
+    "acc_row",
+    "supercell",
+    "flag",
+    "mode",
+    "type",
+    "kind",
+    "source",
+    "immediate",
 ]
 
 
@@ -109,8 +121,12 @@ _ACC = (
     Field("mode", 48, 2, "mode"),
     Field("out", 50, 1, "flag"),
 )
-_REPEAT = (Field("n", 8, 16, "count"), Field("d", 24, 16, "count"))
-_REPEAT += (Field("step_a", 40, 16, "signed"), Field("step_b", 56, 16, "signed"))
+_REPEAT = (
+    Field("n", 8, 16, "count"),
+    Field("d", 24, 16, "count"),
+    Field("step_a", 40, 16, "signed"),
+    Field("step_b", 56, 16, "signed"),
+)
 _ALU_RESULT = (
     Field("immediate", 8, 32, "immediate"),
     Field("stream", 40, 8, "stream"),
@@ -186,7 +202,15 @@ LATER = {
 }
 """Mnemonics of the contract that come later: named in errors so that nobody takes them for a typing error."""
 
-PAYLOAD_BITS = {"mem": 56, "vxm": 101, "mxm_weights": 48, "mxm_activations": 48, "mxm_accumulate": 51, "sxm": 0, "c2c": 0}
+PAYLOAD_BITS = {
+    "mem": 56,
+    "vxm": 101,
+    "mxm_weights": 48,
+    "mxm_activations": 48,
+    "mxm_accumulate": 51,
+    "sxm": 0,
+    "c2c": 0,
+}
 """Low bits of a word that a slice of that queue kind needs: what moves north with the instruction."""
 
 
@@ -274,14 +298,11 @@ class Rule:
 
     def holds(self, word: int) -> bool:
         """Whether ``word`` keeps the rule."""
-        if any(_bits(word, lo, width) != value for lo, width, value in self.when):
-            return True
-        value = _bits(word, self.lo, self.width)
+        for lo, width, value in self.when:
+            if (word >> lo) & ((1 << width) - 1) != value:
+                return True
+        value = (word >> self.lo) & ((1 << self.width) - 1)
         return self.low <= value <= self.high and value % self.align == 0
-
-
-def _bits(word: int, lo: int, width: int) -> int:
-    return (word >> lo) & ((1 << width) - 1)
 
 
 def _stream_rules(
@@ -323,7 +344,9 @@ def rules(operation: Operation, hemisphere: str, config: ChipConfig) -> tuple[Ru
             found.append(Rule(field.name, field.lo, field.width, 1, (1 << field.width) - 1))
         elif field.kind == "stream":
             inward = WEST if hemisphere == "e" else EAST
-            direction = {"LW": 1 - inward, "LW_IW": 1 - inward, "ABC": 1 - inward, "ACC": inward}.get(operation.mnemonic)
+            direction = {"LW": 1 - inward, "LW_IW": 1 - inward, "ABC": 1 - inward, "ACC": inward}.get(
+                operation.mnemonic
+            )
             when: tuple[tuple[int, int, int], ...] = ()
             if operation.mnemonic == "ACC":
                 out = operation.field("out")
@@ -344,9 +367,18 @@ def broken_rule(word: int, queue: Queue, config: ChipConfig) -> Rule | str | Non
 
     A REPEAT's place (what it follows) is the dispatcher's business, not the word's.
     """
-    operation = BY_OPCODE.get(word & 0xFF)
-    if operation is None:
-        return f"opcode {word & 0xFF:#04x} is no instruction"
-    if operation not in operations(queue.kind, config):
+    kept = _rules_by_opcode(queue.kind, queue.hemisphere, config).get(word & 0xFF)
+    if kept is None:
+        operation = BY_OPCODE.get(word & 0xFF)
+        if operation is None:
+            return f"opcode {word & 0xFF:#04x} is no instruction"
         return f"{operation.mnemonic} is no instruction of a {queue.kind} queue"
-    return next((rule for rule in rules(operation, queue.hemisphere, config) if not rule.holds(word)), None)
+    for rule in kept:
+        if not rule.holds(word):
+            return rule
+    return None
+
+
+@lru_cache(maxsize=1024)
+def _rules_by_opcode(kind: str, hemisphere: str, config: ChipConfig) -> dict[int, tuple[Rule, ...]]:
+    return {operation.opcode: rules(operation, hemisphere, config) for operation in operations(kind, config)}
