@@ -73,7 +73,7 @@ def sources(config: ChipConfig, events: bool = False) -> tuple[Path, ...]:
     """The Verilog of a configuration, generated once per content of ``rtl`` and ``tsp``."""
     folders = [Path(verilog.__file__).parent, Path(host.__file__).parent.parent / "tsp"]
     texts = [path.read_text() for folder in folders for path in sorted(folder.rglob("*.py"))]
-    key = simulator._digest([config.as_dict() | {"name": ""}, texts, events])
+    key = simulator.digest([config.as_dict() | {"name": ""}, texts, events])
     directory = simulator.build_root() / "verilog" / f"{config.name}-{key}"
     directory.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{directory}.lock"):
@@ -103,7 +103,7 @@ def run_on(
 ) -> list[RtlResult]:  # fmt: skip
     """:func:`run` on a finished build; the simulator's log stays in the run's directory."""
     archive = _encode(jobs, config)
-    key = simulator._digest([str(made.directory), [array.tobytes().hex() for array in archive.values()]])
+    key = simulator.digest([str(made.directory), [array.tobytes().hex() for array in archive.values()]])
     directory = directory or simulator.build_root() / "runs" / made.sim / f"jobs-{key}"
     directory.mkdir(parents=True, exist_ok=True)
     asked, answered = directory / "jobs.npz", directory / "results.npz"

@@ -357,4 +357,3 @@ def _tail(log: Path, lines: int = 12) -> list[str]:
     return log.read_text(errors="replace").splitlines()[-lines:] if log.is_file() else []
 
 
-_digest = digest  # its former name

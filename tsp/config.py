@@ -90,8 +90,9 @@ class ChipConfig:
         """Return self, or raise :class:`InputError` naming the first field that is wrong and what would be right."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if type(value) is not field.type:
-                raise InputError(f"config {self.name}: {field.name} is {value!r}, must be {field.type.__name__}")  # type: ignore[union-attr]
+            kind = _type_of(field)
+            if type(value) is not kind:
+                raise InputError(f"config {self.name}: {field.name} is {value!r}, must be {kind.__name__}")
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:
@@ -113,13 +114,13 @@ class ChipConfig:
             )
         for name in UNBUILT_FEATURES:
             if getattr(self, name):
-                raise InputError(f"config {self.name}: {name} is True, but that feature is not built yet; set it to False")
+                raise InputError(f"config {self.name}: {name} is True, but it is not built yet; set it to False")
         return self
 
     def override(self, settings: Iterable[str]) -> "ChipConfig":
         """A validated copy with ``field=value`` strings applied, as given to ``--set``."""
         changes: dict[str, Any] = {}
-        fields = {field.name: field.type for field in dataclasses.fields(self) if field.name != "name"}
+        fields = {field.name: _type_of(field) for field in dataclasses.fields(self) if field.name != "name"}
         for setting in settings:
             name, separator, text = setting.partition("=")
             if not separator:
@@ -140,13 +141,19 @@ class ChipConfig:
         for name in values:
             if name not in fields:
                 raise InputError(f"config: unknown field '{name}'{nearest(str(name), fields)}")
-        missing = [name for name, field in fields.items() if name not in values and field.default is dataclasses.MISSING]
+        required = [name for name, field in fields.items() if field.default is dataclasses.MISSING]
+        missing = [name for name in required if name not in values]
         if missing:
             raise InputError(f"config: missing field {', '.join(missing)}")
         return cls(**values).validate()
 
 
-def _parse(setting: str, text: str, kind: Any) -> int | bool:
+def _type_of(field: "dataclasses.Field[Any]") -> type:
+    assert isinstance(field.type, type)
+    return field.type
+
+
+def _parse(setting: str, text: str, kind: type) -> int | bool:
     if kind is bool:
         if text.lower() in ("true", "1", "on"):
             return True

@@ -1,6 +1,7 @@
 """From queue words to what is issued when: the one place where NOP, REPEAT, SYNC, NOTIFY and DESKEW are unrolled.
 
-Checker, golden model, cycle prediction and the random generator share :func:`unroll`; the RTL is the independent reading.
+Checker, golden model, cycle prediction and the random generator share :func:`unroll`; the RTL is the independent
+reading.
 """
 
 import dataclasses
@@ -14,8 +15,11 @@ from tsp.timing import timing
 
 @dataclasses.dataclass(frozen=True)
 class Burst:
-    """``count`` issues of one instruction: at ``start``, ``start + interval``, …; issue i has its address operands moved
-    by i · (step_a, step_b). ``index`` is the instruction's word in its queue (a REPEAT's is index + 1)."""
+    """``count`` issues of one instruction: at ``start``, ``start + interval``, …
+
+    Issue i has its address operands moved by i · (step_a, step_b). ``index`` is the instruction's word in its queue (a
+    REPEAT's is index + 1).
+    """
 
     queue: int
     index: int
@@ -34,8 +38,12 @@ class Burst:
 
 @dataclasses.dataclass(frozen=True)
 class Mistake:
-    """Something the dispatcher met that no legal program has. ``kind``: ``illegal`` (the machine skips the word in one cycle and
-    latches a fault), ``step`` (a REPEAT leaves its range: the machine skips that issue and latches a fault), ``sync`` (a SYNC nobody releases), ``notify`` (two within one barrier latency), ``deskew``."""
+    """Something the dispatcher met that no legal program has.
+
+    ``kind``: ``illegal`` (the machine skips the word in one cycle and latches a fault), ``step`` (a REPEAT leaves its
+    range: the machine skips that issue and latches a fault), ``sync`` (a SYNC nobody releases), ``notify`` (two within
+    one barrier latency).
+    """
 
     kind: str
     queue: int
@@ -106,9 +114,7 @@ class _Reader:
         if self.last is None:
             self._mistake("illegal", "REPEAT must follow an instruction that can repeat", out)
             return
-        burst = dataclasses.replace(
-            self.last, interval=repeat["d"], step_a=repeat["step_a"], step_b=repeat["step_b"]
-        )
+        burst = dataclasses.replace(self.last, interval=repeat["d"], step_a=repeat["step_a"], step_b=repeat["step_b"])
         count = self._issues_in_range(burst, repeat["n"] + 1)
         out.bursts[-1] = dataclasses.replace(burst, count=count)
         if count <= repeat["n"]:
@@ -159,7 +165,7 @@ class _Reader:
 
 
 def unroll(queues: dict[int, Sequence[int]], config: ChipConfig) -> Unrolled:
-    """Unroll every queue's 128-bit words (queue index → words). Bursts come queue by queue between barriers, not sorted."""
+    """Unroll every queue's 128-bit words (queue index → words); bursts come queue by queue, not sorted by time."""
     plan = floorplan(config)
     out = Unrolled([], [], [], {})
     readers = [_Reader(plan.queues[index], words, config) for index, words in sorted(queues.items()) if len(words)]

@@ -55,8 +55,13 @@ class Queue:
     """MEM slice, MXM plane, or ALU number stage·rows + row."""
 
 
-SXM_QUEUES = ("permute", "distribute0", "distribute1", "distribute2", "distribute3")
-SXM_QUEUES += ("transpose0", "transpose1", "shift0", "shift1", "rotate")
+SXM_QUEUES = (
+    "permute",
+    *("distribute0", "distribute1", "distribute2", "distribute3"),
+    *("transpose0", "transpose1"),
+    *("shift0", "shift1"),
+    "rotate",
+)
 C2C_QUEUES = 4
 MXM_KINDS = ("weights", "activations", "accumulate")
 
