@@ -27,23 +27,24 @@ def quiet(config: ChipConfig) -> int:
 def phases(layout: Layout, deskews: int) -> None:
     """Book barriers over the whole horizon, ``deskews`` of them with everything quiet and a DESKEW before."""
     rng, barrier = layout.rng, layout.timing.barrier
+    users = _users(layout)
     now = 0
     while now + 3 * barrier < layout.horizon:
         start = 0 if now == 0 and rng.random() < 0.3 else now + rng.randint(20, 60)
         released: list[int] = []
-        if deskews and rng.random() < 0.7 and layout.attempt(partial(_deskew, layout, start, released)):
+        if deskews and rng.random() < 0.7 and layout.attempt(partial(_deskew, layout, users, start, released)):
             now = released[0]
             deskews -= 1
         else:
             notify = now if rng.random() < 0.15 else now + rng.randint(0, 80)
-            now = _barrier(layout, now, notify)
+            now = _barrier(layout, users, now, notify)
 
 
-def _barrier(layout: Layout, before: int, notify: int) -> int:
+def _barrier(layout: Layout, users: list[Queue], before: int, notify: int) -> int:
     """A NOTIFY in cycle ``notify`` releases some queues that park after ``before``, when the last barrier was over; the
     first cycle in which the next NOTIFY may come."""
     rng, release = layout.rng, notify + layout.timing.barrier
-    queues = [q for q in _users(layout) if layout.free(q.index, notify, release)]
+    queues = [q for q in users if layout.free(q.index, notify, release)]
     if release >= layout.horizon or not queues:
         return layout.horizon
     notifier = rng.choice(queues)
@@ -60,13 +61,12 @@ def _barrier(layout: Layout, before: int, notify: int) -> int:
     return release
 
 
-def _deskew(layout: Layout, start: int, released: list[int]) -> None:
+def _deskew(layout: Layout, users: list[Queue], start: int, released: list[int]) -> None:
     """Park everything from ``start`` on, wait until all is quiet, DESKEW in some queues at once, and go on. Appends the
     first cycle of what comes after to ``released``."""
     rng = layout.rng
     cycle = start + quiet(layout.config) if start else rng.randint(1, 4)
-    queues = _users(layout)
-    awake = rng.sample(queues, rng.choice((1, 1, 2, 3, len(queues))))
+    awake = rng.sample(users, rng.choice((1, 1, 2, 3, len(users))))
     if rng.random() < 0.5:
         words, length = word("DESKEW"), layout.timing.deskew
     else:
@@ -74,7 +74,7 @@ def _deskew(layout: Layout, start: int, released: list[int]) -> None:
         words, length = word("RUNTIME_DESKEW", t=t), t + layout.timing.runtime_deskew
     notify = cycle + length + rng.randint(0, 3)
     release = notify + layout.timing.barrier
-    for queue in queues:
+    for queue in users:
         if queue not in awake:
             layout.book(queue.index, _park(layout, start, release))
     for queue in awake:
@@ -100,9 +100,9 @@ def _keep_free(layout: Layout, queue: Queue, start: int, end: int) -> None:
 
 def _users(layout: Layout) -> list[Queue]:
     """Queues that take part: those of the units that are built, and a few of the others, which only wait."""
-    others = [q for q in layout.plan.queues if q.kind in ("sxm", "c2c")]
-    few = {q.index for q in layout.rng.sample(others, min(2, len(others)))}
-    return [q for q in layout.plan.queues if q.slice >= 0 or q.index in few or layout.items.get(q.index)]
+    others = [q for q in layout.plan.queues if q.slice < 0]
+    few = layout.rng.sample(others, min(layout.rng.choice((1, 2, 4)), len(others)))
+    return sorted([q for q in layout.plan.queues if q.slice >= 0] + few, key=lambda q: q.index)
 
 
 def deskew_count(program: Program) -> int:

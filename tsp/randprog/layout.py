@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from tsp import isa
 from tsp.config import ChipConfig
-from tsp.floorplan import EAST, WEST, Queue, Site, floorplan
+from tsp.floorplan import EAST, WEST, Queue, floorplan
 from tsp.program import Program
 from tsp.randprog.memory import Memory
 from tsp.timing import timing
@@ -175,10 +175,6 @@ class Layout:
     def downstream(self, direction: int, site: int) -> list[Queue]:
         """MEM queues that can write what a site drives in that direction."""
         return [q for q in self.plan.queues if q.kind == "mem" and _before(direction, site, q.site)]
-
-    def sites(self, unit: str) -> list[Site]:
-        """The sites of a unit."""
-        return [site for site in self.plan.sites if site.unit == unit]
 
     def program(self) -> Program:
         """Everything booked, as a program."""

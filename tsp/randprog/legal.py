@@ -81,7 +81,8 @@ def _template(layout: Layout, planes: list[mxm.Plane]) -> Callable[[], object]:
 
 def _dense(layout: Layout) -> Program | None:
     """The program laid out so far, if it is large and dense enough."""
-    if sum(map(len, layout.items.values())) < MINIMUM.instructions:
+    multiplied = [bool(layout.items[q.index]) for q in layout.plan.queues if q.kind == "mxm_activations"]
+    if sum(map(len, layout.items.values())) < MINIMUM.instructions or (multiplied and not any(multiplied)):
         return None
     program = layout.program()
     return program if density(program).reaches(MINIMUM) else None
