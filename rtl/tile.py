@@ -98,10 +98,10 @@ def pulse_fault(m: Module, valid: Signal, kind: Signal, conditions: Sequence[tup
         m.d.sync += register.eq(lowest)
 
 
-def first_fault(faults: Sequence[Fault]) -> Fault:
+def first_fault(faults: Sequence[Fault], queue_bits: int = QUEUE_BITS) -> Fault:
     """Of the faults of one cycle, listed by queue and then by kind, the first."""
     valid: Value = Const(0)
-    queue: Value = Const(0, QUEUE_BITS)
+    queue: Value = Const(0, queue_bits)
     kind: Value = Const(0, KIND_BITS)
     for fault in reversed(faults):
         valid = valid | fault.valid

@@ -46,7 +46,7 @@ OPTIMISE = (
     "splitnets -driver w:$*",
     "opt_clean -purge",
 )
-DIRECT = ("proc -nomux -norom", "memory_collect")
+DIRECT = ("proc -nomux -norom", "memory_collect", "opt_clean -purge")
 
 
 def to_rtlil(component: Component, name: str) -> str:

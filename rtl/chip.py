@@ -1,0 +1,107 @@
+"""The chip: ICU, superlanes from south to north, MXM planes, host port."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Value
+from amaranth.lib.wiring import Component, In, Out
+
+from rtl import station
+from rtl.host_port import ADDRESS_BITS, HostPort
+from rtl.icu import Icu
+from rtl.mxm import MxmPlane
+from rtl.stamp import Stamp, stamp
+from rtl.stream import WORD_BITS
+from rtl.superlane import Superlane, commanded_queues, identifier, plane_ports
+from tsp.config import ChipConfig
+
+
+class Chip(Component):
+    """A whole chip. No flow control: see docs/architecture.md, section 8.
+
+    Ports: the host port, test inputs ``hac_fast``, ``hac_slow``, and the status bits ``done``, ``running``, ``fault``.
+    """
+
+    module_name = "chip"
+    structural = True
+
+    def __init__(self, config: ChipConfig):
+        self.config = config
+        inputs = {"host_write": 1, "host_read": 1, "host_address": ADDRESS_BITS, "host_wdata": WORD_BITS}
+        inputs |= {"hac_fast": 1, "hac_slow": 1}
+        outputs = {"host_rvalid": 1, "host_rdata": WORD_BITS, "done": 1, "running": 1, "fault": 1}
+        super().__init__(
+            {name: In(width) for name, width in inputs.items()} | {name: Out(width) for name, width in outputs.items()}
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.host_port = host = stamp(HostPort(self.config), "host_port")
+        m.submodules.icu = icu = stamp(Icu(self.config), "icu")
+        rows = [stamp(Superlane(self.config), f"superlane_{k}") for k in range(self.config.superlanes)]
+        for k, row in enumerate(rows):
+            m.submodules[f"superlane_{k}"] = row
+            m.d.comb += row.superlane.eq(k)
+        self._connect_host(m, host, icu)
+        self._connect_south(m, host, icu, rows[0])
+        for south, north in zip(rows, rows[1:], strict=False):
+            self._connect_rows(m, south, north)
+        m.d.comb += host.fault_time.eq(rows[-1].north_time)
+        for name in station.fault_ports(In, "fault"):
+            m.d.comb += getattr(host, name).eq(getattr(rows[-1], f"north_{name}"))
+        self._place_planes(m, rows)
+        return m
+
+    def _connect_host(self, m: Module, host: Stamp, icu: Stamp) -> None:
+        for name in ("host_write", "host_read", "host_address", "host_wdata"):
+            m.d.comb += getattr(host, name).eq(getattr(self, name))
+        for name in ("host_rvalid", "host_rdata", "done", "running", "fault"):
+            m.d.comb += getattr(self, name).eq(getattr(host, name))
+        for name in ("push_valid", "push_queue", "push_word", "start"):
+            m.d.comb += getattr(icu, name).eq(getattr(host, name))
+        for name in ("idle", "now", "hac", "sac", "delta"):
+            m.d.comb += getattr(host, name).eq(getattr(icu, name))
+        m.d.comb += [icu.hac_fast.eq(self.hac_fast), icu.hac_slow.eq(self.hac_slow)]
+
+    def _connect_south(self, m: Module, host: Stamp, icu: Stamp, row: Stamp) -> None:
+        """The southernmost superlane takes its instructions and time from the ICU and the host's requests."""
+        m.d.comb += row.time.eq(icu.now)
+        for queue in commanded_queues(self.config):
+            for suffix in ("_valid", ""):
+                name = f"instr_{queue.index}{suffix}"
+                m.d.comb += getattr(row, name).eq(getattr(icu, name))
+        for name in station.request_ports(self.config, In, "request"):
+            m.d.comb += getattr(row, f"south_{name}").eq(getattr(host, name))
+        for name in station.answer_ports(In, "answer"):
+            m.d.comb += getattr(host, name).eq(getattr(row, f"south_{name}"))
+        for name in station.fault_ports(In, "fault"):
+            m.d.comb += getattr(row, f"south_{name}").eq(getattr(icu, name))
+        m.d.comb += [host.stream_event.eq(row.stream_event), host.write_event.eq(row.write_event)]
+
+    def _connect_rows(self, m: Module, south: Stamp, north: Stamp) -> None:
+        m.d.comb += north.time.eq(south.north_time)
+        for queue in commanded_queues(self.config):
+            for suffix in ("_valid", ""):
+                source = getattr(south, f"north_{queue.index}{suffix}")
+                m.d.comb += getattr(north, f"instr_{queue.index}{suffix}").eq(source)
+        northward = [*station.request_ports(self.config, In, "request"), *station.fault_ports(In, "fault")]
+        for name in northward:
+            m.d.comb += getattr(north, f"south_{name}").eq(getattr(south, f"north_{name}"))
+        for name in station.answer_ports(In, "answer"):
+            m.d.comb += getattr(south, f"north_{name}").eq(getattr(north, f"south_{name}"))
+
+    def _place_planes(self, m: Module, rows: list[Stamp]) -> None:
+        """One module per plane, row k beside superlane k: port ``plane_<p>_<x>`` of the site meets port ``<x>_<k>``."""
+        for site, members in plane_ports(self.config).items():
+            for plane in range(self.config.planes(site[-1])):
+                name = f"{identifier(site)}_plane_{plane}"
+                m.submodules[name] = placed = stamp(MxmPlane(self.config), name)
+                prefix = f"plane_{plane}_"
+                for port, member in members.items():
+                    if port.startswith(prefix):
+                        for k, row in enumerate(rows):
+                            inner = getattr(placed, f"{port.removeprefix(prefix)}_{k}")
+                            self._join(m, inner, getattr(row, f"{identifier(site)}_{port}"), member.flow == In)
+
+    def _join(self, m: Module, plane: Any, row: Any, to_row: bool) -> None:
+        plane, row = Value.cast(plane), Value.cast(row)
+        m.d.comb += row.eq(plane) if to_row else plane.eq(row)

@@ -1,0 +1,169 @@
+"""The host port of a chip and what it shows: status, cycle count, first fault, counters (architecture, section 8)."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib.wiring import Component, In, Member, Out
+
+from rtl import station, tile
+from rtl.stream import WORD_BITS, unreset_register
+from tsp import isa
+from tsp.config import ChipConfig
+from tsp.timing import timing
+
+ADDRESS_BITS = 32
+REGISTERS, QUEUES, MEMORY, SIGNATURES = range(4)
+"""Regions: bits 31…28 of an address."""
+CONTROL, STATUS, CYCLES, FAULT, COUNTERS = range(5)
+"""Registers: the low bits of an address in region 0."""
+REGISTER_BITS = 3
+PUSH_QUEUE_BITS = 12
+
+TILE_CYCLES = 3
+"""From a request at superlane 0's southern edge to its answer there; registers answer in the same time, so in order."""
+
+
+class HostPort(Component):
+    """Turns host accesses into requests, register reads, pushed words and the start.
+
+    Accesses to memory while a program runs are ignored, as is a second start. Latency of a read: 5 cycles, and 2 more
+    per superlane north of the first.
+
+    Ports:
+        host_*: the chip's host port.
+        push_*, start: to the ICU. idle, now, hac, sac, delta: from it.
+        request_*, answer_*: to and from superlane 0.
+        fault_* , fault_time: from the northernmost superlane, in T_f + 1 of the superlane that would be north of it;
+            fault_time is that superlane's ``time``.
+        stream_event, write_event: from superlane 0.
+        done, running, fault: the status bits.
+    """
+
+    module_name = "host_port"
+
+    def __init__(self, config: ChipConfig):
+        self.config = config
+        ports: dict[str, Member] = {
+            "host_write": In(1),
+            "host_read": In(1),
+            "host_address": In(ADDRESS_BITS),
+            "host_wdata": In(WORD_BITS),
+            "host_rvalid": Out(1),
+            "host_rdata": Out(WORD_BITS),
+            "push_valid": Out(1),
+            "push_queue": Out(PUSH_QUEUE_BITS),
+            "push_word": Out(isa.WORD_BITS),
+            "start": Out(1),
+            "idle": In(1),
+            "now": In(tile.TIME_BITS),
+            "hac": In(16),
+            "sac": In(16),
+            "delta": In(12),
+            "fault_time": In(tile.TIME_BITS),
+            "stream_event": In(1),
+            "write_event": In(1),
+            "done": Out(1),
+            "running": Out(1),
+            "fault": Out(1),
+        }
+        ports |= station.request_ports(config, Out, "request") | station.answer_ports(In, "answer")
+        super().__init__(ports | station.fault_ports(In, "fault"))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        self._request(m)
+        self._answer(m)
+        self._run(m)
+        self._count(m)
+        self._latch_fault(m)
+        return m
+
+    def _request(self, m: Module) -> None:
+        """Register the access, then decode it."""
+        self._write, self._read = Signal(name="write"), Signal(name="read")
+        self._address = Signal(ADDRESS_BITS, name="address", reset_less=True)
+        self._wdata = Signal(WORD_BITS, name="wdata", reset_less=True)
+        m.d.sync += [self._write.eq(self.host_write), self._read.eq(self.host_read)]
+        with m.If(self.host_write | self.host_read):
+            m.d.sync += [self._address.eq(self.host_address), self._wdata.eq(self.host_wdata)]
+        region = self._address[28:]
+        in_tile = (region == MEMORY) & ~self.running
+        if self.config.trace:
+            in_tile = in_tile | ((region == SIGNATURES) & self._read)
+            m.d.comb += self.request_signature.eq(region == SIGNATURES)
+        control = (region == REGISTERS) & (self._address[:REGISTER_BITS] == CONTROL)
+        m.d.comb += [
+            self.push_valid.eq(self._write & (region == QUEUES)),
+            self.push_queue.eq(self._address[16:28]),
+            self.push_word.eq(self._wdata),
+            self.start.eq(self._write & control & self._wdata[0] & ~self.running),
+            self.request_valid.eq((self._write | self._read) & in_tile),
+            self.request_write.eq(self._write),
+            self.request_superlane.eq(self._address[13:19]),
+            self.request_place.eq(self._address[19:28]),
+            self.request_address.eq(self._address[:13]),
+            self.request_wdata.eq(self._wdata),
+        ]
+
+    def _answer(self, m: Module) -> None:
+        """The tiles' answers, and the registers' answers after the same time."""
+        asked: Value = self._read & (self._address[28:] == REGISTERS)
+        number: Value = self._address[:REGISTER_BITS]
+        for stage in range(TILE_CYCLES):
+            earlier, asked = asked, Signal(name=f"register_read_{stage}")
+            m.d.sync += asked.eq(earlier)
+            earlier, number = number, Signal(REGISTER_BITS, name=f"register_number_{stage}", reset_less=True)
+            m.d.sync += number.eq(earlier)
+        m.d.sync += self.host_rvalid.eq(asked | self.answer_valid)
+        rdata = unreset_register(m, self.host_rdata)
+        with m.If(asked | self.answer_valid):
+            m.d.sync += rdata.eq(Mux(asked, self._registers(m, number), self.answer_data))
+
+    def _registers(self, m: Module, number: Value) -> Value:
+        self._cycles = Signal(tile.TIME_BITS, name="cycles")
+        self._fault = {
+            "time": Signal(tile.TIME_BITS, name="fault_cycle"),
+            "queue": Signal(station.CHIP_QUEUE_BITS, name="first_fault_queue"),
+            "kind": Signal(tile.KIND_BITS, name="first_fault_kind"),
+        }
+        status = Cat(self.done, self.running, self.fault)
+        choices = {
+            STATUS: status,
+            CYCLES: self._cycles,
+            FAULT: Cat(*self._fault.values()),
+            COUNTERS: Cat(self.hac, self.sac, self.delta),
+        }
+        value: Value = Const(0, WORD_BITS)
+        for register, shown in choices.items():
+            value = Mux(number == register, shown, value)
+        return value
+
+    def _run(self, m: Module) -> None:
+        """``running`` from the start until everything has been idle for the drain time."""
+        drain = timing(self.config).drain
+        quiet = Signal(range(drain + 1))
+        with m.If(self.start):
+            m.d.sync += [self.running.eq(1), self.done.eq(0), quiet.eq(0)]
+        with m.Elif(self.running):
+            m.d.sync += quiet.eq(Mux(self.idle, quiet + 1, 0))
+            with m.If(quiet == drain):
+                m.d.sync += [self.running.eq(0), self.done.eq(1)]
+
+    def _count(self, m: Module) -> None:
+        """The cycle after the last event of superlane 0. A drive is an event one cycle after it is reported."""
+        driven = Signal()
+        m.d.sync += driven.eq(self.stream_event)
+        with m.If(self.start):
+            m.d.sync += self._cycles.eq(0)
+        with m.Elif(driven | self.write_event):
+            m.d.sync += self._cycles.eq(self.now + 1)
+
+    def _latch_fault(self, m: Module) -> None:
+        # A fault pulse comes one cycle after its own.
+        time = Signal(tile.TIME_BITS, reset_less=True)
+        m.d.sync += time.eq(self.fault_time)
+        with m.If(self.fault_valid & ~self.fault):
+            m.d.sync += [
+                self.fault.eq(1),
+                self._fault["time"].eq(time),
+                self._fault["queue"].eq(self.fault_queue),
+                self._fault["kind"].eq(self.fault_kind),
+            ]

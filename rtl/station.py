@@ -1,0 +1,116 @@
+"""What every superlane does beside its tiles: pass on time, the host's request, the host's answers and the faults."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib.wiring import Component, In, Member, Out
+
+from rtl import tile
+from rtl.stream import WORD_BITS, Fault, unreset_register
+from tsp.config import ChipConfig
+from tsp.floorplan import floorplan
+
+SUPERLANE_BITS = 6
+CHIP_QUEUE_BITS = 8
+
+
+def request_ports(config: ChipConfig, flow, prefix: str) -> dict[str, Member]:  # type: ignore[no-untyped-def]
+    """The host's request between superlanes: ``<prefix>_valid``, ``_superlane`` and the request of a tile."""
+    widths = {"valid": 1, "superlane": SUPERLANE_BITS}
+    widths |= {name.removeprefix("host_"): width for name, width in tile.host_request(config).items()}
+    return {f"{prefix}_{name}": flow(width) for name, width in widths.items() if name != "select"}
+
+
+def answer_ports(flow, prefix: str) -> dict[str, Member]:  # type: ignore[no-untyped-def]
+    """``<prefix>_valid``, ``<prefix>_data``: an answer to the host on its way south."""
+    return {f"{prefix}_valid": flow(1), f"{prefix}_data": flow(WORD_BITS)}
+
+
+def fault_ports(flow, prefix: str) -> dict[str, Member]:  # type: ignore[no-untyped-def]
+    """``<prefix>_valid``, ``_queue``, ``_kind``: the first fault of one cycle T of all superlanes so far."""
+    widths = {"valid": 1, "queue": CHIP_QUEUE_BITS, "kind": tile.KIND_BITS}
+    return {f"{prefix}_{name}": flow(width) for name, width in widths.items()}
+
+
+class Station(Component):
+    """The registers between one superlane and the next.
+
+    What is valid in a cycle at an input is one cycle later at the output of the same meaning, so that things of one
+    schedule time meet in every superlane.
+
+    Ports:
+        time, north_time: schedule time of this superlane in this cycle, and the next superlane's.
+        superlane: this superlane's number.
+        south_request_* / north_request_*: the host's request. The tiles of this superlane see ``north_request_*``, and
+            ``select`` when it is for them.
+        site_<i>_answer_* (of a tile, a cycle after ``select``), north_answer_* / south_answer_*.
+        site_<i>_fault_* (T_f + 1 of this superlane's time; the queue counted from the site's first), south_fault_* /
+            north_fault_* (chip-wide queue): the lowest queue's lowest kind.
+    """
+
+    module_name = "station"
+
+    def __init__(self, config: ChipConfig):
+        self.config = config
+        self.sites = floorplan(config).sites
+        ports: dict[str, Member] = {"time": In(tile.TIME_BITS), "north_time": Out(tile.TIME_BITS)}
+        ports |= {"superlane": In(SUPERLANE_BITS), "select": Out(1)}
+        ports |= request_ports(config, In, "south_request") | request_ports(config, Out, "north_request")
+        ports |= answer_ports(In, "north_answer") | answer_ports(Out, "south_answer")
+        ports |= fault_ports(In, "south_fault") | fault_ports(Out, "north_fault")
+        for site in self.sites:
+            ports |= answer_ports(In, f"site_{site.index}_answer")
+            ports |= {f"site_{site.index}_{name}": In(port.shape) for name, port in tile.site_fault_ports().items()}
+        super().__init__(ports)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.sync += unreset_register(m, self.north_time).eq(self.time)
+        self._pass_request(m)
+        self._pass_answer(m)
+        self._pass_fault(m)
+        return m
+
+    def _pass_request(self, m: Module) -> None:
+        m.d.sync += self.north_request_valid.eq(self.south_request_valid)
+        targets = {
+            name: unreset_register(m, getattr(self, name))
+            for name in request_ports(self.config, Out, "north_request")
+            if name != "north_request_valid"
+        }
+        with m.If(self.south_request_valid):
+            for name, register in targets.items():
+                m.d.sync += register.eq(getattr(self, name.replace("north", "south")))
+        here = self.north_request_superlane == self.superlane
+        m.d.comb += self.select.eq(self.north_request_valid & here)
+
+    def _pass_answer(self, m: Module) -> None:
+        valid: Value = Const(0)
+        data: Value = Const(0, WORD_BITS)
+        for site in self.sites:
+            valid = valid | getattr(self, f"site_{site.index}_answer_valid")
+            data = data | getattr(self, f"site_{site.index}_answer_data")
+        own = Signal()
+        m.d.comb += own.eq(valid)
+        m.d.sync += self.south_answer_valid.eq(own | self.north_answer_valid)
+        register = unreset_register(m, self.south_answer_data)
+        with m.If(own | self.north_answer_valid):
+            m.d.sync += register.eq(Mux(own, data, self.north_answer_data))
+
+    def _pass_fault(self, m: Module) -> None:
+        own = tile.first_fault([self._site_fault(site.index) for site in self.sites], CHIP_QUEUE_BITS)
+        own_order = Signal(CHIP_QUEUE_BITS + tile.KIND_BITS)
+        m.d.comb += own_order.eq(Cat(own.kind, own.queue))
+        south_order = Cat(self.south_fault_kind, self.south_fault_queue)
+        raised = Signal()
+        m.d.comb += raised.eq(own.valid | self.south_fault_valid)
+        m.d.sync += self.north_fault_valid.eq(raised)
+        queue = unreset_register(m, self.north_fault_queue)
+        kind = unreset_register(m, self.north_fault_kind)
+        with m.If(raised):
+            south_first = self.south_fault_valid & (~own.valid | (south_order < own_order))
+            m.d.sync += Cat(kind, queue).eq(Mux(south_first, south_order, own_order))
+
+    def _site_fault(self, site: int) -> Fault:
+        queues = floorplan(self.config).site_queues(site)
+        first = queues[0].index if queues else 0
+        queue = (getattr(self, f"site_{site}_fault_queue") + first)[:CHIP_QUEUE_BITS]
+        return Fault(getattr(self, f"site_{site}_fault_valid"), queue, getattr(self, f"site_{site}_fault_kind"))

@@ -1,0 +1,158 @@
+"""A superlane: one row of tiles, the SRs between them, and a station. One module serves every superlane."""
+
+from functools import lru_cache
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Value
+from amaranth.lib.wiring import Component, In, Member, Out
+
+from rtl import station, tile
+from rtl.mem import MemSite
+from rtl.mxm import MxmSite
+from rtl.stamp import Stamp, ports_of, stamp
+from rtl.station import Station
+from rtl.sxm import SxmSite
+from rtl.vxm import VxmSite
+from tsp import isa
+from tsp.config import ChipConfig
+from tsp.floorplan import Queue, Site, floorplan
+
+EVENTS = ("stream_event", "write_event")
+
+
+
+def commanded_queues(config: ChipConfig) -> list[Queue]:
+    """Queues whose instructions go to tiles."""
+    return [queue for queue in floorplan(config).queues if isa.PAYLOAD_BITS[queue.kind]]
+
+
+def site_component(config: ChipConfig, site: Site) -> Component | None:
+    """What stands at a site; None at an edge without planes."""
+    if site.unit == "mem":
+        return MemSite(config)
+    if site.unit == "vxm":
+        return VxmSite(config)
+    if site.unit == "sxm":
+        return SxmSite(config)
+    return MxmSite(config, site.hemisphere) if config.planes(site.hemisphere) else None
+
+
+def identifier(name: str) -> str:
+    """A floorplan's name as part of a Verilog name."""
+    return name.replace(".", "_")
+
+
+@lru_cache(maxsize=16)
+def plane_ports(config: ChipConfig) -> dict[str, dict[str, Member]]:
+    """Ports between the edge sites and the MXM planes: site name → port of the site → its flow as the site sees it."""
+    found = {}
+    for site in floorplan(config).sites:
+        component = site_component(config, site) if site.unit == "mxm" else None
+        if component is not None:
+            component._MustUse__used = True
+            members = component.signature.members
+            found[site.name] = {name: member for name, member in members.items() if name.startswith("plane_")}
+    return found
+
+
+class Superlane(Component):
+    """One superlane. T is the schedule time of this superlane, ``time``.
+
+    Ports:
+        instr_<q>_valid, instr_<q>, north_<q>_valid, north_<q>: of queue q of the chip, in T and T + 1.
+        time, superlane, north_time, south_request_*, north_request_*, north_answer_*, south_answer_*, south_fault_*,
+            north_fault_*: see :class:`rtl.station.Station`.
+        stream_event, write_event: those of all sites ORed.
+        <edge site>_plane_<p>_*: the ports of that site to row ``superlane`` of its plane p.
+    """
+
+    module_name = "superlane"
+    structural = True
+
+    def __init__(self, config: ChipConfig):
+        self.config = config
+        ports: dict[str, Member] = {"time": In(tile.TIME_BITS), "superlane": In(station.SUPERLANE_BITS)}
+        ports |= {"north_time": Out(tile.TIME_BITS)} | {name: Out(1) for name in EVENTS}
+        for queue in commanded_queues(config):
+            ports |= tile.instruction_ports(queue.kind, str(queue.index))
+        ports |= station.request_ports(config, In, "south_request")
+        ports |= station.request_ports(config, Out, "north_request")
+        ports |= station.answer_ports(In, "north_answer") | station.answer_ports(Out, "south_answer")
+        ports |= station.fault_ports(In, "south_fault") | station.fault_ports(Out, "north_fault")
+        for site, members in plane_ports(config).items():
+            ports |= {f"{identifier(site)}_{name}": member for name, member in members.items()}
+        super().__init__(ports)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.station = self._station = stamp(Station(self.config), "station")
+        sites = []
+        for site in floorplan(self.config).sites:
+            component = site_component(self.config, site)
+            name = identifier(site.name)
+            placed = None if component is None else stamp(component, name)
+            if placed is not None:
+                m.submodules[name] = placed
+                self._connect(m, site, placed)
+            sites.append(placed)
+        self._connect_station(m)
+        self._connect_streams(m, sites)
+        for event in EVENTS:
+            reported = [getattr(site, event) for site in sites if hasattr(site, event)]
+            m.d.comb += getattr(self, event).eq(Cat(reported).any())
+        return m
+
+    def _connect_station(self, m: Module) -> None:
+        for name, (port, is_input) in ports_of(self).items():
+            if hasattr(self._station, name):
+                inner = getattr(self._station, name)
+                m.d.comb += inner.eq(port) if is_input else port.eq(inner)
+
+    def _connect(self, m: Module, site: Site, placed: Stamp) -> None:
+        """Instructions, time, place, host, faults and plane of one site."""
+        station_ = self._station
+        plan = floorplan(self.config)
+        commanded = [queue for queue in plan.site_queues(site.index) if isa.PAYLOAD_BITS[queue.kind]]
+        for number, queue in enumerate(commanded):
+            tile.connect_instruction(m, self, placed, str(queue.index), str(number))
+        if hasattr(placed, "time"):
+            m.d.comb += placed.time.eq(self.time)
+        if hasattr(placed, "place"):
+            m.d.comb += placed.place.eq(next(slice_.index for slice_ in plan.slices if slice_.site == site.index))
+        if hasattr(placed, "outward"):
+            m.d.comb += placed.outward.eq(int(site.hemisphere == "w"))
+        if hasattr(placed, "host_select"):
+            m.d.comb += placed.host_select.eq(station_.select)
+            for name in tile.host_request(self.config):
+                if name != "host_select":
+                    request = name.replace("host", "north_request")
+                    m.d.comb += getattr(placed, name).eq(getattr(station_, request))
+            m.d.comb += getattr(station_, f"site_{site.index}_answer_valid").eq(placed.host_rvalid)
+            m.d.comb += getattr(station_, f"site_{site.index}_answer_data").eq(placed.host_rdata)
+        for name in tile.site_fault_ports():
+            if hasattr(placed, name):
+                m.d.comb += getattr(station_, f"site_{site.index}_{name}").eq(getattr(placed, name))
+        for name, member in plane_ports(self.config).get(site.name, {}).items():
+            inner, outer = getattr(placed, name), getattr(self, f"{identifier(site.name)}_{name}")
+            m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
+
+    def _connect_streams(self, m: Module, sites: list[Any]) -> None:
+        """Eastward streams go from each site to the next, westward ones back. At an edge without planes none enter."""
+        for west, east in zip(sites, sites[1:], strict=False):
+            self._connect_direction(m, west, east, "e", east is sites[-1], west is sites[0])
+            self._connect_direction(m, east, west, "w", west is sites[0], east is sites[-1])
+
+    def _connect_direction(
+        self, m: Module, source: Any, target: Any, side: str, to_edge: bool, from_edge: bool
+    ) -> None:
+        if target is None:
+            return
+        outputs = self._stream_ports("out", "" if from_edge else side)
+        inputs = self._stream_ports("in", "" if to_edge else side)
+        for out, into in zip(outputs, inputs, strict=True):
+            value = Const(0) if source is None else Value.cast(getattr(source, out))
+            m.d.comb += Value.cast(getattr(target, into)).eq(value)
+
+    def _stream_ports(self, flow: str, side: str) -> list[str]:
+        words = [f"{side}_{flow}_{i}" if side else f"{flow}_{i}" for i in range(self.config.streams)]
+        return [f"{side}_present_{flow}" if side else f"{flow}_present", *words]
