@@ -52,6 +52,7 @@ class RtlResult:
         fault: the first fault, or None.
         memory: the words asked for, (slice, word) → uint8[16·S].
         signatures: slice index → 64-bit signature (empty without the feature ``trace``).
+        tile_signatures: uint64 [slices, S] (no rows without it); a slice's signature is the sum of its tiles'.
         clocks: clock cycles from start to done; ``seconds``: what they took.
         hac, sac, delta: the counters at the end.
     """
@@ -61,6 +62,7 @@ class RtlResult:
     fault: Fault | None
     memory: dict[tuple[int, int], np.ndarray]
     signatures: dict[int, int]
+    tile_signatures: np.ndarray
     clocks: int
     seconds: float
     hac: int
@@ -177,7 +179,8 @@ def _result(job: Job, config: ChipConfig, results: dict[str, np.ndarray], number
     status, cycles, fault, counters = results["registers"][number, :, 0].tolist()
     memory = {key: words[i].astype("<u8").view(np.uint8).reshape(-1) for i, key in enumerate(job.read)}
     places = _places(config)
-    sums = words[len(job.read) :, :, 0].sum(axis=1, dtype=np.uint64)
+    tiles = words[len(job.read) :, :, 0]
+    sums = tiles.sum(axis=1, dtype=np.uint64)
     delta = counters >> 32 & 0xFFF
     return RtlResult(
         done=bool(results["done"][number]) and bool(status & 1),
@@ -185,6 +188,7 @@ def _result(job: Job, config: ChipConfig, results: dict[str, np.ndarray], number
         fault=Fault(fault & 0xFFFFFFFF, fault >> 32 & 0xFF, fault >> 40 & 0xF) if status & 4 else None,
         memory=memory,
         signatures=dict(zip(places, sums.tolist(), strict=True)),
+        tile_signatures=tiles,
         clocks=int(results["clocks"][number]),
         seconds=float(results["seconds"][number]),
         hac=counters & 0xFFFF,
