@@ -1,0 +1,194 @@
+"""``python -m tb.regress``, behind ``make regress``: random legal programs on golden model and RTL.
+
+For every seed: the program is generated, the checker must find it legal, the golden model runs it without a fault, and
+the RTL must leave the same words, signatures and cycle count. Icarus, fifty times slower, takes every tenth seed.
+"""
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+import golden.machine
+from tb import machine, simulator
+from tb.compare import Difference, compare, worst
+from tb.machine import Job
+from tsp.checker import check
+from tsp.config import ChipConfig, preset
+from tsp.errors import EXIT_DIFFERS, InputError
+from tsp.program import Program
+from tsp.randprog import Density, density, deskew_count, drift, legal
+from tsp.timing import timing
+
+BATCH = {"verilator": 100, "icarus": 20}
+"""Programs per simulator process: what a crash costs, against the cost of a start."""
+ICARUS_EVERY = 10
+MARGIN = 64
+"""Clock cycles a run may take beyond what is predicted, before it counts as never ending."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A random program and what must come of it. ``trouble``: why it is not worth running, or empty."""
+
+    seed: int
+    program: Program
+    density: Density
+    golden: golden.machine.Result
+    drift: Sequence[tuple[int, int]]
+    trouble: str
+
+
+@dataclasses.dataclass
+class Row:
+    """One simulator's share of a regression: ``failed`` maps a seed to what differed."""
+
+    sim: str
+    seeds: int = 0
+    failed: dict[int, str] = dataclasses.field(default_factory=dict)
+    cycles: int = 0
+    build_seconds: float = 0.0
+    run_seconds: float = 0.0
+
+
+def prepare(seed: int, config: ChipConfig) -> Case:
+    """Generate, check and run a seed's program on the golden model. Every other seed's HAC drifts."""
+    program = legal(seed, config)
+    report, result = check(program), golden.machine.run(program)
+    steps = drift(seed, max(result.cycles, 1)) if seed % 2 else []
+    trouble = ""
+    if not report.ok:
+        trouble = f"the checker refuses it: {report.problems[0]}"
+    elif result.fault is not None:
+        trouble = f"the golden model faults: {result.fault.name} in cycle {result.fault.cycle}"
+    elif not report.cycles == result.cycles:
+        trouble = f"the checker predicts {report.cycles} cycles, the golden model takes {result.cycles}"
+    return Case(seed, program, density(program), result, steps, trouble)
+
+
+def job(case: Case) -> Job:
+    """What the simulator does for a case: it reads back every word that the program wrote."""
+    config = case.program.config
+    words = [(place, word) for place, image in case.golden.written.items() for word in image.addresses.tolist()]
+    wait = deskew_count(case.program) * (2 * config.hac_period + MARGIN)
+    limit = case.golden.cycles + timing(config).drain + wait + MARGIN
+    return Job(case.program, limit, words, case.drift)
+
+
+def run_cases(
+    cases: Sequence[Case], config: ChipConfig, sim: str, row: Row, progress: Callable[[int], object] = lambda done: None
+) -> None:
+    """Run cases on a simulator in batches and note what differs."""
+    made = machine.build(config, sim)
+    row.build_seconds = made.seconds
+    for first in range(0, len(cases), BATCH[sim]):
+        batch = cases[first : first + BATCH[sim]]
+        started = time.perf_counter()
+        results = machine.run_on(made, [job(case) for case in batch], config)
+        row.run_seconds += time.perf_counter() - started
+        for case, result in zip(batch, results, strict=True):
+            row.seeds += 1
+            row.cycles += result.clocks
+            differences = compare(case.golden, result, config)
+            if differences:
+                row.failed[case.seed] = explain(case, differences, sim)
+        progress(row.seeds)
+
+
+def explain(case: Case, differences: Sequence[Difference], sim: str) -> str:
+    """What differs first, and how to see it again."""
+    config = case.program.config
+    lines = worst(differences)
+    lines.append(f"again: python -m tb.regress --seeds 1 --seed {case.seed} --config {config.name} --sim {sim}")
+    return "\n    ".join(lines)
+
+
+def shares(cases: Sequence[Case], sims: Sequence[str]) -> dict[str, list[Case]]:
+    """Which cases each simulator runs: all that are worth it, on Icarus beside Verilator every tenth."""
+    sound = [case for case in cases if not case.trouble]
+    return {sim: sound[:: ICARUS_EVERY if sim == "icarus" and len(sims) > 1 else 1] for sim in sims}
+
+
+def regress(seeds: Sequence[int], config: ChipConfig, sims: Sequence[str], progress: Progress) -> dict[str, Any]:
+    """Run a regression; its report."""
+    task = progress.add_task("golden", total=len(seeds))
+    cases = []
+    for seed in seeds:
+        cases.append(prepare(seed, config))
+        progress.advance(task)
+    failures = {case.seed: case.trouble for case in cases if case.trouble}
+    rows = []
+    for sim, share in shares(cases, sims).items():
+        rows.append(Row(sim))
+        task = progress.add_task(sim, total=len(share))
+        run_cases(share, config, sim, rows[-1], lambda done, task=task: progress.update(task, completed=done))
+        failures |= {seed: f"{sim}: {text}" for seed, text in rows[-1].failed.items()}
+    return report(seeds, config, cases, rows, failures)
+
+
+def report(
+    seeds: Sequence[int], config: ChipConfig, cases: Sequence[Case], rows: Sequence[Row], failures: dict[int, str]
+) -> dict[str, Any]:
+    """The content of ``build/reports/regress.json``."""
+    least = {
+        field.name: min((getattr(case.density, field.name) for case in cases), default=0)
+        for field in dataclasses.fields(Density)
+    }
+    return {
+        "config": config.as_dict(),
+        "seeds": len(seeds),
+        "first_seed": seeds[0] if seeds else None,
+        "failed": len(failures),
+        "failures": {str(seed): text for seed, text in sorted(failures.items())},
+        "least_density": least,
+        "rows": [dataclasses.asdict(row) | {"failed": len(row.failed)} for row in rows],
+    }
+
+
+def show(found: dict[str, Any], console: Console) -> None:
+    """Print a report."""
+    least = Density(**found["least_density"])
+    console.print(f"{found['seeds']} programs on config {found['config']['name']}; at least: {least}", highlight=False)
+    table = Table("simulator", "programs", "failed", "clock cycles", "build", "run")
+    for row in found["rows"]:
+        build, run = (f"{row[key]:.1f} s" for key in ("build_seconds", "run_seconds"))
+        table.add_row(row["sim"], str(row["seeds"]), str(row["failed"]), f"{row['cycles']:,}", build, run)
+    console.print(table)
+    for seed, text in found["failures"].items():
+        console.print(f"seed {seed}: {text}", style="red", highlight=False, markup=False)
+
+
+@click.command()
+@click.option("--seeds", "count", default=1000, show_default=True, help="How many random programs.")
+@click.option("--seed", "base", default=1, show_default=True, help="The first seed.")
+@click.option("--config", "name", default="tiny", show_default=True)
+@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Override a field of the config.")
+@click.option("--sim", "sims", default="", help="Simulators, separated by commas; both by default.")
+def main(count: int, base: int, name: str, settings: Sequence[str], sims: str) -> None:
+    """Run random legal programs on golden model and RTL. Exit code 1 when one differs."""
+    try:
+        config = preset(name).override(settings)
+        chosen = sims.replace(",", " ").split() or ["verilator", "icarus"]
+        for sim in chosen:
+            simulator.tool(sim)  # before anything is generated
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            found = regress(range(base, base + count), config, chosen, progress)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    path = simulator.build_root() / "reports" / "regress.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=2) + "\n")
+    show(found, Console())
+    sys.exit(EXIT_DIFFERS if found["failed"] else 0)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m tb.regress")
