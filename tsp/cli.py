@@ -1,0 +1,166 @@
+"""The ``tsp`` command. Exit codes: 0 right, 1 differs, 2 bad input, 3 machine fault.
+
+A command raises InputError, or any click error, for bad input; :func:`run` turns it into one sentence. A heavier
+command lives in a file of its own and is added with ``cli.add_command``; what commands need is imported when they run.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from tsp.config import ChipConfig, preset
+from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, InputError
+from tsp.files import reason, write_atomic
+from tsp.program import Program
+
+_Command = Callable[..., Any]
+
+
+def config_options(required: bool) -> Callable[[_Command], _Command]:
+    """``--config`` and ``--set``, passed on as ``config``: a ChipConfig, or None if not required and not given."""
+
+    def decorate(command: _Command) -> _Command:
+        def call(config: str | None, settings: tuple[str, ...], **arguments: Any) -> Any:
+            if config is None and settings:
+                raise InputError("--set changes a preset; name it with --config")
+            chip = preset(config).override(settings) if config is not None else None
+            return command(config=chip, **arguments)
+
+        call.__name__, call.__doc__ = command.__name__, command.__doc__
+        call.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+        call = click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a field of it.")(
+            call
+        )
+        return click.option("--config", required=required, metavar="PRESET", help="tiny, board or groqchip.")(call)
+
+    return decorate
+
+
+def load_program(path: str, config: ChipConfig | None) -> Program:
+    """A program from a ``.npz`` file or from source, for ``config`` if given. Raises InputError."""
+    if path.endswith(".npz"):
+        return Program.load(path, config)
+    from tsp.assembler import assemble_file
+
+    return assemble_file(path, config)
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="open-tsp", message="open-tsp %(version)s")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Assemble, check and run programs for the Tensor Streaming Processor, and write its Verilog."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@cli.command()
+@config_options(required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--svg", metavar="FILE", help="Draw the floorplan.")
+def info(config: ChipConfig, as_json: bool, svg: str | None) -> None:
+    """Print what follows from a configuration."""
+    from tsp.info import figures, table
+
+    if svg is not None:
+        from tsp.floorplan_svg import draw
+
+        write_atomic(Path(svg), draw(config).encode())
+    if as_json:
+        click.echo(json.dumps(figures(config), indent=2))
+    else:
+        Console().print(table(config))
+
+
+@cli.command()
+@click.argument("source")
+@click.option("-o", "--output", metavar="FILE", help="Default: beside the source, with .npz.")
+@config_options(required=False)
+def asm(source: str, output: str | None, config: ChipConfig | None) -> None:
+    """Assemble SOURCE into a program file."""
+    from tsp.assembler import assemble_file
+
+    program = assemble_file(source, config)
+    path = Path(output) if output is not None else Path(source).with_suffix(".npz")
+    program.save(path)
+    words = sum(map(len, program.queues.values()))
+    vectors = sum(len(image.addresses) for image in program.memory.values())
+    click.echo(f"{path}: {words} words in {len(program.queues)} queues, {vectors} vectors in memory")
+
+
+@cli.command()
+@click.argument("program")
+@click.option("-o", "--output", metavar="FILE", help="Default: print it.")
+def disasm(program: str, output: str | None) -> None:
+    """Print a program file as assembly that assembles to the same program."""
+    from tsp.disassembler import disassemble
+
+    text = disassemble(Program.load(program))
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_atomic(Path(output), text.encode())
+
+
+@cli.command()
+@click.argument("program")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@config_options(required=False)
+def check(program: str, as_json: bool, config: ChipConfig | None) -> int:
+    """Find every mistake of PROGRAM (.npz or source) that shows before it runs, and predict its cycles."""
+    from tsp.checker import check as check_program
+
+    report = check_program(load_program(program, config))
+    if as_json:
+        problems = [{"rule": p.rule, "cycle": p.cycle, "where": p.where, "message": p.message} for p in report.problems]
+        click.echo(json.dumps({"ok": report.ok, "cycles": report.cycles, "problems": problems}, indent=2))
+    else:
+        click.echo(f"{program}: {report}" if report.ok else str(report), err=not report.ok)
+    return EXIT_RIGHT if report.ok else EXIT_BAD_INPUT
+
+
+@cli.command()
+@config_options(required=True)
+@click.option("-o", "--output", required=True, metavar="DIR", help="Directory to write to.")
+def verilog(config: ChipConfig, output: str) -> None:
+    """Write the Verilog of a configuration: a file per module and a file list."""
+    from rtl.verilog import generate
+
+    files = generate(config, Path(output))
+    click.echo(f"{output}: {len(files)} files, {sum(file.stat().st_size for file in files):,} bytes")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code. Bad input becomes one sentence on stderr, never a traceback."""
+    try:
+        code = cli.main(list(arguments), prog_name="tsp", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else EXIT_RIGHT
+    except InputError as error:
+        return _refuse(str(error), error.exit_code)
+    except click.ClickException as error:
+        return _refuse(error.format_message())
+    except click.Abort:
+        return _refuse("interrupted", 130)
+    except BrokenPipeError:
+        # Whoever read the output has enough. Python would complain again when it flushes stdout at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_RIGHT
+    except OSError as error:
+        return _refuse(f"{error.filename or 'error'}: {reason(error)}")
+
+
+def _refuse(sentence: str, code: int = EXIT_BAD_INPUT) -> int:
+    click.echo(sentence, err=True)
+    return code
