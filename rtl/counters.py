@@ -1,6 +1,6 @@
 """HAC, SAC and the drift δ between them (architecture, section 6; the counters of the ISCA 2022 paper's section 3)."""
 
-from amaranth.hdl import Module, Mux, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,7 +17,8 @@ class Counters(wiring.Component):
     """The hardware aligned counter, the software aligned counter and δ = SAC - HAC, counted from reset on.
 
     This cycle's addition to the HAC is 1; with ``hac_fast`` 2, and δ becomes one less; with ``hac_slow`` 0, and δ
-    becomes one more; with both 1. A step that would take δ beyond its 12 bits leaves it at the limit and raises ``saturated``.
+    becomes one more; with both 1. A step that would take δ beyond its 12 bits leaves it at the limit and raises
+    ``saturated``.
 
     Attributes:
         hac_fast, hac_slow: in, steps of this cycle.
@@ -46,19 +47,21 @@ class Counters(wiring.Component):
     def elaborate(self, platform):
         """HAC, SAC and δ as three registers: SAC is not computed from the others, so that each counts by itself."""
         m = Module()
-        bits = self.period_bits
+        hac = Signal(self.period_bits)
+        sac = Signal(self.period_bits)
+        m.d.comb += [self.hac.eq(hac), self.sac.eq(sac)]
         fast, slow = self.hac_fast & ~self.hac_slow, self.hac_slow & ~self.hac_fast
 
-        hac = self.hac[:bits] + Mux(fast, 2, Mux(slow, 0, 1))
-        m.d.comb += self.carry.eq(hac[bits])
-        m.d.sync += self.hac[:bits].eq(hac)
+        sum_ = Signal(self.period_bits + 1)
+        m.d.comb += [sum_.eq(hac + Mux(fast, 2, Mux(slow, 0, 1))), self.carry.eq(sum_[-1])]
+        m.d.sync += hac.eq(sum_)
 
         with m.If(self.align):
-            m.d.sync += self.sac[:bits].eq(hac)
+            m.d.sync += sac.eq(sum_)
         with m.Elif(self.absorb):
-            m.d.sync += self.sac[:bits].eq(self.sac + 1 - self.delta)
+            m.d.sync += sac.eq(sac + 1 - self.delta)
         with m.Else():
-            m.d.sync += self.sac[:bits].eq(self.sac[:bits] + 1)
+            m.d.sync += sac.eq(sac + 1)
 
         kept = Mux(self.absorb, 0, self.delta)
         full = (fast & (kept == DELTA_MIN)) | (slow & (kept == DELTA_MAX))

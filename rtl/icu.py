@@ -89,7 +89,7 @@ class Icu(wiring.Component):
             placed.push_valid.eq(self.push_valid & (self.push_queue == place.index)),
             placed.push_word.eq(self.push_word),
             placed.run.eq(control.run),
-            placed.release.eq(control.release),
+            placed.unpark.eq(control.unpark),
             placed.resume.eq(control.resume),
         ]
         if isa.PAYLOAD_BITS[place.kind]:

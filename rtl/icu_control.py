@@ -37,7 +37,7 @@ class IcuControl(wiring.Component):
     """The unit beside ``queues`` queues. T is a cycle's schedule time: ``now`` in that cycle.
 
     Bit q of a port of ``queues`` bits belongs to queue q; they are the ports of the same name of
-    :class:`rtl.icu_queue.IcuQueue`, and ``run``, ``release`` and ``resume`` go to all queues.
+    :class:`rtl.icu_queue.IcuQueue`, and ``run``, ``unpark`` and ``resume`` go to all queues.
 
     Attributes:
         start: in, one pulse; ``START_CYCLES`` later is the first cycle that may be a dispatch cycle, with ``now`` 0.
@@ -45,7 +45,7 @@ class IcuControl(wiring.Component):
         runtime_t: in, the operand of the RUNTIME_DESKEW that waits.
         hac_fast, hac_slow: in, see :class:`rtl.counters.Counters`.
         run: out, from three cycles after ``start`` until no queue has anything left.
-        release: out, barrier - 1 cycles after a NOTIFY's T.
+        unpark: out, barrier - 1 cycles after a NOTIFY's T.
         resume: out, one cycle before the cycle in which a DESKEW or RUNTIME_DESKEW ends.
         now: out, register, 32 bits.
         idle: out, register: no queue dispatches or waits in this cycle, nor later unless started again.
@@ -61,7 +61,7 @@ class IcuControl(wiring.Component):
         super().__init__(
             {name: In(queues) for name in per_queue}
             | {name: In(1) for name in ("start", "hac_fast", "hac_slow")}
-            | {name: Out(1) for name in ("run", "release", "resume", "fault_valid")}
+            | {name: Out(1) for name in ("run", "unpark", "resume", "fault_valid")}
             | {
                 "runtime_t": In(OPERAND_BITS),
                 "now": Out(TIME_BITS),
@@ -93,7 +93,8 @@ class IcuControl(wiring.Component):
 
     def _start(self, m: Module):
         """``run`` and ``idle``; returns the signal that schedule time runs, from cycle 0 on."""
-        starting, counting = Signal(PREFETCH_CYCLES - 1), Signal()
+        starting = Signal(PREFETCH_CYCLES - 1)
+        counting = Signal()
         m.d.sync += [
             starting.eq(Cat(self.start, starting)),
             self.idle.eq(~(self.busy.any() | self.start | starting.any())),
@@ -113,11 +114,13 @@ class IcuControl(wiring.Component):
         """NOTIFYs travel to their release; any number may be under way."""
         stages = Signal(self._barrier - 1)
         m.d.sync += stages.eq(Cat(self.notify.any(), stages))
-        m.d.comb += self.release.eq(stages[-1])
+        m.d.comb += self.unpark.eq(stages[-1])
 
     def _deskew(self, m: Module, counters: Counters, counting):
         """``resume``, schedule time and faults."""
-        waiting, first, over = Signal(), Signal(), Signal()
+        waiting = Signal()
+        first = Signal()
+        over = Signal()
         remaining = Signal(OPERAND_BITS + 1, reset_less=True)
         wait = Signal(signed(OPERAND_BITS + 2))
         deskewing, retiming = self.deskew.any(), self.runtime_deskew.any()

@@ -53,7 +53,8 @@ class QueueMemory(wiring.Component):
         m = Module()
         m.submodules.memory = memory = Memory(shape=self.word.shape(), depth=self._depth, init=[])
         write, read = memory.write_port(), memory.read_port()
-        write_pointer, read_pointer = Signal(range(2 * self._depth)), Signal(range(2 * self._depth))
+        write_pointer = Signal(range(2 * self._depth))
+        read_pointer = Signal(range(2 * self._depth))
         m.d.comb += [
             self.empty.eq(write_pointer == read_pointer),
             write.addr.eq(write_pointer[:-1]),
@@ -96,7 +97,7 @@ class IcuQueue(wiring.Component):
     Attributes:
         push_valid, push_word: in, append a word, its low ``stored_bits``; one pushed into a full queue destroys others.
         run: in, one cycle before a cycle that may be a dispatch cycle.
-        release: in, one cycle before the next dispatch of a queue that is parked in a SYNC.
+        unpark: in, one cycle before the next dispatch of a queue that is parked in a SYNC.
         resume: in, the same for a queue that waits in a DESKEW or RUNTIME_DESKEW.
         instr_valid, instr: out, T of an instruction for the slice. Absent in kinds without a payload.
         notify: out, T of a NOTIFY.
@@ -114,7 +115,7 @@ class IcuQueue(wiring.Component):
         self.module_name = f"icu_queue_{kind}" + (f"_{self.hemisphere}" if self.hemisphere else "")
         self.stored_bits = icu_decode.stored_bits(kind, config)
         payload = isa.PAYLOAD_BITS[kind]
-        ports = {name: In(1) for name in ("push_valid", "run", "release", "resume")}
+        ports = {name: In(1) for name in ("push_valid", "run", "unpark", "resume")}
         ports |= {name: Out(1) for name in ("notify", "deskew", "runtime_deskew", "illegal", "busy")}
         ports |= {"push_word": In(self.stored_bits), "runtime_t": Out(_TIME.width)}
         if payload:
@@ -126,11 +127,13 @@ class IcuQueue(wiring.Component):
         m = Module()
         m.submodules.memory = memory = QueueMemory(self.stored_bits, self.config.queue_depth)
         decoded = _Decoded(self.stored_bits, icu_decode.operations(self.kind, self.config))
-        parked, waiting, go = Signal(), Signal(), Signal()
+        parked = Signal()
+        waiting = Signal()
+        go = Signal()
         m.d.comb += [
             memory.push_valid.eq(self.push_valid),
             memory.push_word.eq(self.push_word),
-            waiting.eq(parked & ~self.release | (self.deskew | self.runtime_deskew) & ~self.resume),
+            waiting.eq(parked & ~self.unpark | (self.deskew | self.runtime_deskew) & ~self.resume),
             go.eq(decoded.valid & self.run & ~waiting),
             self.busy.eq(decoded.valid | memory.valid | ~memory.empty | waiting),
         ]
@@ -161,7 +164,7 @@ class IcuQueue(wiring.Component):
         legal = go & decoded.legal
         m.d.sync += self.notify.eq(legal & decoded.is_["NOTIFY"])
         for state, name, end in (
-            (parked, "SYNC", self.release),
+            (parked, "SYNC", self.unpark),
             (self.deskew, "DESKEW", self.resume),
             (self.runtime_deskew, "RUNTIME_DESKEW", self.resume),
         ):
@@ -174,7 +177,10 @@ class IcuQueue(wiring.Component):
     def _count(self, m: Module, decoded: _Decoded, go):
         """How long a word stays in the decoded stage. A NOP counts to n, a REPEAT n times to d."""
         nop = decoded.is_["NOP"] & decoded.legal
-        count, tick, last, held = Signal(_REPEAT_N.width, init=1), Signal(), Signal(), Signal()
+        count = Signal(_REPEAT_N.width, init=1)
+        tick = Signal()
+        last = Signal()
+        held = Signal()
         m.d.comb += [
             last.eq(count == _bits(decoded.word, _REPEAT_N)),
             decoded.take.eq(go & ~held),
@@ -185,8 +191,10 @@ class IcuQueue(wiring.Component):
             m.d.comb += [tick.eq(nop), held.eq(nop & ~last)]
             self._issue_nothing(m, decoded, go)
             return
-        repeating, repeatable = Signal(), Signal()
-        interval, interval_end = Signal(_REPEAT_D.width, init=1), Signal()
+        repeating = Signal()
+        repeatable = Signal()
+        interval = Signal(_REPEAT_D.width, init=1)
+        interval_end = Signal()
         m.d.comb += [
             repeating.eq(decoded.is_["REPEAT"] & decoded.legal & repeatable),
             interval_end.eq(interval == _bits(decoded.word, _REPEAT_D)),
@@ -204,7 +212,8 @@ class IcuQueue(wiring.Component):
         """The issue register: a new instruction, or the last one with REPEAT's steps added. It also keeps the operand
         of a RUNTIME_DESKEW while the queue waits."""
         payload = isa.PAYLOAD_BITS[self.kind]
-        issued, stepped = Signal(payload, reset_less=True), Signal(payload)
+        issued = Signal(payload, reset_less=True)
+        stepped = Signal(payload)
         m.d.comb += [
             self.instr.eq(issued),
             stepped.eq(issued),

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterable
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, ResetInserter, Signal
 from amaranth.sim import Simulator
 from icu_programs import Issue, Programs
 
@@ -12,6 +12,9 @@ from rtl.icu_control import START_CYCLES
 from rtl.stamp import inlined
 from tsp import isa
 from tsp.config import ChipConfig
+
+IDLE_CYCLES = 8
+"""A run is over after so many idle cycles; it would be wrong to dispatch or fault later, which 8 of them show."""
 
 Steps = Callable[[int], int]
 """HAC addition of a cycle, counted from reset: 0, 1 or 2."""
@@ -56,7 +59,7 @@ class Run:
 
 class _Bench:
     def __init__(self, config: ChipConfig):
-        self.m, self.icu = Module(), Icu(config)
+        self.m, self.icu, self.count = Module(), Icu(config), 0
         self.m.submodules.icu = self.icu
         self.payloads = {
             queue.index: getattr(self.icu, f"instr_{queue.index}")
@@ -72,6 +75,7 @@ class _Bench:
         self.reset = Signal()
 
     async def clock(self, ctx, cycles: int, steps: Steps) -> None:
+        """``count`` is the number of cycles since reset."""
         for _ in range(cycles):
             step = steps(self.count)
             ctx.set(self.icu.hac_fast, step == 2)
@@ -80,6 +84,7 @@ class _Bench:
             self.count += 1
 
     def look(self, ctx) -> Cycle:
+        """This cycle; few reads, because each costs Python time."""
         icu, valid, status = self.icu, ctx.get(self.valid), ctx.get(self.status)
         issued = {queue: ctx.get(payload) for queue, payload in self.payloads.items() if valid >> queue & 1}
         fault = (ctx.get(icu.fault_cycle), status >> 6, status >> 2 & 15) if status & 2 else None
@@ -106,17 +111,16 @@ class _Bench:
         ctx.set(icu.start, 0)
         ctx.set(icu.push_valid, 0)
         await self.clock(ctx, START_CYCLES - 1, steps)
-        run = Run(self.count, [])
-        for _ in range(cycles):
+        run, idle = Run(self.count, []), 0
+        while len(run.cycles) < cycles and idle < IDLE_CYCLES:
             run.cycles.append(self.look(ctx))
+            idle = idle + 1 if run.cycles[-1].idle else 0
             await self.clock(ctx, 1, steps)
         return run
 
 
 def run_icu(config: ChipConfig, jobs: Iterable[tuple[Programs, int, Steps]]) -> list[Run]:
-    """Run (programs, cycles to watch, HAC additions) one after the other, with a reset before each."""
-    from amaranth.hdl import ResetInserter
-
+    """Run (programs, most cycles to watch, HAC additions) one after the other, with a reset before each."""
     bench, runs = _Bench(config), []
 
     async def testbench(ctx):

@@ -7,6 +7,7 @@ from tsp import isa
 from tsp.config import ChipConfig, preset
 from tsp.dispatch import Unrolled, unroll
 from tsp.floorplan import Queue, floorplan
+from tsp.timing import timing
 
 Programs = dict[int, list[int]]
 Issue = tuple[int, int, str, tuple[tuple[str, int], ...]]
@@ -162,3 +163,56 @@ def expected(programs: Programs, config: ChipConfig) -> Expected:
     done = all(queue in unrolled.ends for queue in busy)
     end = max(unrolled.ends.values(), default=0) if done else None
     return Expected(issues(unrolled), illegal_instructions(unrolled, programs), end)
+
+
+@dataclasses.dataclass(frozen=True)
+class Wait:
+    """A DESKEW (``t`` None) or RUNTIME_DESKEW dispatched at schedule time ``cycle``; ``queue`` is the lowest of it."""
+
+    cycle: int
+    queue: int
+    t: int | None
+
+
+def deskew_programs(seed: int, config: ChipConfig, phases: int) -> tuple[Programs, list[Wait]]:
+    """Legal programs whose phases are parted by DESKEWs of one or two leaders while all the others are parked.
+
+    A phase: everybody works and the others end in SYNC; the leaders wait until that is over, DESKEW, and one of them
+    NOTIFYs. Sometimes several DESKEWs follow each other.
+    """
+    rng = random.Random(seed)
+    barrier = timing(config).barrier
+    writers = {queue.index: Writer(rng, queue, config) for queue in floorplan(config).queues}
+    leaders = sorted(rng.sample(sorted(writers), 2))
+    programs: Programs = {index: [] for index in writers}
+    begin, waits = 0, []
+    for _ in range(phases):
+        ends = []
+        for index, writer in writers.items():
+            words = writer.work(rng.randint(0, 4)) if index not in leaders else []
+            end = begin + unroll({index: words}, config).ends.get(index, 0)
+            programs[index] += words if index in leaders else [*words, writer.word("SYNC")]
+            ends.append(end)
+        # A NOTIFY reaches everybody whose SYNC is not later than the barrier.
+        now = max(ends) + barrier
+        both = rng.random() < 0.5
+        for index in leaders:
+            programs[index].append(writers[index].word("NOP", n=now - begin))
+        for _ in range(rng.randint(1, 3)):
+            t = rng.choice([None, rng.randint(0, 20), 60])
+            waits.append(Wait(now, leaders[0] if both else leaders[1], t))
+            after = 1 if t is None else 1 + t
+            for index in leaders if both else leaders[1:]:
+                word = writers[index].word("DESKEW") if t is None else writers[index].word("RUNTIME_DESKEW", t=t)
+                programs[index].append(word)
+            now += after
+        if not both:
+            programs[leaders[0]].append(writers[leaders[0]].word("SYNC"))
+        programs[leaders[1]].append(writers[leaders[1]].word("NOTIFY"))
+        programs[leaders[1]].append(writers[leaders[1]].word("NOP", n=barrier - 1))
+        if both:
+            programs[leaders[0]].append(writers[leaders[0]].word("NOP", n=barrier))
+        begin = now + barrier
+    for index, writer in writers.items():
+        programs[index] += writer.work(2)
+    return programs, waits
