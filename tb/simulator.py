@@ -40,6 +40,7 @@ __all__ = [
     "build_root",
     "digest",
     "run",
+    "wave_file",
 ]
 
 TIMESCALE = ("1ns", "1ps")
@@ -288,16 +289,21 @@ def _raise_unless_passed(build: Build, module: str, seed: int, results: Results,
         raise TestsFailed(f"{stopped}: {where}", results)
 
 
+def wave_file(sim: str, waves: Path) -> Path:
+    """The file that recording to ``waves`` writes: absolute, with the suffix of the format that ``sim`` can write."""
+    if sim == "verilator":
+        return waves.absolute().with_suffix(".fst" if can_write_fst() else ".vcd")
+    return waves.absolute() if waves.suffix in (".fst", ".vcd") else waves.absolute().with_suffix(".fst")
+
+
 def _wave_options(build: Build, waves: Path | None) -> tuple[list[str], list[str], Path | None]:
     """(plusargs, simulator arguments, file written) that record to ``waves``."""
     if waves is None:
         return [], [], None
-    if build.sim == "verilator":
-        recorded = waves.absolute().with_suffix(".fst" if can_write_fst() else ".vcd")
-        recorded.parent.mkdir(parents=True, exist_ok=True)
-        return [], ["--trace-file", str(recorded)], recorded
-    recorded = waves.absolute() if waves.suffix in (".fst", ".vcd") else waves.absolute().with_suffix(".fst")
+    recorded = wave_file(build.sim, waves)
     recorded.parent.mkdir(parents=True, exist_ok=True)
+    if build.sim == "verilator":
+        return [], ["--trace-file", str(recorded)], recorded
     return [f"+dumpfile_path={recorded}"], [], recorded
 
 

@@ -164,3 +164,8 @@ def run(arguments: Sequence[str]) -> int:
 def _refuse(sentence: str, code: int = EXIT_BAD_INPUT) -> int:
     click.echo(sentence, err=True)
     return code
+
+
+from tsp.cli_run import run_program  # noqa: E402 - it uses what stands above
+
+cli.add_command(run_program)

@@ -46,7 +46,7 @@ WEIGHT_SLICES = [f"mem.e{i}" for i in range(12)] + [f"mem.w{i}" for i in range(4
 PIXEL_SLICES = (("mem.w4", "mem.w5", "mem.w6"), ("mem.w7", "mem.w8", "mem.w9"))
 """For each plane the slices of its pixels, GROUP vectors in each."""
 LOGITS_SLICES = ("mem.e4", "mem.e0")
-"""First of the four slices of each half of the logits. Weights are read there meanwhile, so logits use the other bank."""
+"""First of the four slices of each half of the logits. Weights are read there meanwhile: logits use the other bank."""
 
 # Streams. East: 0-15 w1, 16 and 17 pixels of each plane, 18-19 b1, 20-23 sums of layer 2, 24-27 logits, 28-29 b2.
 # West: 0-3 sums of layer 1, 4 hidden vectors, 16-31 w2.
@@ -149,17 +149,17 @@ class _Digits:
         for group in range(GROUPS):
             w2[group, group * OUTPUTS : (group + 1) * OUTPUTS] = weights.w2
         self.w2 = b.place_weights("w2", WEIGHT_SLICES, w2.reshape(-1, HIDDEN))
-        self.pixels = [
-            [b.place(f"pixels{p}_{i}", slice_, part) for i, (slice_, part) in enumerate(zip(slices, parts, strict=True))]
-            for p, slices in enumerate(PIXEL_SLICES)
-            for parts in [np.split(_in_order_of_use(images, p), len(slices))]
-        ]
+        self.pixels = [self._place_pixels(p, _in_order_of_use(images, p)) for p in range(len(PLANES))]
         self.b1 = b.place("b1", "mem.w10", weights.b1[None], "int16")
         self.b2 = b.place("b2", "mem.w4", np.tile(weights.b2, GROUPS)[None], "int16")
         bank, count = CONFIG.mem_words // 2, GROUP // len(LOGITS_SLICES)
         self.logits = [
             b.space(f"logits{i}", slice_, count, "int32", address=bank) for i, slice_ in enumerate(LOGITS_SLICES)
         ]
+
+    def _place_pixels(self, p: int, vectors: NDArray[np.int8]) -> list[Symbol]:
+        parts = np.split(vectors, len(PIXEL_SLICES[p]))
+        return [self.b.place(f"pixels{p}_{i}", PIXEL_SLICES[p][i], part) for i, part in enumerate(parts)]
 
     def program(self) -> Program:
         for p, plane in enumerate(PLANES):

@@ -1,0 +1,63 @@
+"""Faults in words: which queue, which word and which source line a latched fault comes from."""
+
+from collections.abc import Mapping
+
+from tsp.config import ChipConfig
+from tsp.dispatch import Control, Mistake
+from tsp.floorplan import floorplan
+from tsp.flow import KINDS, Fault, Flow
+from tsp.flow.faults import COLLISION
+from tsp.program import Program
+from tsp.timing import timing
+
+
+def queue_name(queue: int, config: ChipConfig) -> str:
+    """``mem.e4``; "no queue" for a fault that none causes."""
+    queues = floorplan(config).queues
+    return queues[queue].name if queue < len(queues) else "no queue"
+
+
+def fault_name(fault: Fault | None, config: ChipConfig) -> str:
+    """``bank_conflict in cycle 12 by mem.e4``, or "no fault"."""
+    if fault is None:
+        return "no fault"
+    kind = KINDS.get(fault.kind, f"kind {fault.kind}")
+    return f"{kind} in cycle {fault.cycle} by {queue_name(fault.queue, config)}"
+
+
+def fault_text(program: Program, flow: Flow, fault: Fault | None) -> str:
+    """``cycle 12: mem.e4: operand absent (add.tsp:21: WRITE z, e8)``."""
+    if fault is None:
+        return ""
+    kind = KINDS.get(fault.kind, f"kind {fault.kind}").replace("_", " ")
+    text = f"cycle {fault.cycle}: {queue_name(fault.queue, program.config)}: {kind}"
+    index = _word_at(flow, fault)
+    if index is None:
+        return text
+    line = program.source.lines.get((fault.queue, index))
+    written = program.source.text.get(line, "") if line is not None else ""
+    where = program.where(fault.queue, index)
+    return f"{text} ({where}: {written})" if written else f"{text} ({where})"
+
+
+def _word_at(flow: Flow, fault: Fault) -> int | None:
+    """The word in the fault's queue that caused it, or None."""
+    queues = floorplan(flow.config).queues
+    if fault.queue >= len(queues):
+        return None
+    issued = fault.cycle - (_result_latency(queues[fault.queue].kind, flow.config) if fault.kind == COLLISION else 0)
+    others: list[Mistake | Control] = [*flow.unrolled.mistakes, *flow.unrolled.controls]
+    for place in others:
+        if place.queue == fault.queue and place.cycle == issued:
+            return place.index
+    for burst in flow.unrolled.bursts:
+        number, rest = divmod(issued - burst.start, burst.interval)
+        if burst.queue == fault.queue and rest == 0 and 0 <= number < burst.count:
+            return burst.index
+    return None
+
+
+def _result_latency(kind: str, config: ChipConfig) -> int:
+    table = timing(config)
+    latencies: Mapping[str, int] = {"mem": table.read_func, "vxm": table.alu_func}
+    return latencies.get(kind, table.acc_func)

@@ -1,0 +1,264 @@
+"""Run one program on the golden model or on the RTL, and say what became of it."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsp.blame import fault_name, fault_text, queue_name
+from tsp.checker import check
+from tsp.config import ChipConfig
+from tsp.dispatch import Unrolled, unroll
+from tsp.errors import EXIT_DIFFERS, EXIT_MACHINE_FAULT, EXIT_RIGHT, InputError, nearest
+from tsp.floorplan import floorplan
+from tsp.flow import Fault, Flow, analyse
+from tsp.memory_map import plane_slices
+from tsp.program import Program
+from tsp.timing import timing
+
+BACKENDS = ("golden", "icarus", "verilator")
+MAX_CYCLES = 1_000_000
+"""Cycles after which a run counts as endless, if nothing else is said."""
+_SLACK = 64
+"""Clock cycles that the RTL may take beyond its prediction before it counts as hanging."""
+
+Word = tuple[int, int]
+"""(place of a MEM slice, address)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RunResult:
+    """What a run left behind.
+
+    Attributes:
+        on: where it ran.
+        predicted: cycles computed before the run (last event + 1); ``cycles``: what the machine counted.
+        done: it finished; False only for RTL that runs on beyond its prediction.
+        fault, expected_fault: the first fault, latched by the machine and as predicted.
+        fault_text: the latched fault as a sentence, empty without one.
+        memory: the words asked for → uint8 [16·S], or None for a word that is undefined at the end.
+        signature: slice name → 64-bit signature; empty without the feature ``trace``.
+        seconds: wall clock from start to done; ``clocks``: clock cycles of the RTL, with the drain.
+        waves: the file written, or None.
+    """
+
+    on: str
+    config: ChipConfig
+    predicted: int
+    cycles: int
+    done: bool
+    fault: Fault | None
+    expected_fault: Fault | None
+    fault_text: str
+    memory: dict[Word, NDArray[np.uint8] | None]
+    signature: dict[str, int]
+    seconds: float
+    clocks: int | None = None
+    waves: Path | None = None
+
+    @property
+    def difference(self) -> str:
+        """How the machine differs from the prediction, in a sentence; empty if it does not.
+
+        After a fault events are undefined, so cycles are compared only without one.
+        """
+        if not self.done:
+            return f"{self.on} is not done after {self.clocks} clock cycles; predicted were {self.predicted} cycles"
+        if self.fault != self.expected_fault:
+            latched, expected = (fault_name(fault, self.config) for fault in (self.fault, self.expected_fault))
+            return f"{self.on} latched {latched}; predicted was {expected}"
+        if self.fault is None and self.cycles != self.predicted:
+            return f"{self.on} took {self.cycles} cycles; predicted were {self.predicted}"
+        return ""
+
+    @property
+    def exit_code(self) -> int:
+        """1 if the machine differs from the prediction, 3 if it latched a fault, otherwise 0."""
+        return EXIT_DIFFERS if self.difference else EXIT_MACHINE_FAULT if self.fault else EXIT_RIGHT
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON. Bytes are hexadecimal, lane 0 first, a string per superlane."""
+        slices = floorplan(self.config).slices
+        fault = None
+        if self.fault is not None:
+            queue = queue_name(self.fault.queue, self.config)
+            fault = {"cycle": self.fault.cycle, "queue": queue, "kind": self.fault.name, "message": self.fault_text}
+        memory = [
+            {"slice": slices[place].name, "address": address, "superlanes": superlanes(word)}
+            for (place, address), word in self.memory.items()
+        ]
+        return {
+            "on": self.on,
+            "predicted_cycles": self.predicted,
+            "cycles": self.cycles,
+            "difference": self.difference or None,
+            "fault": fault,
+            "signature": {name: f"{value:016x}" for name, value in self.signature.items()},
+            "memory": memory,
+            "clocks": self.clocks,
+            "seconds": self.seconds,
+            "waves": None if self.waves is None else str(self.waves),
+        }
+
+
+class Refused(InputError):
+    """The checker found mistakes; the message has a line for each."""
+
+
+class SimulatorFailed(InputError):
+    """A simulator did not build the RTL or broke off. No fault of the input, but commands end the same way."""
+
+    exit_code = EXIT_DIFFERS
+
+
+def run(
+    program: Program,
+    on: str,
+    *,
+    checked: bool = True,
+    dump: Sequence[str] = (),
+    max_cycles: int = MAX_CYCLES,
+    waves: Path | None = None,
+) -> RunResult:
+    """Run a program.
+
+    Args:
+        on: one of :data:`BACKENDS`.
+        checked: refuse what the checker refuses. Without it the machine's own faults show.
+        dump: words to read back, see :func:`dumped_words`.
+        max_cycles: a program that takes longer is refused before it runs.
+        waves: file to record to, on a simulator.
+
+    Raises:
+        InputError: the question is wrong, the program is illegal (:class:`Refused`) or too long, a simulator is
+            missing or broke off (:class:`SimulatorFailed`).
+    """
+    if on not in BACKENDS:
+        raise InputError(f"unknown machine '{on}'{nearest(on, BACKENDS)}")
+    if on == "golden" and waves is not None:
+        raise InputError("the golden model has no signals to record; use --waves with --on icarus or --on verilator")
+    words = [word for text in dump for word in dumped_words(program, text)]
+    if checked and not (report := check(program)).ok:
+        raise Refused(str(report))
+    unrolled = unroll(dict(program.queues), program.config)
+    _refuse_endless(program, unrolled, max_cycles)
+    flow = analyse(unrolled, program.config, {place: image.addresses for place, image in program.memory.items()})
+    _refuse_long(flow.cycles, max_cycles)
+    backend = _run_golden if on == "golden" else _run_rtl
+    return backend(program, flow, on, words, waves)
+
+
+def dumped_words(program: Program, text: str) -> list[Word]:
+    """The words ``mem.e0:4`` (one), ``mem.e0:0:4`` (slice, address, count) or a symbol's name stand for.
+
+    Raises InputError for anything else, and for words that memory does not have.
+    """
+    plan, config = floorplan(program.config), program.config
+    name, *numbers = text.split(":")
+    if not numbers and name in program.symbols:
+        symbol = program.symbols[name]
+        places = plane_slices(config, plan.slices[symbol.slice], symbol.type)
+        return [(place, symbol.address + i) for place in places for i in range(symbol.count)]
+    memories = [slice_.name for slice_ in plan.slices if slice_.unit == "mem"]
+    if name not in memories:
+        known = nearest(name, [*memories, *program.symbols])
+        raise InputError(f"--dump {text}: '{name}' is no MEM slice or symbol{known}")
+    if not 1 <= len(numbers) <= 2 or not all(number.isascii() and number.isdigit() for number in numbers):
+        raise InputError(f"--dump {text}: must be slice:address:count, such as {name}:0:4")
+    address, count = int(numbers[0]), int(numbers[1]) if len(numbers) == 2 else 1
+    if not 1 <= count <= config.mem_words - address:
+        raise InputError(f"--dump {text}: must lie in words 0…{config.mem_words - 1} and have at least one")
+    place = plan.slice(name).index
+    return [(place, address + i) for i in range(count)]
+
+
+def superlanes(word: NDArray[np.uint8] | None) -> list[str] | None:
+    """A word's bytes in hexadecimal, lane 0 first, a string per superlane; None for an undefined word."""
+    return None if word is None else [row.tobytes().hex() for row in word.reshape(-1, 16)]
+
+
+def _refuse_endless(program: Program, unrolled: Unrolled, max_cycles: int) -> None:
+    for queue in program.queues:
+        if queue not in unrolled.ends:
+            sync = next(c for c in unrolled.controls if c.queue == queue and c.mnemonic == "SYNC" and c.resume is None)
+            name = queue_name(queue, program.config)
+            where = program.where(queue, sync.index)
+            waits = f"{name} waits from cycle {sync.cycle} in a SYNC that no NOTIFY releases"
+            raise InputError(f"the program never ends: {waits} ({where})")
+    _refuse_long(max(unrolled.ends.values(), default=0), max_cycles)
+
+
+def _refuse_long(cycles: int, max_cycles: int) -> None:
+    if cycles > max_cycles:
+        raise InputError(f"the program takes {cycles} cycles, more than the {max_cycles} allowed; see --max-cycles")
+
+
+def _run_golden(program: Program, flow: Flow, on: str, words: Sequence[Word], waves: Path | None) -> RunResult:
+    from golden import machine
+
+    began = time.perf_counter()
+    found = machine.run(program)
+    seconds = time.perf_counter() - began
+    known = _defined(program, flow, words)
+    memory = {word: found.words(word[0], [word[1]])[0] if word in known else None for word in words}
+    text = fault_text(program, flow, found.fault)
+    return RunResult(
+        on, program.config, flow.cycles, found.cycles, True, found.fault, _first_fault(flow), text, memory,
+        found.signature, seconds,
+    )  # fmt: skip
+
+
+def _run_rtl(program: Program, flow: Flow, on: str, words: Sequence[Word], waves: Path | None) -> RunResult:
+    from tb import machine, simulator
+
+    config = program.config
+    simulator.tool(on)  # before anything is generated
+    known = _defined(program, flow, words)
+    job = machine.Job(program, _clock_limit(flow), read=sorted(known))
+    try:
+        (found,) = machine.run([job], config, on, waves=waves)
+    except (simulator.BuildFailed, simulator.TestsFailed) as error:
+        raise SimulatorFailed(f"{on}: {error}") from error
+    fault = None if found.fault is None else Fault(found.fault.cycle, found.fault.queue, found.fault.kind)
+    slices = floorplan(config).slices
+    return RunResult(
+        on=on,
+        config=config,
+        predicted=flow.cycles,
+        cycles=found.cycles,
+        done=found.done,
+        fault=fault,
+        expected_fault=_first_fault(flow),
+        fault_text=fault_text(program, flow, fault),
+        memory={word: found.memory.get(word) for word in words},
+        signature={slices[place].name: value for place, value in found.signatures.items()},
+        seconds=found.seconds,
+        clocks=found.clocks,
+        waves=None if waves is None else simulator.wave_file(on, waves),
+    )
+
+
+def _first_fault(flow: Flow) -> Fault | None:
+    """The fault a program is predicted to latch."""
+    return flow.faults[0] if flow.faults else None
+
+
+def _clock_limit(flow: Flow) -> int:
+    """Clock cycles after which the RTL hangs: a DESKEW waits for the next epoch, which schedule time does not count."""
+    deskews = sum(control.mnemonic == "DESKEW" for control in flow.unrolled.controls)
+    end = max([flow.cycles, *flow.unrolled.ends.values()])
+    return end + deskews * flow.config.hac_period + timing(flow.config).drain + _SLACK
+
+
+def _defined(program: Program, flow: Flow, words: Sequence[Word]) -> set[Word]:
+    """The words that are defined at the end: given, or written before the first fault and not after it."""
+    given = {(place, address) for place in program.memory for address in program.memory[place].addresses.tolist()}
+    stores, fault = flow.stores, _first_fault(flow)
+    times = flow.reads.time[stores.read].tolist()
+    where = list(zip(stores.place.tolist(), stores.address.tolist(), strict=True))
+    spoilt = {word for word, t in zip(where, times, strict=True) if fault is not None and t >= fault.cycle}
+    return set(words) & (given | set(where)) - spoilt
