@@ -176,7 +176,7 @@ def _decode(jobs: Sequence[Job], config: ChipConfig, results: dict[str, np.ndarr
 
 
 def _result(job: Job, config: ChipConfig, results: dict[str, np.ndarray], number: int, words: np.ndarray) -> RtlResult:
-    status, cycles, fault, counters = results["registers"][number, :, 0].tolist()
+    status, cycles, fault, counters = results["registers"][number].tolist()
     memory = {key: words[i].astype("<u8").view(np.uint8).reshape(-1) for i, key in enumerate(job.read)}
     places = _places(config)
     tiles = words[len(job.read) :, :, 0]
