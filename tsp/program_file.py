@@ -92,6 +92,8 @@ def _read(archive: zipfile.ZipFile, path: str) -> Program:
         raise InputError(f"{path}: is not a program file; it must hold {', '.join(MEMBERS)}")
     try:
         header = json.loads(_member(archive, path, "header.npy", np.uint8, 1, _HEADER_LIMIT).tobytes())
+        # Half a surrogate pair is legal JSON, but no text that could be printed.
+        json.dumps(header, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise InputError(f"{path}: its header is damaged") from None
     if not isinstance(header, dict) or header.get("format") != FORMAT:

@@ -1,0 +1,103 @@
+"""Configurations, and what follows from them: the published figures, the floorplan, the refusals."""
+
+import dataclasses
+
+import pytest
+
+from tsp.config import PRESETS, ChipConfig, preset
+from tsp.errors import InputError
+from tsp.floorplan import floorplan
+from tsp.info import figures
+from tsp.timing import timing
+
+
+def test_published_figures() -> None:
+    f = figures(preset("groqchip"))
+    assert f["queues"] == 144
+    assert f["dispatch_bytes_per_cycle"] == 2304
+    assert f["stream_bytes_per_cycle"] == 20480
+    assert f["sram_bytes_per_cycle"] == 56320
+    assert f["sram_bytes"] == 220 * 2**20
+    assert f["macs"] == 409600
+    assert f["barrier_cycles"] == 35
+    assert (f["sites"], f["stream_registers"], f["vector_bytes"]) == (27, 26, 320)
+    assert sum(f["queues_by_unit"].values()) == 144
+
+
+@pytest.mark.parametrize("config", PRESETS.values(), ids=PRESETS)
+def test_floorplan_is_consistent(config: ChipConfig) -> None:
+    plan = floorplan(config)
+    assert len(plan.sites) == 2 * config.groups + 5
+    assert [queue.index for queue in plan.queues] == list(range(len(plan.queues)))
+    assert [slice_.index for slice_ in plan.slices] == list(range(len(plan.slices)))
+    assert len({queue.name for queue in plan.queues}) == len(plan.queues)
+    for queue in plan.queues:
+        assert plan.queue(queue.name) is queue
+        if queue.slice >= 0:
+            assert plan.slices[queue.slice].site == queue.site
+    sites = [queue.site for queue in plan.queues]
+    assert sites == sorted(sites)
+
+
+def test_hemispheres_mirror_about_the_vxm() -> None:
+    plan = floorplan(preset("groqchip"))
+    for number in range(44):
+        west, east = plan.slice(f"mem.w{number}"), plan.slice(f"mem.e{number}")
+        assert plan.vxm_site - west.site == east.site - plan.vxm_site == number // 4 + 1
+
+
+def test_timing_follows_the_config() -> None:
+    assert timing(preset("tiny")).barrier == 19
+    assert timing(preset("groqchip")).abc_acc == 40
+    assert timing(preset("tiny").override(["superlanes=4"])).abc_acc == 8
+
+
+def test_override_and_dict_round_trip() -> None:
+    config = preset("tiny").override(["superlanes=0x4", "sxm=false", "trace=1"])
+    assert (config.superlanes, config.sxm, config.trace) == (4, False, True)
+    assert ChipConfig.from_dict(config.as_dict()) == config
+    assert preset("tiny").override([]) == preset("tiny")
+
+
+@pytest.mark.parametrize(
+    "setting, message",
+    [
+        ("superlanes", "field=value"),
+        ("superlane=2", "did you mean 'superlanes'"),
+        ("superlanes=two", "not a whole number"),
+        ("superlanes=21", "must be 1…20; try 20"),
+        ("streams=24", "multiple of 16; try 32"),
+        ("mem_slices=10", "multiple of 4; try 12"),
+        ("mem_slices=4", "must be at least 8"),
+        ("mem_words=100", "power of two; try 128"),
+        ("sxm=maybe", "not true or false"),
+        ("ecc=true", "not built yet"),
+        ("name=big", "unknown field 'name'"),
+    ],
+)
+def test_override_refuses(setting: str, message: str) -> None:
+    with pytest.raises(InputError, match=message.replace("(", r"\(")):
+        preset("tiny").override([setting])
+
+
+def test_unknown_preset_names_the_nearest() -> None:
+    with pytest.raises(InputError, match="did you mean 'tiny'"):
+        preset("tinny")
+
+
+@pytest.mark.parametrize("change", [{"superlanes": True}, {"superlanes": "2"}, {"vxm_rows": 9}, {"extra": 1}])
+def test_from_dict_refuses(change: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        ChipConfig.from_dict(preset("tiny").as_dict() | change)
+
+
+def test_from_dict_names_missing_fields() -> None:
+    values = preset("tiny").as_dict()
+    del values["streams"], values["mem_words"]
+    with pytest.raises(InputError, match="streams, mem_words"):
+        ChipConfig.from_dict(values)
+
+
+def test_config_is_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        preset("tiny").superlanes = 3  # type: ignore[misc]
