@@ -53,7 +53,8 @@ def saturated(value: Wide, bits: int) -> Wide:
 
 def _amount(b: Wide, limit: int = 32) -> Wide:
     """A shift amount read as unsigned, all amounts from ``limit`` on made equal to it."""
-    return np.minimum(b & 0xFFFFFFFF, np.int64(limit))
+    unsigned: Wide = b & 0xFFFFFFFF
+    return np.minimum(unsigned, np.int64(limit))
 
 
 def _shl(a: Wide, b: Wide, limit: int = 32) -> Wide:

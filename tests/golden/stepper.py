@@ -1,0 +1,215 @@
+"""A second golden model, as slow and plain as can be: it shifts every stream every cycle and computes lane by lane.
+
+It shares the dispatcher with the real one and nothing else, so that a mistake in resolving diagonals, in ordering
+batches or in vectorised arithmetic shows as a difference.
+"""
+
+from collections import defaultdict
+from fractions import Fraction
+
+from tsp.dispatch import unroll
+from tsp.floorplan import floorplan
+from tsp.isa import AccMode, OperandKind, Type
+from tsp.timing import timing
+
+INT_MIN, INT_MAX = -(2**31), 2**31 - 1
+
+
+def to_signed(value: int, bits: int) -> int:
+    value &= (1 << bits) - 1
+    return value - (1 << bits) if value >> (bits - 1) else value
+
+
+def clamp(value: int, bits: int) -> int:
+    return max(-(1 << bits - 1), min((1 << bits - 1) - 1, value))
+
+
+def alu(mnemonic: str, saturate: bool, m: int, a: int, b: int = 0, c: int = 0) -> int:
+    """One lane of one operation: the int32 result."""
+    amount = b & 0xFFFFFFFF
+    exact = {
+        "ADD": lambda: a + b,
+        "SUB": lambda: a - b,
+        "MUL": lambda: to_signed(a, m) * to_signed(b, m),
+        "MIN": lambda: min(a, b),
+        "MAX": lambda: max(a, b),
+        "ABS": lambda: abs(a),
+        "NEG": lambda: -a,
+        "AND": lambda: a & b,
+        "OR": lambda: a | b,
+        "XOR": lambda: a ^ b,
+        "NOT": lambda: ~a,
+        "SHL": lambda: a << min(amount, 64),
+        "SRA": lambda: round(Fraction(a, 1 << min(amount, 64))),
+        "SRL": lambda: to_signed((a & 0xFFFFFFFF) >> min(amount, 64), 32),
+        "EQ": lambda: int(a == b),
+        "NE": lambda: int(a != b),
+        "LT": lambda: int(a < b),
+        "LE": lambda: int(a <= b),
+        "GT": lambda: int(a > b),
+        "GE": lambda: int(a >= b),
+        "MASK": lambda: a if b else 0,
+        "SELECT": lambda: a if c else b,
+        "CONVERT": lambda: a,
+        "RELU": lambda: max(a, 0),
+    }[mnemonic]()
+    return clamp(exact, 32) if saturate else to_signed(exact, 32)
+
+
+class Stepper:
+    """Runs a program; leaves ``memory`` {(place, address): bytes}, ``events`` and ``faults`` {(cycle, queue, kind)}."""
+
+    def __init__(self, program):
+        self.config, self.plan, self.table = program.config, floorplan(program.config), timing(program.config)
+        self.zero = bytes(self.config.lanes)
+        self.memory = {}
+        for place, image in program.memory.items():
+            for address, word in zip(image.addresses.tolist(), image.words, strict=True):
+                self.memory[place, address] = word.tobytes()
+        self.events, self.faults = [], set()
+        self.east = [{} for _ in self.plan.sites]  # SR between site i and i + 1: stream -> bytes
+        self.west = [{} for _ in self.plan.sites]
+        self.arriving = defaultdict(list)  # time -> [(site, stream operand, value, place, queue)]
+        self.handed = {}  # ALU number -> (time, values)
+        self.buffer, self.array = {}, {}  # plane -> {output: weights}
+        self.sums, self.rows = {}, {}
+        unrolled = unroll(program.queues, self.config)
+        for mistake in unrolled.mistakes:
+            if mistake.kind in ("illegal", "step"):
+                self.faults.add((mistake.cycle, mistake.queue, 5))
+        self.dispatch = defaultdict(list)
+        for burst in unrolled.bursts:
+            for i in range(burst.count):
+                instruction = burst.instruction.with_steps(i * burst.step_a, i * burst.step_b)
+                self.dispatch[burst.start + i * burst.interval].append((burst.queue, instruction))
+        self.now = 0
+        last = max(self.dispatch, default=-1) + 8
+        while self.now <= last:
+            self._cycle()
+
+    def _cycle(self):
+        self._arrive()
+        after = []
+        for queue, instruction in self.dispatch[self.now]:
+            unit = {"mem": self._mem, "vxm": self._vxm}.get(self.plan.queues[queue].kind, self._mxm)
+            after.append(unit(self.plan.queues[queue], instruction))
+        for change in after:
+            if change:
+                change()
+        self.now += 1
+
+    def _arrive(self):
+        """Streams move one hop; what is driven takes the place of what came."""
+        self.east = [{}, *self.east[:-1]]
+        self.west = [*self.west[1:], {}]
+        driven = defaultdict(list)
+        for site, operand, value, place, queue in self.arriving.pop(self.now, []):
+            driven[site, operand].append(queue)
+            if operand >> 5:
+                self.west[site - 1][operand & 31] = value
+            else:
+                self.east[site][operand & 31] = value
+            self._event(place, operand, value)
+        for queues in driven.values():
+            if len(queues) > 1:
+                self.faults.add((self.now, min(queues), 1))
+
+    def _event(self, place, address, value):
+        for superlane in range(self.config.superlanes):
+            self.events.append((self.now, place, superlane, address, value[16 * superlane : 16 * superlane + 16]))
+
+    def _read(self, queue, operand):
+        registers = self.west[queue.site] if operand >> 5 else self.east[queue.site - 1]
+        if operand & 31 not in registers:
+            self.faults.add((self.now, queue.index, 3))
+        return registers.get(operand & 31, self.zero)
+
+    def _drive(self, queue, operand, values, func):
+        for plane, value in enumerate(values):
+            self.arriving[self.now + func].append((queue.site, operand + plane, value, queue.slice, queue.index))
+
+    def _mem(self, queue, instruction):
+        values, half = instruction.values, self.config.mem_words // 2
+        if "read_address" in values:
+            value = self.memory.get((queue.slice, values["read_address"]), self.zero)
+            self._drive(queue, values["read_stream"], [value], self.table.read_func)
+        if "write_address" not in values:
+            return None
+        if "read_address" in values and values["read_address"] // half == values["write_address"] // half:
+            self.faults.add((self.now, queue.index, 2))
+        value = self._read(queue, values["write_stream"])
+        self._event(queue.slice, 0x8000 + values["write_address"], value)
+        return lambda: self.memory.__setitem__((queue.slice, values["write_address"]), value)
+
+    def _vxm(self, queue, instruction):
+        values = instruction.values
+        operands = [self._operand(queue, values, name) for name in "abc"[: instruction.operation.arity]]
+        saturate, bits = bool(values["saturate"]), self.config.vxm_mul_bits
+        results = [alu(instruction.mnemonic, saturate, bits, *lane) for lane in zip(*operands, strict=True)]
+        if values["to_stream"]:
+            planes = Type(values["type"]).planes
+            narrow = [clamp(r, 8 * planes) if saturate else r for r in results]
+            streams = [bytes(r >> 8 * plane & 255 for r in narrow) for plane in range(planes)]
+            self._drive(queue, values["stream"], streams, self.table.alu_func)
+        if not values["to_next"]:
+            return None
+        now = self.now
+        return lambda: self.handed.__setitem__((queue.number, now), results)
+
+    def _operand(self, queue, values, name):
+        kind, source = values[f"{name}_kind"], values[f"{name}_source"]
+        if kind == OperandKind.IMMEDIATE:
+            return [values["immediate"]] * self.config.lanes
+        if kind == OperandKind.ALU:
+            rows, stages = self.config.vxm_rows, self.config.vxm_stages
+            before = (queue.number // rows - 1) % stages * rows + source
+            if (before, self.now - 1) not in self.handed:
+                self.faults.add((self.now, queue.index, 3))
+                return [0] * self.config.lanes
+            return self.handed[before, self.now - 1]
+        planes = Type(values[f"{name}_type"]).planes
+        streams = [self._read(queue, source + plane) for plane in range(planes)]
+        lanes = zip(*streams, strict=True)
+        return [int.from_bytes(bytes(lane), "little", signed=True) for lane in lanes]
+
+    def _mxm(self, queue, instruction):
+        values, plane, name = instruction.values, queue.slice, instruction.mnemonic
+        if name == "ABC":
+            vector = [to_signed(x, 8) for x in self._read(queue, values["stream"])]
+            weights = self.array.get(plane, {})
+            none = [0] * self.config.lanes
+            self.sums[plane, self.now + self.table.abc_acc] = [
+                sum(x * w for x, w in zip(vector, weights.get(out, none), strict=True))
+                for out in range(self.config.lanes)
+            ]
+            return None
+        if name == "ACC":
+            return self._acc(queue, values)
+        loaded = {}
+        if name != "IW":
+            for j in range(16):
+                vector = self._read(queue, values["stream"] + j)
+                loaded[16 * values["supercell"] + j] = [to_signed(x, 8) for x in vector]
+
+        def change():
+            if name != "LW":
+                self.array[plane] = dict(self.buffer.get(plane, {}))
+            self.buffer.setdefault(plane, {}).update(loaded)
+
+        return change
+
+    def _acc(self, queue, values):
+        sums = self.sums.pop((queue.slice, self.now), None)
+        if sums is None:
+            self.faults.add((self.now, queue.index, 3))
+            sums = [0] * self.config.lanes
+        key, mode = (queue.slice, values["row"]), AccMode(values["mode"])
+        row = self.rows.get(key, [0] * self.config.lanes)
+        added = mode in (AccMode.ADD, AccMode.PEEK)
+        result = [to_signed(s + (r if added else 0), 32) for s, r in zip(sums, row, strict=True)]
+        if values["out"]:
+            streams = [bytes(r >> 8 * plane & 255 for r in result) for plane in range(4)]
+            self._drive(queue, values["stream"], streams, self.table.acc_func)
+        if mode in (AccMode.STORE, AccMode.ADD):
+            return lambda: self.rows.__setitem__(key, result)
+        return None
