@@ -50,7 +50,7 @@ def broken(program, rng):
     for _ in range(rng.randrange(1, 6)):
         words = queues[rng.choice(sorted(queues))]
         index = rng.randrange(len(words))
-        choice = rng.randrange(4)
+        choice = rng.randrange(5)
         if choice == 0:
             words.insert(index, isa.instruction("NOP", n=rng.randrange(1, 4)).encode())
         elif choice == 1:
@@ -58,8 +58,10 @@ def broken(program, rng):
             words.append(isa.instruction("NOP", n=1).encode())
         elif choice == 2:
             words[index] ^= 1 << rng.randrange(64)
-        else:
+        elif choice == 3:
             words[index] = rng.getrandbits(128)
+        else:
+            words[:] = queues[rng.choice(sorted(queues))]
     return Program(program.config, queues, program.memory)
 
 
@@ -73,7 +75,7 @@ def long(program):
 @pytest.mark.parametrize("name", ["tiny", "board"])
 def test_broken_programs(name):
     kinds = set()
-    for seed in range(20):
+    for seed in range(30):
         rng = random.Random(seed)
         program = broken(legal(seed % 5, preset(name).override(["superlanes=1"])), rng)
         if long(program):
