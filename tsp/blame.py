@@ -35,7 +35,7 @@ def fault_text(program: Program, flow: Flow, fault: Fault | None) -> str:
     if index is None:
         return text
     line = program.source.lines.get((fault.queue, index))
-    written = program.source.text.get(line, "") if line is not None else ""
+    written = " ".join(program.source.text.get(line, "").split()) if line is not None else ""
     where = program.where(fault.queue, index)
     return f"{text} ({where}: {written})" if written else f"{text} ({where})"
 

@@ -145,7 +145,9 @@ def run(
     if checked and not (report := check(program)).ok:
         raise Refused(str(report))
     unrolled = unroll(dict(program.queues), program.config)
-    _refuse_endless(program, unrolled, max_cycles)
+    _refuse_endless(program, unrolled)
+    # The queues' end is known before the dataflow, which costs the more the longer the program is.
+    _refuse_long(max(unrolled.ends.values(), default=0), max_cycles)
     flow = analyse(unrolled, program.config, {place: image.addresses for place, image in program.memory.items()})
     _refuse_long(flow.cycles, max_cycles)
     backend = _run_golden if on == "golden" else _run_rtl
@@ -181,7 +183,7 @@ def superlanes(word: NDArray[np.uint8] | None) -> list[str] | None:
     return None if word is None else [row.tobytes().hex() for row in word.reshape(-1, 16)]
 
 
-def _refuse_endless(program: Program, unrolled: Unrolled, max_cycles: int) -> None:
+def _refuse_endless(program: Program, unrolled: Unrolled) -> None:
     for queue in program.queues:
         if queue not in unrolled.ends:
             sync = next(c for c in unrolled.controls if c.queue == queue and c.mnemonic == "SYNC" and c.resume is None)
@@ -189,12 +191,13 @@ def _refuse_endless(program: Program, unrolled: Unrolled, max_cycles: int) -> No
             where = program.where(queue, sync.index)
             waits = f"{name} waits from cycle {sync.cycle} in a SYNC that no NOTIFY releases"
             raise InputError(f"the program never ends: {waits} ({where})")
-    _refuse_long(max(unrolled.ends.values(), default=0), max_cycles)
 
 
 def _refuse_long(cycles: int, max_cycles: int) -> None:
     if cycles > max_cycles:
-        raise InputError(f"the program takes {cycles} cycles, more than the {max_cycles} allowed; see --max-cycles")
+        raise InputError(
+            f"the program takes at least {cycles} cycles, more than the {max_cycles} allowed; see --max-cycles"
+        )
 
 
 def _run_golden(program: Program, flow: Flow, on: str, words: Sequence[Word], waves: Path | None) -> RunResult:
