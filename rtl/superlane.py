@@ -34,7 +34,8 @@ def site_component(config: ChipConfig, site: Site) -> Component | None:
         return VxmSite(config)
     if site.unit == "sxm":
         return SxmSite(config)
-    return MxmSite(config, site.hemisphere) if config.planes(site.hemisphere) else None
+    planes = config.planes(site.hemisphere)
+    return MxmSite(config, planes) if planes else None
 
 
 def identifier(name: str) -> str:

@@ -1,0 +1,120 @@
+"""A plane: (16·S)×(16·S) weights as S rows of S supercells, one row beside each superlane.
+
+Sums move north with the stagger. A second stagger of two cycles runs along each row, so supercell (k, j) acts k + 2·j
+cycles after supercell (0, 0). A sum that leaves the top row turns round and moves south, a row a cycle; row k keeps the
+sums of supercell column k.
+"""
+
+from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.lib.wiring import Component, In, Member, Out
+
+from rtl.mxm.bundle import FROM_ROW, INDEX_BITS, SUM_BITS, TO_ROW, plane_side
+from rtl.mxm.supercell import MxmSupercell
+from rtl.stamp import Stamp, stamp
+from tsp.config import ChipConfig
+
+Bundle = dict[str, Signal]
+
+
+class MxmPlaneRow(Component):
+    """The supercells of one plane in one superlane.
+
+    Ports (i, j in 0 … S - 1):
+        load … activation, sum, sum_valid: to and from the tile, see :mod:`rtl.mxm.bundle`.
+        psum_in_<j>, psum_out_<j> (512): sums of supercell j from the row south and to the row north.
+        psum_valid (S): bit j says that psum_out_<j> is new.
+        south_in_<i> (512), south_in_valid (S): S slots of sums moving south, from the row north or, in the top row, its
+            own psum_out.
+        south_out_<i> (512), south_out_valid (S): the slots a cycle later, each one slot up; the last one is this row's
+            own sum. Slot 0 is always empty.
+    """
+
+    module_name = "mxm_plane_row"
+
+    def __init__(self, config: ChipConfig):
+        self.config = config
+        count = config.superlanes
+        ports: dict[str, Member] = plane_side()
+        for j in range(count):
+            ports |= {f"psum_in_{j}": In(SUM_BITS), f"psum_out_{j}": Out(SUM_BITS), f"south_in_{j}": In(SUM_BITS)}
+        ports |= {f"south_out_{i}": Out(SUM_BITS) for i in range(1, count)}
+        super().__init__(ports | {"psum_valid": Out(count), "south_in_valid": In(count), "south_out_valid": Out(count)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        bundle = {name: getattr(self, name) for name in TO_ROW}
+        for j in range(self.config.superlanes):
+            self._place_supercell(m, j, bundle)
+            m.d.sync += self.psum_valid[j].eq(bundle["activate"])
+            if j + 1 < self.config.superlanes:
+                beyond = bundle["load"] & (bundle["load_index"] != 0)
+                onward = bundle | {"load": beyond, "load_index": (bundle["load_index"] - 1)[:INDEX_BITS]}
+                bundle = _register(m, _register(m, onward, f"hop_{j}_a"), f"hop_{j}_b")
+        self._move_south(m)
+        return m
+
+    def _place_supercell(self, m: Module, j: int, bundle: Bundle) -> None:
+        supercell = stamp(MxmSupercell(self.config), f"supercell_{j}")
+        m.submodules[f"supercell_{j}"] = supercell
+        # The index counts down on its way east: 0 is "me".
+        m.d.comb += supercell.load.eq(bundle["load"] & (bundle["load_index"] == 0))
+        for name in ("load_data", "install", "activate", "activation"):
+            m.d.comb += getattr(supercell, name).eq(bundle[name])
+        m.d.comb += supercell.psum_in.eq(getattr(self, f"psum_in_{j}"))
+        m.d.comb += getattr(self, f"psum_out_{j}").eq(supercell.psum_out)
+
+    def _move_south(self, m: Module) -> None:
+        count = self.config.superlanes
+        valid = Signal(count, name="slot_valid")
+        slots = [Signal(SUM_BITS, name=f"slot_{i}", reset_less=True) for i in range(count)]
+        m.d.sync += valid.eq(self.south_in_valid)
+        for i, slot in enumerate(slots):
+            with m.If(self.south_in_valid[i]):
+                m.d.sync += slot.eq(getattr(self, f"south_in_{i}"))
+        m.d.comb += [getattr(self, f"south_out_{i + 1}").eq(slot) for i, slot in enumerate(slots[:-1])]
+        m.d.comb += self.south_out_valid.eq(Cat(Const(0, 1), valid[:-1]))
+        m.d.comb += [self.sum.eq(slots[-1]), self.sum_valid.eq(valid[-1])]
+
+
+def _register(m: Module, bundle: Bundle, name: str) -> Bundle:
+    """The bundle a cycle later; what is not used is not loaded."""
+    flags = ("load", "install", "activate")
+    registers = {
+        key: Signal(width, name=f"{name}_{key}", reset_less=key not in flags) for key, width in TO_ROW.items()
+    }
+    m.d.sync += [registers[flag].eq(bundle[flag]) for flag in flags]
+    for flag, values in (("load", ("load_index", "load_data")), ("activate", ("activation",))):
+        with m.If(bundle[flag]):
+            m.d.sync += [registers[value].eq(bundle[value]) for value in values]
+    return registers
+
+
+class MxmPlane(Component):
+    """A whole plane. Ports: those of :mod:`rtl.mxm.bundle` for each row k, with ``_<k>`` behind the name."""
+
+    module_name = "mxm_plane"
+    structural = True
+
+    def __init__(self, config: ChipConfig):
+        self.config = config
+        super().__init__({name: port for k in range(config.superlanes) for name, port in plane_side(f"_{k}").items()})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        rows = [stamp(MxmPlaneRow(self.config), f"row_{k}") for k in range(self.config.superlanes)]
+        for k, row in enumerate(rows):
+            m.submodules[f"row_{k}"] = row
+            m.d.comb += [getattr(row, name).eq(getattr(self, f"{name}_{k}")) for name in TO_ROW]
+            m.d.comb += [getattr(self, f"{name}_{k}").eq(getattr(row, name)) for name in FROM_ROW]
+        for south, north in zip(rows, rows[1:], strict=False):
+            self._connect(m, south, north)
+        top = rows[-1]
+        m.d.comb += [getattr(top, f"south_in_{j}").eq(getattr(top, f"psum_out_{j}")) for j in range(len(rows))]
+        m.d.comb += top.south_in_valid.eq(top.psum_valid)
+        return m
+
+    def _connect(self, m: Module, south: Stamp, north: Stamp) -> None:
+        count = self.config.superlanes
+        m.d.comb += [getattr(north, f"psum_in_{j}").eq(getattr(south, f"psum_out_{j}")) for j in range(count)]
+        m.d.comb += [getattr(south, f"south_in_{i}").eq(getattr(north, f"south_out_{i}")) for i in range(1, count)]
+        m.d.comb += south.south_in_valid.eq(north.south_out_valid)

@@ -1,0 +1,140 @@
+"""The tile of one plane in one superlane: decodes, feeds the plane row, accumulates what comes back."""
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import Component, In, Out
+
+from rtl import stream, tile
+from rtl.mxm.bundle import LOAD_BITS, SUM_BITS, tile_side
+from rtl.trace import EventHasher
+from tsp import isa
+from tsp.config import LANES_PER_SUPERLANE as LANES
+from tsp.config import ChipConfig
+
+KINDS = ("weights", "activations", "accumulate")
+"""The three queues of a plane, in queue order; also the prefixes of their ports."""
+RESULT_PLANES = 4
+
+
+class MxmTile(Component):
+    """Obeys LW, IW, LW_IW, ABC and ACC. The two operands are read in T, the bundle and the drive are valid in T + 1.
+
+    Ports beside those of every tile (instruction ports have the prefixes of :data:`KINDS`):
+        weights (2048), weights_present: in T of an LW, its sixteen streams (stream j in bits 128·j …), all present.
+        activations (128), activations_present: in T of an ABC, its stream.
+        load … activation, sum, sum_valid: to and from the plane row, see :mod:`rtl.mxm.bundle`.
+        drive_mask (streams): the streams driven, all of the one direction an edge site drives; zero without a drive.
+        drive_word_0 … _3: byte planes 0 … 3 of the sixteen int32 results, lane l in bits 8·l …. In T + 1.
+        drive_valid: whether the mask is not zero.
+        fault_valid (3): operand absent, of weights, activations and accumulate; in T + 1.
+    """
+
+    module_name = "mxm_tile"
+
+    def __init__(self, config: ChipConfig):
+        self.config = config
+        ports = {"weights": In(LOAD_BITS), "weights_present": In(1)}
+        ports |= {"activations": In(stream.WORD_BITS), "activations_present": In(1)}
+        for kind in KINDS:
+            ports |= tile.instruction_ports(f"mxm_{kind}", kind)
+        ports |= {f"drive_word_{i}": Out(stream.stream_word(config)) for i in range(stream.RESIDUES)}
+        super().__init__(
+            ports
+            | tile_side()
+            | tile.place_ports()
+            | tile.host_ports(config)
+            | {"drive_mask": Out(config.streams), "drive_valid": Out(1), "fault_valid": Out(len(KINDS))}
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for kind in KINDS:
+            tile.move_north(m, self, kind)
+        self._weights(m)
+        self._activations(m)
+        self._accumulate(m)
+        if self.config.trace:
+            tile.answer_signature(m, self, self._trace(m))
+        return m
+
+    def _weights(self, m: Module) -> None:
+        valid, instr = self.instr_weights_valid, self.instr_weights
+        load = Signal()
+        m.d.comb += load.eq(valid & tile.is_any(instr, "LW", "LW_IW"))
+        m.d.sync += self.load.eq(load)
+        m.d.sync += self.install.eq(valid & tile.is_any(instr, "IW", "LW_IW"))
+        m.d.sync += self.fault_valid[0].eq(load & ~self.weights_present)
+        index = stream.unreset_register(m, self.load_index)
+        data = stream.unreset_register(m, self.load_data)
+        with m.If(load):
+            m.d.sync += [index.eq(tile.operand(instr, "LW", "supercell")), data.eq(self.weights)]
+
+    def _activations(self, m: Module) -> None:
+        # The queue has one instruction, ABC.
+        valid = self.instr_activations_valid
+        m.d.sync += self.activate.eq(valid)
+        m.d.sync += self.fault_valid[1].eq(valid & ~self.activations_present)
+        activation = stream.unreset_register(m, self.activation)
+        with m.If(valid):
+            m.d.sync += activation.eq(self.activations)
+
+    def _accumulate(self, m: Module) -> None:
+        """The row is read in T; in T + 1 the sum is there, the value is driven and the row written."""
+        valid, instr = self.instr_accumulate_valid, self.instr_accumulate
+        row_bits = (self.config.acc_depth - 1).bit_length()
+        row = tile.operand(instr, "ACC", "row")[:row_bits]
+        accumulating = Signal()
+        written_row = Signal(row_bits, reset_less=True)
+        mode = Signal(isa.AccMode, reset_less=True)
+        m.d.sync += accumulating.eq(valid)
+        with m.If(valid):
+            m.d.sync += [written_row.eq(row), mode.eq(tile.operand(instr, "ACC", "mode"))]
+        m.submodules.rows = rows = Memory(shape=SUM_BITS, depth=self.config.acc_depth, init=[])
+        writer = rows.write_port()
+        # Transparent, so that the ACC of the next cycle sees the row.
+        reader = rows.read_port(transparent_for=[writer])
+        adds = (mode == isa.AccMode.ADD) | (mode == isa.AccMode.PEEK)
+        value = stream.gated(accumulating, _add_elements(stream.gated(adds, reader.data), self.sum))
+        stores = (mode == isa.AccMode.STORE) | (mode == isa.AccMode.ADD)
+        result = Signal(SUM_BITS)
+        m.d.comb += [
+            reader.en.eq(valid),
+            reader.addr.eq(row),
+            result.eq(value),
+            writer.en.eq(accumulating & stores),
+            writer.addr.eq(written_row),
+            writer.data.eq(result),
+            self.fault_valid[2].eq(accumulating & ~self.sum_valid),
+        ]
+        for plane in range(RESULT_PLANES):
+            octets = [result[32 * lane + 8 * plane : 32 * lane + 8 * plane + 8] for lane in range(LANES)]
+            m.d.comb += getattr(self, f"drive_word_{plane}").eq(Cat(octets))
+        self._drive(m, valid & tile.operand(instr, "ACC", "out"), tile.operand(instr, "ACC", "stream"))
+
+    def _drive(self, m: Module, drives: Value, operand: Value) -> None:
+        m.d.sync += [self.drive_valid.eq(drives), self.drive_mask.eq(0)]
+        with m.If(drives):
+            index = operand[: (self.config.streams - 1).bit_length()]
+            m.d.sync += self.drive_mask.eq(Const((1 << RESULT_PLANES) - 1, RESULT_PLANES) << index)
+
+    def _trace(self, m: Module) -> Value:
+        """The tile's signature over its drives, which are hashed in T + 1."""
+        m.submodules.hasher = hasher = EventHasher(RESULT_PLANES)
+        first = Signal(8, reset_less=True)
+        with m.If(self.instr_accumulate_valid):
+            m.d.sync += first.eq(tile.operand(self.instr_accumulate, "ACC", "stream"))
+        m.d.comb += [
+            hasher.valid.eq(self.drive_valid.replicate(RESULT_PLANES)),
+            hasher.time.eq(self.time),
+            hasher.place.eq(self.place),
+        ]
+        for plane in range(RESULT_PLANES):
+            # A group of four begins at a multiple of four, so the stream's number is its low bits.
+            m.d.comb += getattr(hasher, f"address_{plane}").eq(Cat(Const(plane, 2), first[2:]))
+            m.d.comb += getattr(hasher, f"data_{plane}").eq(getattr(self, f"drive_word_{plane}"))
+        return hasher.total
+
+
+def _add_elements(a: Value, b: Value) -> Value:
+    """Sixteen int32 sums, each modulo 2^32."""
+    return Cat((a.word_select(i, 32) + b.word_select(i, 32))[:32] for i in range(LANES))
