@@ -121,3 +121,51 @@ def test_drift_belongs_to_no_queue_and_comes_last(illegal):
         assert found == ((2, ILLEGAL_INSTRUCTION) if illegal else (NO_QUEUE, DRIFT_SATURATED))
 
     run(bench)
+
+
+@pytest.mark.parametrize(("t", "wait"), [(0, 0), (1, 0), (2, 0), (3, 1), (4, 2)])
+def test_runtime_deskew_waits_t_plus_delta(t, wait):
+    """δ = -2: with t = 2 nothing is waited for, without being a fault."""
+
+    async def bench(control, ctx, clock):
+        await clock(1, hac_fast=1)
+        await clock(1, hac_fast=1)
+        await clock(START_CYCLES, start=1)
+        for _ in range(wait):
+            ctx.set(control.runtime_deskew, 1)
+            ctx.set(control.runtime_t, t)
+            assert not ctx.get(control.resume)
+            await clock()
+            assert ctx.get(control.now) == 0
+        ctx.set(control.runtime_deskew, 1)
+        ctx.set(control.runtime_t, t)
+        assert ctx.get(control.resume)
+        await clock(1, runtime_deskew=1, runtime_t=t)
+        assert ctx.get(control.now) == 1 + t
+        assert ctx.get(control.delta) == 0
+        await clock()
+        assert ctx.get(control.now) == 2 + t
+
+    run(bench)
+
+
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_deskew_ends_with_the_first_carry_that_is_not_earlier(before):
+    """A DESKEW ``before`` cycles before the last cycle of an epoch; one cycle too late it waits for a whole epoch."""
+    config = preset("tiny").override(["hac_period=16"])
+
+    async def bench(control, ctx, clock):
+        await clock(START_CYCLES, start=1)
+        while ctx.get(control.hac) != 15 - before:
+            await clock()
+        now = ctx.get(control.now)
+        for wait in (before, 15):
+            for number in range(wait + 1):
+                ctx.set(control.deskew, 0b100)
+                assert ctx.get(control.now) == now
+                assert ctx.get(control.resume) == (number == wait)
+                await clock()
+            now += 1
+            assert (ctx.get(control.hac), ctx.get(control.now)) == (0, now)
+
+    run(bench, config)
