@@ -36,6 +36,8 @@ def check_words_of(
         queues: queue index → 128-bit words.
         defined: place of a MEM slice → int64 [n] ascending addresses that hold a word at the start.
         source: line numbers for the messages.
+
+    Raises InputError as :func:`check`.
     """
     writer = Writer(config, source or Source())
     known = check_queues(queues, writer)

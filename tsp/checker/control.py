@@ -15,9 +15,14 @@ DESKEWS = ("DESKEW", "RUNTIME_DESKEW")
 
 def check_barriers(unrolled: Unrolled, writer: Writer) -> None:
     """Report SYNCs that nothing releases and NOTIFYs that follow one another too closely."""
+    barrier = timing(writer.config).barrier
     for mistake in unrolled.mistakes:
-        if mistake.kind in ("sync", "notify"):
-            writer.add(mistake.kind, mistake.queue, mistake.index, mistake.cycle, mistake.reason)
+        if mistake.kind == "notify":
+            writer.add("notify", mistake.queue, mistake.index, mistake.cycle, mistake.reason)
+        elif mistake.kind == "sync":
+            first = max(0, mistake.cycle - barrier + 1)
+            message = f"nothing releases this SYNC; some queue must dispatch a NOTIFY in cycle {first} or later"
+            writer.add("sync", mistake.queue, mistake.index, mistake.cycle, message)
 
 
 def check_deskews(queues: Mapping[int, Sequence[int]], flow: Flow, writer: Writer) -> None:
@@ -56,11 +61,13 @@ def _check_others(
         end = flow.unrolled.ends.get(queue)
         if queue == deskew.queue or not len(words) or (end is not None and end <= deskew.cycle):
             continue
-        if not any(_waits(control, deskew) for control in controls.get(queue, [])):
-            message = (
-                f"{deskew.mnemonic} while {writer.queue_name(queue)} is busy; every other queue must be parked in a"
-            )
-            message += f" SYNC, finished, or dispatch the same {deskew.mnemonic} in the same cycle"
+        mine = controls.get(queue, [])
+        if not any(_waits(control, deskew) for control in mine):
+            parks = [c.cycle + 1 for c in mine if c.mnemonic == "SYNC" and c.cycle >= deskew.cycle]
+            free = min([*parks, *([] if end is None else [end])], default=None)
+            until = "" if free is None else f" until cycle {free}"
+            message = f"{deskew.mnemonic} while {writer.queue_name(queue)} is busy{until}; every other queue must be"
+            message += f" parked in a SYNC, finished, or dispatch the same {deskew.mnemonic} in the same cycle"
             writer.add("deskew", deskew.queue, deskew.index, deskew.cycle, message)
             return
 

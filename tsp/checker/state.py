@@ -71,13 +71,13 @@ def check_accumulators(flow: Flow, writer: Writer) -> None:
     for row in absent[first_of_burst(flow, table.issue[absent])].tolist():
         issue = int(table.issue[row])
         cycle = int(time[issue])
-        message = f"ACC, but no sum leaves the array: no ABC was dispatched in cycle {cycle - wait}"
+        message = f"no sum leaves the array for this ACC: no ABC was dispatched {wait} cycles earlier"
         mine = np.flatnonzero(flow.issues.place[flow.products.issue] == flow.issues.place[issue])
         if len(mine):
             times = time[flow.products.issue[mine]]
             best = int(np.argmin(np.abs(times - (cycle - wait))))
             source = writer.who_issued(flow, int(flow.products.issue[mine[best]]))
-            message += f"; the sum nearest is that of {source}, to be taken in cycle {int(times[best]) + wait}"
+            message += f"; the nearest sum is that of {source}, to be taken in cycle {int(times[best]) + wait}"
         writer.add_issue("operand_absent", flow, issue, cycle, message)
     undefined = np.flatnonzero(table.uses_row & (table.previous == NONE))
     for row in undefined[first_of_burst(flow, table.issue[undefined])].tolist():

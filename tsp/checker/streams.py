@@ -74,7 +74,7 @@ def _hint(flow: Flow, row: int, writer: Writer) -> str:
         passes = drives.time[upstream] + position - drives.position[upstream] - 1
         best = int(np.argmin(np.abs(passes - time)))
         source = writer.who_issued(flow, int(drives.issue[upstream[best]]))
-        return f"the nearest value there is that of {source}, in cycle {int(passes[best])}"
+        return f"the nearest value there is that of {source}, to be read in cycle {int(passes[best])}"
     turned = stream ^ 1 << isa.STREAM_DIRECTION_BIT
     other = np.flatnonzero((drives.stream == turned) & (drives.position + time - drives.time + 1 == -position))
     if len(other):
@@ -94,17 +94,18 @@ def check_chains(flow: Flow, writer: Writer) -> None:
         issue, alu = int(chains.issue[row]), int(chains.alu[row])
         cycle = int(issues.time[issue])
         named = next(q for q in writer.plan.queues if q.kind == "vxm" and q.number == alu)
-        message = f"operand {isa.OPERAND_NAMES[int(chains.operand[row])]} takes the result of {named.name}, which"
+        message = f"operand {isa.OPERAND_NAMES[int(chains.operand[row])]} takes the result of {named.name} of cycle"
+        message += f" {cycle - 1}, but"
         of_alu = np.flatnonzero(issues.queue == named.index)
         gives = [n for n, b in enumerate(issues.bursts) if b.queue == named.index and b.instruction["to_next"]]
         giving = of_alu[np.isin(issues.burst[of_alu], gives)]
         now = of_alu[issues.time[of_alu] == cycle - 1]
         if len(now):
-            message += f" dispatches {writer.who_issued(flow, int(now[0]))} in cycle {cycle - 1} without to_next"
+            message += f" {writer.who_issued(flow, int(now[0]))} does not hand it to the next stage"
         else:
-            message += f" dispatches nothing in cycle {cycle - 1}"
+            message += " it dispatches nothing then"
         if len(giving):
             times = issues.time[giving]
             nearest = int(times[np.argmin(np.abs(times - (cycle - 1)))])
-            message += f"; it hands on a result in cycle {nearest}, to be taken in cycle {nearest + 1}"
+            message += f"; the result of cycle {nearest} can be taken in cycle {nearest + 1}"
         writer.add_issue("operand_absent", flow, issue, cycle, message)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from tsp import isa
 from tsp.checker.report import Writer
-from tsp.dispatch import Unrolled
+from tsp.dispatch import Mistake, Unrolled
 from tsp.floorplan import Queue
 
 
@@ -30,10 +30,20 @@ def check_words(queues: Mapping[int, Sequence[int]], unrolled: Unrolled, writer:
         if mistake.kind in ("illegal", "step"):
             word = queues[mistake.queue][mistake.index]
             reason = illegal_reason(word, writer.plan.queues[mistake.queue], writer) or mistake.reason
+            if mistake.kind == "step":
+                reason += _most_repeats(mistake, unrolled)
             writer.add("illegal_instruction", mistake.queue, mistake.index, mistake.cycle, reason)
+    illegal = {(mistake.queue, mistake.index) for mistake in unrolled.mistakes if mistake.kind == "illegal"}
     for queue, words in queues.items():
         for index, word in enumerate(words):
-            _check_word(word, queue, index, words, writer)
+            if (queue, index) not in illegal:
+                _check_word(word, queue, index, words, writer)
+
+
+def _most_repeats(mistake: Mistake, unrolled: Unrolled) -> str:
+    repeated = (mistake.queue, mistake.index - 1)
+    count = next(burst.count for burst in unrolled.bursts if (burst.queue, burst.index) == repeated)
+    return f"; n = {count - 1} is the most that fits" if count > 1 else "; it cannot be repeated with this step"
 
 
 def _check_word(word: int, queue: int, index: int, words: Sequence[int], writer: Writer) -> None:
@@ -103,6 +113,13 @@ def _rule_text(rule: isa.Rule, word: int, operation: isa.Operation, queue: Queue
         return (
             f"{rule.field} is {isa.stream_name(word >> field.lo & 0x3F)}, but {queue.name} {side} {flow} streams only"
         )
+    if field.kind == "kind":
+        return (
+            f"operand {rule.field[0]} comes from nowhere; give it a stream, an immediate or an ALU of the stage before"
+        )
+    if field.kind == "type":
+        names = ", ".join(kind.name.lower() for kind in isa.INTEGER_TYPES)
+        return f"{rule.field} is {value}, must be 0…{rule.high} ({names}); floats are not built yet"
     good = min(max(value, rule.low), rule.high)
     good -= good % rule.align
     if stream:

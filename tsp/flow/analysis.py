@@ -7,6 +7,7 @@ import numpy as np
 
 from tsp.config import ChipConfig
 from tsp.dispatch import Unrolled
+from tsp.errors import InputError
 from tsp.flow import faults
 from tsp.flow.collect import Collector
 from tsp.flow.issues import Ints, Issues
@@ -47,13 +48,22 @@ class Flow:
     cycles: int
 
 
+MOST_ISSUES = 1 << 23
+"""Bounds the memory of an analysis (about 200 bytes an issue): REPEATs let a small file ask for billions."""
+
+
 def analyse(unrolled: Unrolled, config: ChipConfig, defined: Mapping[int, Ints]) -> Flow:
     """Resolve a program.
 
     Args:
         unrolled: from :func:`tsp.dispatch.unroll`.
         defined: place of a MEM slice → int64 [n] ascending addresses that hold a word at the start.
+
+    Raises InputError for more than :data:`MOST_ISSUES` issues.
     """
+    total = sum(burst.count for burst in unrolled.bursts)
+    if total > MOST_ISSUES:
+        raise InputError(f"the program issues {total} instructions, at most {MOST_ISSUES} can be analysed; split it")
     issues = Issues.of(unrolled.bursts, config)
     specs = Collector(unrolled.bursts, config)
     drives, reads = Streams.of(specs.drives, issues), Streams.of(specs.reads, issues)
