@@ -59,10 +59,11 @@ class _Track:
 
 
 class Layout:
-    """A program under construction; ``horizon`` is the cycle at which no instruction may be issued any more."""
+    """A program under construction; no instruction is issued from cycle ``horizon`` on, and a RUNTIME_DESKEW waits at
+    least ``slack`` cycles."""
 
-    def __init__(self, config: ChipConfig, rng: random.Random, horizon: int):
-        self.config, self.rng, self.horizon = config, rng, horizon
+    def __init__(self, config: ChipConfig, rng: random.Random, horizon: int, slack: int = 0):
+        self.config, self.rng, self.horizon, self.slack = config, rng, horizon, slack
         self.plan, self.timing = floorplan(config), timing(config)
         self.memory = Memory(config, rng, self.log)
         self.busy: dict[int, int] = defaultdict(int)

@@ -7,6 +7,7 @@ from functools import partial
 from tsp.config import ChipConfig
 from tsp.program import Program
 from tsp.randprog import control, mxm, streams, vxm
+from tsp.randprog.corners import corners
 from tsp.randprog.density import MINIMUM, density
 from tsp.randprog.layout import Layout, Shape
 from tsp.timing import timing
@@ -25,18 +26,22 @@ def legal(seed: int, config: ChipConfig) -> Program:
     for stretch in range(20):
         deskews = rng.choice((0, 0, 0, 0, 1, 1, 2))
         horizon = rng.randint(120, 200) + table.abc_acc + table.barrier + 60 * stretch
-        program = _fill(Layout(config, rng, horizon + deskews * (control.quiet(config) + 2 * table.barrier)), deskews)
+        horizon += deskews * (control.quiet(config) + 2 * table.barrier)
+        layout = Layout(config, rng, horizon, control.SLACK if control.drifts(seed) else 0)
+        program = _fill(layout, deskews, corners(seed, config))
         if program is not None:
             return program
     raise AssertionError(f"config {config.name}, seed {seed}: no legal program of the wanted density found")
 
 
-def _fill(layout: Layout, deskews: int) -> Program | None:
+def _fill(layout: Layout, deskews: int, wanted: list[vxm.Wanted]) -> Program | None:
     """Fill a layout until it is dense enough; None if it does not get there."""
     control.phases(layout, deskews)
     planes = mxm.planes(layout)
     for plane in planes:
         _start(layout, plane)
+    for corner in wanted:
+        _corner(layout, corner)
     for round_ in range(ROUNDS):
         layout.attempt(_template(layout, planes))
         if round_ % 32 == 0 and (program := _dense(layout)):
@@ -57,6 +62,13 @@ def _start(layout: Layout, plane: mxm.Plane) -> None:
             break
 
 
+def _corner(layout: Layout, wanted: vxm.Wanted) -> None:
+    for _ in range(40):
+        time, shape = layout.rng.randrange(layout.horizon), Shape(layout.rng.choice((1, 2, 2, 3)))
+        if layout.attempt(partial(vxm.tree, layout, time, shape, wanted)):
+            break
+
+
 def _template(layout: Layout, planes: list[mxm.Plane]) -> Callable[[], object]:
     rng = layout.rng
     shape = Shape(rng.choice((1, 1, 1, 2, 2, 3, 4, 6)), rng.choice((1, 1, 1, 2, 3, 7)))
@@ -74,6 +86,7 @@ def _template(layout: Layout, planes: list[mxm.Plane]) -> Callable[[], object]:
             (1 * share, partial(plane.matmul, time, shape)),
             (0.4 * share, partial(plane.load_some, time, shape)),
             (0.2 * share, partial(plane.install, time, shape)),
+            (1.5 * share, partial(plane.overlap, time, shape)),
         ]
     weights = [weight for weight, _ in choices]
     return rng.choices([template for _, template in choices], weights)[0]

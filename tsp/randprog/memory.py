@@ -30,13 +30,14 @@ class Memory:
     def addresses(self, count: int, bank: int | None = None) -> tuple[int, int]:
         """First address and step of ``count`` accesses, all in one bank if one is given."""
         words = [a for a in self.pool if bank is None or a // self.half == bank]
-        start = self.rng.choice(words)
-        step = self.rng.choice((-2, -1, -1, 0, 1, 1, 2))
-        if count == 2 and self.rng.random() < 0.2:
-            step = self.rng.choice(words) - start
-        if any(start + i * step not in words for i in range(count)):
-            step = 0
-        return start, step if count > 1 else 0
+        for _ in range(4):
+            start = self.rng.choice(words)
+            step = self.rng.choice((-2, -1, -1, 0, 1, 1, 2))
+            if count == 2 and self.rng.random() < 0.2:
+                step = self.rng.choice(words) - start
+            if all(start + i * step in words for i in range(count)):
+                return start, step if count > 1 else 0
+        return start, 0
 
     def fresh(self, slice_: int, count: int) -> tuple[int, int]:
         """Like :meth:`addresses`, of words that are not in the image yet if there are any."""

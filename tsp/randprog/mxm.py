@@ -39,9 +39,12 @@ class Plane:
         self._note("loaded", time + (count - 1) * interval + self.layout.timing.lw_iw)
 
     def load_some(self, time: int, shape: Shape) -> None:
-        """Load one supercell once or several times, now and then installing the buffer in the same cycle."""
-        supercell = self.rng.randrange(self.layout.config.superlanes)
-        self._load(time, shape, supercell, 0, install=time >= self.loaded and self.rng.random() < 0.5)
+        """Load some supercells, or one several times, now and then installing the buffer in the same cycles."""
+        count = self.layout.config.superlanes
+        supercell, step = self.rng.randrange(count), self.rng.choice((-1, 0, 1))
+        if not 0 <= supercell + (shape.count - 1) * step < count:
+            step = 0
+        self._load(time, shape, supercell, step, install=time >= self.loaded and self.rng.random() < 0.7)
 
     def install(self, time: int, shape: Shape) -> None:
         """Install the buffer."""
@@ -56,6 +59,17 @@ class Plane:
         defined = self._defined(start, step, time, shape)
         modes = [mode for mode in AccMode if defined or mode not in USES_ROW]
         self._pass(time, shape, start, step, self.rng.choice(modes), out=True)
+
+    def overlap(self, time: int, shape: Shape) -> None:
+        """Load or install weights in the cycle of an ABC, or before its sum has left the array."""
+        self.multiply(time, shape)
+        time += self.rng.choice((0, 0, self.rng.randrange(shape.length + self.layout.timing.abc_acc)))
+        supercell = self.rng.randrange(self.layout.config.superlanes)
+        action = self.rng.choice(("LW", "IW", "LW_IW"))
+        if action == "IW":
+            self.install(time, Shape())
+        else:
+            self._load(time, Shape(), supercell, 0, install=action == "LW_IW")
 
     def matmul(self, time: int, shape: Shape) -> None:
         """Several passes over the same rows, as blocks of a wide matrix: stored, added to, driven out at the end."""
@@ -76,6 +90,8 @@ class Plane:
         self.layout.log(lambda: setattr(self, what, before))
 
     def _load(self, time: int, shape: Shape, supercell: int, step: int, install: bool = False) -> None:
+        if install and time < self.loaded:
+            raise NoRoom
         operands = streams.any_group(self.layout, self.inward, isa.GROUP16)
         read = time + self.layout.timing.lw_skew
         streams.source(self.layout, self.site, operands, read, shape, reuse=0.8)

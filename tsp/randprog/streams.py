@@ -37,13 +37,18 @@ def source(
     shape: Shape,
     type_: Type = Type.INT8,
     reuse: float = 0.5,
+    vectors: list[NDArray[np.int64]] | None = None,
 ) -> None:
-    """Read streams at a site, from ``time`` on; READs upstream bring what is not there yet."""
+    """Read streams at a site, from ``time`` on; READs upstream bring what is not there yet (``vectors``, or any data).
+
+    With probability ``reuse`` values that happen to pass are taken instead.
+    """
     if layout.rng.random() < reuse and all(layout.present(site, operand, time, shape) for operand in operands):
         for operand in operands:
             layout.read(site, operand, time, shape)
         return
-    vectors = [values.vector(layout.rng, type_, layout.config.lanes) for _ in range(shape.count)]
+    if vectors is None:
+        vectors = [values.vector(layout.rng, type_, layout.config.lanes) for _ in range(shape.count)]
     for plane, operand in enumerate(operands):
         data = values.plane(vectors, plane % type_.planes)
         slices = layout.upstream(operand >> isa.STREAM_DIRECTION_BIT, site)

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from tsp.isa import INTEGER_TYPES, Type
 
 INT_MIN, INT_MAX = -(1 << 31), (1 << 31) - 1
-SHIFTS = (0, 1, 2, 7, 8, 15, 16, 30, 31, 32, 33, -1, INT_MIN)
+SHIFTS: tuple[int, ...] = (0, 1, 2, 7, 8, 15, 16, 30, 31, 32, 33, -1, INT_MIN)
+ENDS: tuple[int, ...] = (0, 1, -1, INT_MIN, INT_MAX)
 BYTES = (0, 1, 2, 127, 128, 129, 254, 255)
 
 
@@ -50,6 +51,11 @@ def immediate(rng: random.Random, shift: bool) -> int:
 def vector(rng: random.Random, type_: Type, lanes: int) -> NDArray[np.int64]:
     """int64 [lanes] of a type."""
     return np.array([number(rng, type_) for _ in range(lanes)], np.int64)
+
+
+def drawn(rng: random.Random, numbers: tuple[int, ...], lanes: int) -> NDArray[np.int64]:
+    """int64 [lanes] of the given numbers."""
+    return np.array(rng.choices(numbers, k=lanes), np.int64)
 
 
 def plane(vectors: list[NDArray[np.int64]], number: int) -> list[NDArray[np.uint8]]:

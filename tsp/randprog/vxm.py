@@ -26,9 +26,9 @@ class Wanted:
     operation: Operation | None = None
     kinds: tuple[OperandKind, ...] | None = None
     types: tuple[Type, ...] | None = None
-    directions: tuple[int, ...] | None = None
+    data: tuple[tuple[int, ...], ...] | None = None
+    """Per operand the numbers its elements are drawn from, if it is a stream."""
     saturate: int | None = None
-    to_next: bool = False
     result: tuple[Type, int] | None = None
     """Type and direction of the stream result."""
 
@@ -69,7 +69,7 @@ class Tree:
         operation = wanted.operation or rng.choice([op for op in isa.ALU_OPERATIONS if op in known])
         fields = {"immediate": values.immediate(rng, operation.mnemonic in SHIFTS)}
         fields["saturate"] = rng.randrange(2) if wanted.saturate is None else wanted.saturate
-        fields["to_next"] = int(wanted.to_next or not root or rng.random() < 0.1)
+        fields["to_next"] = int(not root or rng.random() < 0.1)
         operands = self._operands(queue, time, depth, operation, wanted)
         planes: list[int] = []
         if root or rng.random() < 0.2:
@@ -115,9 +115,13 @@ class Tree:
                 layout.read(self.site, operand, time + layout.timing.alu_skew, self.shape)
             return given.operands[0], given.type
         type_ = wanted.types[position] if wanted.types else rng.choice(INTEGER_TYPES)
-        direction = wanted.directions[position] if wanted.directions else rng.choice((EAST, WEST))
-        operands = streams.any_group(layout, direction, type_.planes)
-        streams.source(layout, self.site, operands, time + layout.timing.alu_skew, self.shape, type_)
+        operands = streams.any_group(layout, rng.choice((EAST, WEST)), type_.planes)
+        read = time + layout.timing.alu_skew
+        if wanted.data:
+            numbers = [values.drawn(rng, wanted.data[position], layout.config.lanes) for _ in range(self.shape.count)]
+            streams.source(layout, self.site, operands, read, self.shape, type_, reuse=0, vectors=numbers)
+        else:
+            streams.source(layout, self.site, operands, read, self.shape, type_)
         return operands[0], type_
 
     def _chain(self, queue: Queue, time: int, depth: int) -> int:

@@ -1,0 +1,57 @@
+"""``python -m tb.coverage``, behind ``make coverage``: functional coverage of random programs."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+
+import click
+from rich.console import Console
+from rich.progress import track
+
+import golden.machine
+from tb import simulator
+from tb.coverage import Model, samples
+from tsp.config import ChipConfig, preset
+from tsp.errors import EXIT_DIFFERS, InputError
+from tsp.randprog import legal
+
+
+def cover(seeds: Iterable[int], config: ChipConfig) -> Model:
+    """The coverage of the random programs of ``seeds``, on the golden model."""
+    model = Model(config)
+    for seed in seeds:
+        program = legal(seed, config)
+        model.sample(samples(program, golden.machine.run(program, trace=False)))
+    return model
+
+
+@click.command()
+@click.option("--seeds", "count", default=200, show_default=True, help="How many random programs.")
+@click.option("--seed", "base", default=1, show_default=True, help="The first seed.")
+@click.option("--config", "name", default="tiny", show_default=True)
+@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Override a field of the config.")
+def main(count: int, base: int, name: str, settings: Sequence[str]) -> None:
+    """Report the functional coverage of random programs. Exit code 1 when a bin is not hit."""
+    console = Console()
+    try:
+        config = preset(name).override(settings)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    seeds = track(range(base, base + count), "programs", console=Console(stderr=True), transient=True)
+    model = cover(seeds, config)
+    report = model.report()
+    path = simulator.build_root() / "reports" / "coverage.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report.as_dict(seeds=count, first_seed=base), indent=2) + "\n")
+    console.print(report.table())
+    for exclusion, entry in report.as_dict()["excluded"].items():
+        console.print(f"excluded: {exclusion}, {entry['bins']} bins: {entry['reason']}", highlight=False)
+    for group, bin in sorted(model.unknown, key=str):
+        console.print(f"no bin for {group} {bin}", style="red", highlight=False)
+    console.print(f"{report.functional:.2f} % of the bins are hit by {count} programs", highlight=False)
+    sys.exit(EXIT_DIFFERS if report.functional < 100 or model.unknown else 0)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m tb.coverage")

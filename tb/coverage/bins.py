@@ -1,0 +1,99 @@
+"""The cover groups, generated from the instruction set: every group is a list of bins, every bin a tuple."""
+
+import itertools
+from collections.abc import Iterator
+
+from tsp import isa
+from tsp.config import ChipConfig
+from tsp.floorplan import floorplan
+from tsp.isa import INTEGER_TYPES, AccMode, OperandKind, Operation
+
+Bin = tuple[str | int, ...]
+
+DIRECTIONS = ("east", "west")
+MODES = ("modular", "saturating")
+KINDS = {OperandKind.STREAM: "stream", OperandKind.IMMEDIATE: "immediate", OperandKind.ALU: "alu"}
+SIGNS = ("down", "stay", "up")
+BOUNDARIES = ("0", "1", "-1", "lowest", "highest")
+"""Values every operand takes: lowest and highest of its type."""
+DISTANCES = ("0", "1", "7", "8", "15", "16", "31", "32", "33", "-1", "lowest")
+"""Shift distances."""
+SHIFTS = ("SHL", "SRA", "SRL")
+INT8_ENDS = (-128, -1, 0, 1, 127)
+SYNC_TIMES = ("before NOTIFY", "with NOTIFY", "after NOTIFY", "in the last cycle")
+WEIGHT_OPERATIONS = ("LW", "IW", "LW_IW")
+
+
+def groups(config: ChipConfig) -> dict[str, list[Bin]]:
+    """Group name → its bins, before exclusions."""
+    found: dict[str, list[Bin]] = {}
+    for part in (_dispatch(config), _mem(config), _vxm(config), _mxm(config)):
+        for name, bins in part:
+            found[name] = list(bins)
+    return found
+
+
+def _dispatch(config: ChipConfig) -> Iterator[tuple[str, list[Bin]]]:
+    plan = floorplan(config)
+    kinds = [kind for kind in isa.QUEUE_KINDS if any(q.kind == kind for q in plan.queues)]
+    yield "queue", [(kind, op.mnemonic) for kind in kinds for op in isa.operations(kind, config)]
+    repeatable = [op for kind in kinds for op in isa.operations(kind, config) if op.repeatable]
+    yield "repeat_count", [(op.mnemonic, n) for op in repeatable for n in ("n=1", "n>1")]
+    repeats = ((op.mnemonic, d, *signs) for op in repeatable for d in ("d=1", "d>1") for signs in _steps(op))
+    yield "repeat_steps", list(repeats)
+    yield "nop", [("n=1",), ("n=2",), ("n>2",)]
+    yield "sync", list(itertools.product(kinds, SYNC_TIMES))
+    yield "notify", [("one barrier after the last",), ("later",), ("the notifier parks too",)]
+    yield "deskew", list(itertools.product(("DESKEW", "RUNTIME_DESKEW"), ("alone", "together")))
+    yield "runtime_deskew", [("t=0",), ("t>0",)]
+
+
+def _steps(operation: Operation) -> Iterator[Bin]:
+    """Signs of the steps that count for an operation."""
+    places = {(field.lo, field.width) for field in operation.fields}
+    if operation.queues == ("vxm",):
+        places = set()
+    a = SIGNS if isa.ADDRESS_A in places else ("-",)
+    b = SIGNS if isa.ADDRESS_B in places else ("-",)
+    return itertools.product(a, b)
+
+
+def _mem(config: ChipConfig) -> Iterator[tuple[str, list[Bin]]]:
+    ports = [("READ", "read"), ("WRITE", "write"), ("READ_WRITE", "read"), ("READ_WRITE", "write")]
+    yield "mem", [(*port, direction, bank) for port in ports for direction in DIRECTIONS for bank in (0, 1)]
+    yield "mem_both", list(itertools.product(DIRECTIONS, DIRECTIONS))
+    yield "mem_address", list(itertools.product(("read", "write"), ("first", "below the border", "above it", "last")))
+    streams = [isa.stream_name(isa.stream_operand(d, i)) for d in (0, 1) for i in range(config.streams)]
+    yield "mem_stream", list(itertools.product(("read", "write"), streams))
+    yield "mem_word", [("of the image",), ("written the cycle before",), ("written earlier",)]
+
+
+def _vxm(config: ChipConfig) -> Iterator[tuple[str, list[Bin]]]:
+    operations = [op for op in isa.operations("vxm", config) if op.arity]
+    kinds, types = KINDS.values(), [t.name for t in INTEGER_TYPES]
+    yield "alu_form", [(op.mnemonic, *form) for op in operations for form in itertools.product(kinds, repeat=op.arity)]
+    slots = [(op.mnemonic, name) for op in operations for name in isa.OPERAND_NAMES[: op.arity]]
+    yield "alu_operand", [(*slot, t, d) for slot in slots for t in types for d in DIRECTIONS]
+    results = itertools.product([op.mnemonic for op in operations], types, DIRECTIONS, MODES)
+    yield "alu_result", list(results)
+    yield "alu_target", [(op.mnemonic, to) for op in operations for to in ("stream", "next", "both")]
+    yield "alu_value", [(*slot, t, value) for slot in slots for t in types for value in BOUNDARIES]
+    pairs = list(itertools.product(MODES, BOUNDARIES, BOUNDARIES))
+    yield "alu_pair", [(op.mnemonic, *pair) for op in operations if op.arity > 1 for pair in pairs]
+    distances = itertools.product(SHIFTS, MODES, ("negative", "positive"), DISTANCES)
+    yield "alu_shift", list(distances)
+    yield "alu_convert", list(itertools.product(types, MODES, ("below", "in range", "above")))
+    queues = [q for q in floorplan(config).queues if q.kind == "vxm"]
+    yield "alu_chain", [(q.name, f"row {row}") for q in queues for row in range(config.vxm_rows)]
+
+
+def _mxm(config: ChipConfig) -> Iterator[tuple[str, list[Bin]]]:
+    planes = [s.name for s in floorplan(config).slices if s.unit == "mxm"]
+    groups16 = range(config.streams // isa.GROUP16)
+    yield "mxm_load", list(itertools.product(planes, ("LW", "LW_IW"), range(config.superlanes)))
+    yield "mxm_group", list(itertools.product(planes, groups16))
+    yield "mxm_acc", list(itertools.product(planes, [m.name for m in AccMode], ("silent", "driven")))
+    yield "mxm_row", list(itertools.product(planes, ("first", "last")))
+    yield "mxm_activation", list(itertools.product(planes, range(config.streams)))
+    yield "mxm_overlap", list(itertools.product(planes, WEIGHT_OPERATIONS, ("with ABC", "between ABC and ACC")))
+    yield "mxm_value", list(itertools.product(INT8_ENDS, INT8_ENDS)) if planes else []
