@@ -148,11 +148,12 @@ class MemSite(Component):
     def _connect(self, m: Module, mem_tile: Stamp, i: int) -> None:
         tile.connect_instruction(m, self, mem_tile, str(i))
         target = tile.operand(mem_tile.instr, "WRITE", "write_stream")
-        eastward, westward = stream.words(self, "e_in", self.config), stream.words(self, "w_in", self.config)
+        words = stream.words(self, "e_in", self.config) + stream.words(self, "w_in", self.config)
         writes = mem_tile.instr_valid & tile.is_any(mem_tile.instr, "WRITE", "READ_WRITE")
+        index = stream.stream_index(target, self.config.streams)
         m.d.comb += [
             mem_tile.time.eq(self.time),
             mem_tile.place.eq(self.place + i),
-            mem_tile.operand.eq(stream.gated(writes, stream.read_word(target, eastward, westward))),
+            mem_tile.operand.eq(stream.choose(m, f"operand_{i}", writes, index, words)),
             mem_tile.operand_present.eq(stream.read_present(target, self.e_present_in, self.w_present_in)),
         ]

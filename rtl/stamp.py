@@ -5,7 +5,9 @@ Amaranth elaborates and emits every instance of a component anew, which takes mi
 components stamped while it elaborates a design and writes each module once.
 
 A component that is stamped has an attribute ``module_name`` and keeps every parameter of its constructor as an
-attribute of the same name (or with a leading underscore), by which two components of one name are compared.
+attribute of the same name (or with a leading underscore), by which two components of one name are compared. With an
+attribute ``in_place`` that is true, ``amaranth.sim`` elaborates it where it stands; ``structural`` see
+:mod:`rtl.verilog`.
 """
 
 import inspect
@@ -65,9 +67,9 @@ class Stamp(Elaboratable):
             setattr(self, name, port)
 
     def elaborate(self, platform: object) -> Module | Instance:
-        if _inlined.get():
-            return self._in_place()
         registry, name = _registry.get(), self.component.module_name
+        if _inlined.get() or (registry is None and getattr(self.component, "in_place", False)):
+            return self._in_place()
         if registry is None:
             raise RuntimeError(f"{name} is stamped, and amaranth.sim would read zeros from it; use rtl.stamp.inlined()")
         known = registry.setdefault(name, self.component)

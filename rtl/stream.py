@@ -10,8 +10,9 @@ from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.data import StructLayout
-from amaranth.lib.wiring import In, Member, Out
+from amaranth.lib.wiring import Component, In, Member, Out
 
+from rtl.stamp import stamp
 from tsp.config import LANES_PER_SUPERLANE, ChipConfig
 from tsp.isa import STREAM_DIRECTION_BIT, STREAM_INDEX_BITS
 
@@ -168,9 +169,64 @@ def select(choices: Sequence[Any], index: Value) -> Value:
     return level[0]
 
 
+class Select(Component):
+    """One of many words: ``chosen`` is ``choice_<index>`` while ``valid``, else zero. No latency.
+
+    A module of its own because its Verilog stays a tree of ``if``: a simulator walks down to the one word. The same tree as
+    an expression (:func:`select`) is evaluated leaf by leaf in every cycle when its words are wide. It needs no stamp in
+    ``amaranth.sim``.
+
+    Args:
+        count: number of words, a power of two; ``index`` has the bits for it.
+        width: bits of a word.
+    """
+
+    structural = True
+    in_place = True
+
+    def __init__(self, count: int, width: int):
+        self.count = count
+        self.width = width
+        self.module_name = f"select_{count}x{width}"
+        choices = {f"choice_{i}": In(width) for i in range(count)}
+        bits = count.bit_length() - 1
+        super().__init__(choices | {"index": In(bits), "valid": In(1), "chosen": Out(width)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        with m.If(self.valid):
+            self._choose(m, 0, self.count)
+        return m
+
+    def _choose(self, m: Module, low: int, high: int) -> None:
+        if high - low == 1:
+            m.d.comb += self.chosen.eq(getattr(self, f"choice_{low}"))
+            return
+        middle = (low + high) // 2
+        with m.If(self.index[(middle - low).bit_length() - 1]):
+            self._choose(m, middle, high)
+        with m.Else():
+            self._choose(m, low, middle)
+
+
+def choose(m: Module, name: str, valid: Value, index: Value, choices: Sequence[Any]) -> Value:
+    """``choices[index]`` while ``valid``, else zero, through a :class:`Select` placed as submodule ``name``."""
+    words = [Value.cast(choice) for choice in choices]
+    m.submodules[name] = placed = stamp(Select(len(words), len(words[0])), name)
+    m.d.comb += [placed.valid.eq(valid), placed.index.eq(index)]
+    m.d.comb += [getattr(placed, f"choice_{i}").eq(word) for i, word in enumerate(words)]
+    return placed.chosen
+
+
 def gated(valid: Value, value: Value) -> Value:
     """``value`` while ``valid``, else zero. A simulator evaluates ``value`` only then, if nothing else uses it."""
     return Mux(valid, value, Const(0, len(value)))
+
+
+def stream_index(operand: Value, streams: int, group: int = 1) -> Value:
+    """The place of a stream operand's group among all eastward and then all westward groups."""
+    shift, bits = group.bit_length() - 1, (streams - 1).bit_length()
+    return Cat(operand[shift:bits], operand[STREAM_DIRECTION_BIT])
 
 
 def read_word(
@@ -178,12 +234,9 @@ def read_word(
 ) -> Value:
     """The word on stream ``operand`` + ``member``, for an 8-bit stream operand whose index is a multiple of ``group``.
 
-    Use the result once, in :func:`gated` or under an ``If``: it is a tree over all streams.
+    An expression over all streams: for narrow words only, see :class:`Select`.
     """
-    shift = group.bit_length() - 1
-    choices = [*eastward[member::group], *westward[member::group]]
-    index_bits = (len(eastward) // group).bit_length() - 1
-    return select(choices, Cat(operand[shift : shift + index_bits], operand[STREAM_DIRECTION_BIT]))
+    return select([*eastward[member::group], *westward[member::group]], stream_index(operand, len(eastward), group))
 
 
 def read_present(operand: Value, eastward: Value, westward: Value, group: int = 1) -> Value:
