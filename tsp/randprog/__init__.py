@@ -2,6 +2,8 @@
 
 from tsp.randprog.control import deskew_count, drift
 from tsp.randprog.density import MINIMUM, Density, density
+from tsp.randprog.expectation import Expectation
+from tsp.randprog.illegal import MISTAKES, illegal
 from tsp.randprog.legal import legal
 
-__all__ = ["MINIMUM", "Density", "density", "deskew_count", "drift", "legal"]
+__all__ = ["MINIMUM", "MISTAKES", "Density", "Expectation", "density", "deskew_count", "drift", "illegal", "legal"]

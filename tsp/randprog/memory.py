@@ -62,6 +62,10 @@ class Memory:
         self._written[key] = seen if before is None else min(before, seen)
         self.log(lambda: self._written.pop(key) if before is None else self._written.update({key: before}))
 
+    def undefined(self, queue: Queue, word: int) -> bool:
+        """Whether nothing ever defines a word."""
+        return (queue.slice, word) not in self.image and (queue.slice, word) not in self._written
+
     def images(self) -> dict[int, Image]:
         """Place → image, for a program."""
         places: dict[int, dict[int, NDArray[np.uint8]]] = {}
