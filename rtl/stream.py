@@ -172,9 +172,9 @@ def select(choices: Sequence[Any], index: Value) -> Value:
 class Select(Component):
     """One of many words: ``chosen`` is ``choice_<index>`` while ``valid``, else zero. No latency.
 
-    A module of its own because its Verilog stays a tree of ``if``: a simulator walks down to the one word. The same tree as
-    an expression (:func:`select`) is evaluated leaf by leaf in every cycle when its words are wide. It needs no stamp in
-    ``amaranth.sim``.
+    A module of its own because its Verilog stays a tree of ``if``: a simulator walks down to the one word. The same
+    tree as an expression (:func:`select`) is evaluated leaf by leaf in every cycle when its words are wide. In
+    ``amaranth.sim`` it is elaborated in place.
 
     Args:
         count: number of words, a power of two; ``index`` has the bits for it.
