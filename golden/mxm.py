@@ -23,6 +23,8 @@ class Planes:
         self.kept = np.full(len(table.issue), NONE, np.int64)
         """Accumulation → its row of ``rows``, for those whose value a later one uses."""
         self.kept[asked] = np.arange(len(asked))
+        self.weights: tuple[int, NDArray[np.float32]] | None = None
+        """The install used last, and its weights."""
         self.rows: Sums = np.zeros((len(asked), flow.config.lanes), np.int32)
 
     def run(self, batch: Ints) -> Sums:
@@ -92,7 +94,10 @@ class Planes:
 
     def _weights(self, install: int) -> NDArray[np.float32]:
         """[inputs, outputs]; zeros where nothing was loaded."""
+        if self.weights is not None and self.weights[0] == install:
+            return self.weights[1]
         loads = self.flow.installs.loads[install]
         rows = self.values.of_read[loads[:, None] + np.arange(LANES_PER_SUPERLANE)]
         rows = np.where((loads == NONE)[:, None], ZERO, rows)
-        return self.values.slots[rows.ravel()].view(np.int8).astype(np.float32).T
+        self.weights = install, self.values.slots[rows.ravel()].view(np.int8).astype(np.float32).T
+        return self.weights[1]

@@ -33,12 +33,19 @@ def batches(flow: Flow, values: Values) -> Iterator[Batch]:
     group = _groups(flow)[flow.issues.burst]
     chosen = np.flatnonzero(group != NONE)
     level = _levels(flow, values)[chosen]
-    order = np.lexsort((group[chosen], level))
+    # By time within a level: ACCs of one row may come in several parts.
+    order = np.lexsort((flow.issues.time[chosen], group[chosen], level))
     ends = np.flatnonzero((np.diff(level[order]) != 0) | (np.diff(group[chosen][order]) != 0)) + 1
-    for part in np.split(chosen[order], ends):
-        if len(part):
+    most = max(1, _ELEMENTS // flow.config.lanes)
+    for whole in np.split(chosen[order], ends):
+        for first in range(0, len(whole), most):
+            part = whole[first : first + most]
             instruction = flow.issues.bursts[flow.issues.burst[part[0]]].instruction
             yield Batch(instruction, accumulation[part] if instruction.mnemonic == ACC else part)
+
+
+_ELEMENTS = 1 << 15
+"""Most elements of a batch: temporaries stay in the cache, and fresh pages are what a long program pays most for."""
 
 
 def _groups(flow: Flow) -> Ints:
