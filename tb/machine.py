@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,9 +73,8 @@ class RtlResult:
 
 @functools.lru_cache(maxsize=16)
 def sources(config: ChipConfig, events: bool = False) -> tuple[Path, ...]:
-    """The Verilog of a configuration, generated once per content of ``rtl`` and ``tsp``."""
-    folders = [Path(verilog.__file__).parent, Path(host.__file__).parent.parent / "tsp"]
-    texts = [path.read_text() for folder in folders for path in sorted(folder.rglob("*.py"))]
+    """The Verilog of a configuration, generated once per content of ``rtl`` and what it imports."""
+    texts = [path.read_text() for path in _generator()]
     key = simulator.digest([config.as_dict() | {"name": ""}, texts, events])
     directory = simulator.build_root() / "verilog" / f"{config.name}-{key}"
     directory.parent.mkdir(parents=True, exist_ok=True)
@@ -84,6 +84,23 @@ def sources(config: ChipConfig, events: bool = False) -> tuple[Path, ...]:
             files = verilog.generate(config, directory, **({"events": True} if events else {}))
             listed.write_text(json.dumps([str(file) for file in files]))
         return tuple(Path(file) for file in json.loads(listed.read_text()))
+
+
+_IMPORT = re.compile(r"^\s*(?:from|import) tsp(?:\.| import )(.*)", re.MULTILINE)
+
+
+def _generator() -> list[Path]:
+    """The Python files that Verilog depends on: ``rtl`` and the modules of ``tsp`` imported from there, in any way."""
+    tsp = Path(host.__file__).parent.parent / "tsp"
+    found, waiting = set[Path](), sorted(Path(verilog.__file__).parent.rglob("*.py"))
+    while waiting:
+        file = waiting.pop()
+        found.add(file)
+        # Any word of an import may be a module: a file too many costs a generation, one too few is wrong.
+        names = {name for words in _IMPORT.findall(file.read_text()) for name in re.findall(r"\w+", words)}
+        modules = [path for name in names for path in [tsp / f"{name}.py", *(tsp / name).rglob("*.py")]]
+        waiting += [path for path in modules if path.is_file() and path not in found]
+    return sorted(found)
 
 
 def build(config: ChipConfig, sim: str, *, waves: bool = False, events: bool = False) -> simulator.Build:
