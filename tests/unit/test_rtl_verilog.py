@@ -1,0 +1,85 @@
+"""The Verilog of the presets: complete, readable by both tools, byte-stable, never half-written."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rtl import verilog
+from rtl.mem import MemSite
+from rtl.sxm import SxmSite
+from tb import machine, tools
+from tsp.config import PRESETS, preset
+
+FULL = os.environ.get("TSP_FULL")
+CONFIGS = [preset("tiny"), preset("board"), *([preset("groqchip")] if FULL else [])]
+WAIVERS = Path(verilog.__file__).with_name("verilator.vlt")
+
+
+@pytest.fixture(params=CONFIGS, ids=lambda config: config.name)
+def sources(request):
+    return [str(path) for path in machine.sources(request.param)]
+
+
+def test_verilator_finds_nothing_to_complain_about(sources):
+    found = tools.tool("verilator")
+    command = [found.executable, "--lint-only", "-Wall", "--top-module", verilog.TOP, WAIVERS, *sources]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **found.environment})
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_icarus_compiles_it_without_a_word(sources, tmp_path):
+    options = ["-g2005", "-Wall", "-Wno-timescale", "-s", verilog.TOP, "-o", tmp_path / "chip.vvp"]
+    command = ["iverilog", *options, *sources]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_file_is_one_module_and_is_listed(sources):
+    directory = Path(sources[0]).parent
+    listed = (directory / verilog.FILE_LIST).read_text().split()
+    assert listed == sorted(Path(path).name for path in sources)
+    for path in map(Path, sources):
+        assert re.findall(r"^module (\w+)", path.read_text(), re.MULTILINE) == [path.stem]
+
+
+def test_no_priority_mux_became_a_function(sources):
+    assert not [path for path in sources if "function" in Path(path).read_text()]
+
+
+def test_a_feature_that_is_off_leaves_no_trace():
+    texts = "".join(path.read_text() for path in machine.sources(preset("board")))
+    assert not re.search("signature|hash|trace", texts)
+
+
+def test_memories_stay_memories_without_initial_values():
+    text = verilog.modules(MemSite(preset("tiny")), "mem_site")["mem_tile"]
+    assert "reg [127:0] memory [127:0];" in text
+    assert "initial" not in text
+
+
+def test_the_same_configuration_gives_the_same_bytes():
+    config = preset("tiny")
+    assert verilog.modules(MemSite(config), "mem_site") == verilog.modules(MemSite(config), "mem_site")
+
+
+def test_nothing_half_written_is_left(tmp_path):
+    with pytest.raises(TypeError):
+        verilog.write({"good": "module good;\nendmodule\n", "bad": None}, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_writing_again_replaces_what_was_there(tmp_path):
+    config = preset("board")
+    target = tmp_path / "out"
+    verilog.write({"old": "module old;\nendmodule\n"}, target)
+    files = verilog.write(verilog.modules(SxmSite(config), "sxm_site"), target)
+    assert files == [target / "sxm_site.v"]
+    assert sorted(path.name for path in target.iterdir()) == ["chip.f", "sxm_site.v"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_presets_are_all_covered_by_the_full_run():
+    assert set(PRESETS) == {"tiny", "board", "groqchip"}
