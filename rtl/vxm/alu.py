@@ -60,12 +60,15 @@ class VxmAlu(Component):
         streams = Streams(east, west, self.e_present, self.w_present)
         previous = [getattr(self, f"previous_{row}") for row in range(self.config.vxm_rows)]
         x, y, z = sources(self.instr)
-        raw = [
-            read_port(m, name, self.instr_valid, source, streams.group(source.source), previous)
-            for name, source in (("x", x), ("y", y))
-        ]
+        x_words, y_words, z_words = (
+            streams.group(m, name, source, self.instr_valid) for name, source in (("x", x), ("y", y), ("z", z))
+        )
         nonzero = [nonzero_bytes(result) for result in previous]
-        raw.append(read_port(m, "z", self.instr_valid, z, streams.nonzero(z.source), nonzero))
+        raw = [
+            read_port(m, "x", self.instr_valid, x, Cat(x_words), previous),
+            read_port(m, "y", self.instr_valid, y, Cat(y_words), previous),
+            read_port(m, "z", self.instr_valid, z, Cat(nonzero_bytes(word) for word in z_words), nonzero),
+        ]
         lost = [source.alu & ~by_row(list(self.previous_valid), source.source) for source in (x, y, z)]
         absent = Cat(*lost, *(streams.absent(source) for source in (x, y, z))).any()
         condition = (gated(self.instr_valid, absent), tile.OPERAND_ABSENT)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-from rtl.stream import RESIDUES, WORD_BITS, gated, read_word, select
+from rtl.stream import RESIDUES, WORD_BITS, choose, gated, select, stream_index
 from rtl.tile import is_any
 from tsp import isa
 from tsp.config import LANES_PER_SUPERLANE
@@ -92,14 +92,12 @@ class Streams:
     present_eastward: Value
     present_westward: Value
 
-    def group(self, operand: Value) -> Value:
-        """The four words around ``operand``, as one number; use it once."""
-        return Cat(read_word(operand, self.eastward, self.westward, RESIDUES, plane) for plane in range(RESIDUES))
-
-    def nonzero(self, operand: Value) -> Value:
-        """For each of those words 16 bits, one per lane: its byte is not zero; use it once."""
-        east, west = ([nonzero_bytes(word) for word in side] for side in (self.eastward, self.westward))
-        return Cat(read_word(operand, east, west, RESIDUES, plane) for plane in range(RESIDUES))
+    def group(self, m: Module, name: str, source: Source, valid: Value) -> list[Value]:
+        """The four words around the stream that ``source`` reads; zero unless it reads one and ``valid``."""
+        index = stream_index(source.source, len(self.eastward), RESIDUES)
+        words = [*self.eastward, *self.westward]
+        reads = valid & source.stream
+        return [choose(m, f"{name}_{plane}", reads, index, words[plane::RESIDUES]) for plane in range(RESIDUES)]
 
     def absent(self, source: Source) -> Value:
         """Whether a stream that ``source`` reads holds no value."""

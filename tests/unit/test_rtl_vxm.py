@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from vxm_driver import BITS, INT_MAX, INT_MIN, LANES, AluBench, Operand, Step, expected, wrap
+from vxm_driver import BITS, INT_MAX, INT_MIN, LANES, Operand, Step, bench, expected, wrap
 
 from tsp import isa
 from tsp.config import preset
@@ -91,7 +91,7 @@ def runs():
     """Every operation's steps with the outputs one cycle after each, from one simulation."""
     by_operation = {operation.mnemonic: steps_for(operation) for operation in isa.ALU_OPERATIONS}
     steps = [step for group in by_operation.values() for step in group]
-    outputs = iter(AluBench(CONFIG).run(steps)[1:])
+    outputs = iter(bench(CONFIG).run(steps)[1:])
     return {mnemonic: [(step, next(outputs)) for step in group] for mnemonic, group in by_operation.items()}
 
 
@@ -178,16 +178,16 @@ def corner_step(corner) -> Step:
 
 
 def test_corner_table():
-    outputs = AluBench(CONFIG).run([corner_step(corner) for corner in CORNERS])[1:]
+    outputs = bench(CONFIG).run([corner_step(corner) for corner in CORNERS])[1:]
     for corner, output in zip(CORNERS, outputs, strict=False):
         assert output.stream_numbers(0, corner[2], CONFIG.streams) == [corner[-1]] * LANES, corner
 
 
-@pytest.mark.parametrize("bits", [1, 8, 16, 17])
+@pytest.mark.parametrize("bits", [8, 17])
 def test_narrow_multipliers_take_the_low_bits_of_their_operands(bits):
     config = CONFIG.override([f"vxm_mul_bits={bits}"])
-    steps = steps_for(isa.BY_MNEMONIC["MUL"])[::3]
-    for step, output in zip(steps, AluBench(config).run(steps)[1:], strict=False):
+    steps = steps_for(isa.BY_MNEMONIC["MUL"])[::2]
+    for step, output in zip(steps, bench(config).run(steps)[1:], strict=False):
         check(step, output, mul_bits=bits)
 
 
@@ -200,20 +200,20 @@ def test_board_has_its_own_number_of_streams_and_rows():
         places = [Operand(v, stream=stream_of(rng, BYTE, 5 * i, 5 * i + 5), type=BYTE) for i, v in enumerate(values)]
         places[0] = Operand(values[0], OperandKind.ALU)
         steps.append(Step(operation.mnemonic, tuple(places), stream_of(rng, HALF, end=16), HALF, True))
-    for step, output in zip(steps, AluBench(config).run(steps)[1:], strict=False):
+    for step, output in zip(steps, bench(config).run(steps)[1:], strict=False):
         check(step, output, config.vxm_mul_bits, config.streams)
 
 
 def test_without_multiplier_the_rest_works():
     config = CONFIG.override(["vxm_mul_bits=0"])
     steps = steps_for(isa.BY_MNEMONIC["ADD"])[:8]
-    for step, output in zip(steps, AluBench(config).run(steps)[1:], strict=False):
+    for step, output in zip(steps, bench(config).run(steps)[1:], strict=False):
         check(step, output)
 
 
 def test_latencies_are_those_of_the_timing_table():
     step = Step("ADD", (Operand([3] * LANES), Operand([4] * LANES, stream=4)), stream=8)
-    outputs = AluBench(CONFIG).run([Step(None)] * 3 + [step], idle=4)
+    outputs = bench(CONFIG).run([Step(None)] * 3 + [step], idle=4)
     table, at = timing(CONFIG), 3
     assert table.alu_skew == 0  # the streams held the operands in cycle 3 only
     # The SR takes a drive one cycle after it is valid.

@@ -4,7 +4,7 @@ import dataclasses
 import random
 
 import pytest
-from vxm_driver import LANES, AluBench, Operand, Step, planes_of
+from vxm_driver import LANES, Operand, Step, bench, planes_of
 
 from tsp import isa
 from tsp.config import preset
@@ -31,7 +31,7 @@ def test_an_operand_is_read_from_exactly_its_streams(type_):
         one = Operand(ONES, OperandKind.IMMEDIATE)
         steps += [Step("CONVERT", (here,)), Step("SUB", (one, here)), Step("SELECT", (one, here, here))]
     noise = {f"{side}_{i}": rng.getrandbits(128) for side in "ew" for i in range(CONFIG.streams)}
-    outputs = AluBench(CONFIG).run(steps, noise=noise)[1:]
+    outputs = bench(CONFIG).run(steps, noise=noise)[1:]
     wanted = {"CONVERT": NUMBERS, "SUB": [1 - n for n in NUMBERS], "SELECT": [int(n != 0) for n in NUMBERS]}
     for step, output in zip(steps, outputs, strict=False):
         assert output.result == wanted[step.mnemonic], step
@@ -41,7 +41,7 @@ def test_an_operand_is_read_from_exactly_its_streams(type_):
 @pytest.mark.parametrize("type_", isa.INTEGER_TYPES)
 def test_a_result_is_driven_on_exactly_its_streams(type_):
     steps = [Step("CONVERT", (Operand(NUMBERS, stream=8),), place, type_) for place in every_place(type_)]
-    for step, output in zip(steps, AluBench(CONFIG).run(steps)[1:], strict=False):
+    for step, output in zip(steps, bench(CONFIG).run(steps)[1:], strict=False):
         assert output.stream_numbers(step.stream, type_, CONFIG.streams) == NUMBERS
         words = planes_of(NUMBERS, type_.planes)
         for plane, word in enumerate(words):
@@ -51,7 +51,7 @@ def test_a_result_is_driven_on_exactly_its_streams(type_):
 @pytest.mark.parametrize(("to_stream", "to_next"), [(False, False), (False, True), (True, False), (True, True)])
 def test_a_result_goes_only_where_the_instruction_says(to_stream, to_next):
     step = Step("CONVERT", (Operand(NUMBERS),), 12, Type.INT8, to_stream=to_stream, to_next=to_next)
-    output = AluBench(CONFIG).run([step])[1]
+    output = bench(CONFIG).run([step])[1]
     assert (output.mask != 0) == bool(output.drive_valid) == to_stream
     assert output.result == (NUMBERS if to_next else None)
 
@@ -61,7 +61,7 @@ def test_the_rows_of_the_stage_before_are_told_apart():
     rows = [Operand([10 * row + lane for lane in range(LANES)], OperandKind.ALU, row=row) for row in range(3)]
     steps = [Step("SUB", (rows[i], rows[j])) for i in range(3) for j in range(3) if i != j]
     steps += [Step("SELECT", (Operand(ONES, OperandKind.IMMEDIATE), rows[1], rows[0]))]
-    outputs = AluBench(config).run(steps)[1:]
+    outputs = bench(config).run(steps)[1:]
     for step, output in zip(steps[:-1], outputs, strict=False):
         first, second = (operand.row for operand in step.operands)
         assert output.result == [10 * (first - second)] * LANES
@@ -88,7 +88,7 @@ def test_an_absent_operand_pulses_a_fault_in_the_next_cycle():
     for step in absent_steps():
         assert step.operands
     steps = [step for each in absent_steps() for step in (each, Step(None))]
-    outputs = AluBench(CONFIG).run(steps, idle=3)
+    outputs = bench(CONFIG).run(steps, idle=3)
     found = [output.fault for output in outputs]
     assert found == [None, OPERAND_ABSENT] * len(absent_steps()) + [None] * 3
 
@@ -102,7 +102,7 @@ def test_what_an_operation_does_not_read_cannot_be_absent():
     narrow = [Operand(NUMBERS, stream=i, type=Type.INT8) for i in (8, 9, 10, 11)]
     names = ("CONVERT", "NEG", "NOT", "RELU", "ABS")
     steps = [Step(name, (narrow[i % 4],), stray=stray) for i, name in enumerate(names)]
-    outputs = AluBench(CONFIG).run(steps)[1:]
+    outputs = bench(CONFIG).run(steps)[1:]
     wanted = [NUMBERS, [-n for n in NUMBERS], [~n for n in NUMBERS], [max(n, 0) for n in NUMBERS]]
     wanted += [[abs(n) for n in NUMBERS]]
     assert [output.fault for output in outputs] == [None] * 6
@@ -111,7 +111,7 @@ def test_what_an_operation_does_not_read_cannot_be_absent():
 
 def test_without_an_instruction_nothing_is_driven_whatever_the_streams_hold():
     noise = {f"{side}_{i}": (1 << 128) - 1 for side in "ew" for i in range(CONFIG.streams)}
-    outputs = AluBench(CONFIG).run([Step(None)] * 5, noise=noise)
+    outputs = bench(CONFIG).run([Step(None)] * 5, noise=noise)
     for output in outputs:
         assert (output.mask, output.drive_valid, output.result, output.fault) == (0, 0, None, None)
 
@@ -139,6 +139,6 @@ def test_every_driven_word_is_an_event_when_it_is_in_the_stream_register():
         if steps[-1].mnemonic and step.to_stream:
             for plane, word in enumerate(planes_of(values, type_.planes)):
                 total += mixed(time + t + 2, stream + plane, place, word)
-    bench = AluBench(CONFIG)
-    bench.run(steps, idle=8, time=time, place=place)
-    assert bench.event_sum == total % 2**64
+    alu = bench(CONFIG)
+    alu.run(steps, idle=8, time=time, place=place)
+    assert alu.event_sum == total % 2**64
