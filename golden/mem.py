@@ -5,20 +5,17 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from tsp.config import ChipConfig
 from tsp.flow import Flow
 from tsp.flow.issues import Ints
 from tsp.program import Image
 
 
-def initial_words(memory: Mapping[int, Image], place: Ints, address: Ints, config: ChipConfig) -> NDArray[np.uint8]:
-    """uint8 [n, lanes]: words that the image defines."""
-    words = np.zeros((len(place), config.lanes), np.uint8)
+def fill_initial(slots: NDArray[np.uint8], slot: Ints, memory: Mapping[int, Image], place: Ints, address: Ints) -> None:
+    """Put words [n] that the image defines into slots [n]."""
     for of_place in np.unique(place).tolist():
         here = np.flatnonzero(place == of_place)
         image = memory[of_place]
-        words[here] = image.words[np.searchsorted(image.addresses, address[here])]
-    return words
+        slots[slot[here]] = image.words[np.searchsorted(image.addresses, address[here])]
 
 
 def written_words(flow: Flow, slots: NDArray[np.uint8], of_read: Ints) -> dict[int, Image]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.mem import initial_words
+from golden.mem import fill_initial
 from tsp.flow import NONE, Flow
 from tsp.flow.issues import Ints
 from tsp.program import Image
@@ -36,9 +36,7 @@ class Values:
         self.slots: NDArray[np.uint8] = np.zeros((len(made) + 1, flow.config.lanes), np.uint8)
         drives, loads = words
         self.maker[slot[drives]] = NONE
-        self.slots[slot[drives]] = initial_words(
-            memory, flow.loads.place[loads], flow.loads.address[loads], flow.config
-        )
+        fill_initial(self.slots, slot[drives], memory, flow.loads.place[loads], flow.loads.address[loads])
 
 
 def _origins(flow: Flow) -> tuple[Ints, tuple[Ints, Ints]]:

@@ -75,12 +75,14 @@ class Specs:
     def expand(self, issues: Issues) -> dict[str, Ints]:
         """Columns of the rows: every name, ``issue``, ``plane`` (0 … ``planes`` − 1, fastest; 0 without ``planes``)."""
         columns = dict(zip(self.names, ints(self.lines).reshape(-1, len(self.names)).T, strict=True))
-        planes = columns.get("planes", np.ones(len(self.lines), np.int64))
         start = issues.first[columns["burst"]]
-        rows = (issues.first[columns["burst"] + 1] - start) * planes
-        line = np.repeat(np.arange(len(self.lines)), rows)
-        within = np.arange(len(line)) - np.repeat(np.cumsum(rows) - rows, rows)
-        expanded = {name: column[line] for name, column in columns.items()}
-        expanded["plane"] = within % planes[line]
-        expanded["issue"] = start[line] + within // planes[line]
-        return expanded
+        count = issues.first[columns["burst"] + 1] - start
+        line = np.repeat(np.arange(len(self.lines)), count)
+        issue = np.arange(len(line)) + np.repeat(start - (np.cumsum(count) - count), count)
+        plane = np.zeros(len(line), np.int64)
+        if "planes" in columns:
+            planes = columns["planes"][line]
+            line, issue = np.repeat(line, planes), np.repeat(issue, planes)
+            plane = np.arange(len(line)) - np.repeat(np.cumsum(planes) - planes, planes)
+        expanded = {name: column[line] for name, column in columns.items() if name not in ("burst", "planes")}
+        return expanded | {"issue": issue, "plane": plane}
