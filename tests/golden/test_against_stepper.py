@@ -7,7 +7,9 @@ from stepper import Stepper
 
 from golden.machine import run
 from tsp import isa
+from tsp.checker import check
 from tsp.config import preset
+from tsp.dispatch import unroll
 from tsp.program import Program
 from tsp.randprog import legal
 
@@ -37,6 +39,7 @@ def memory_of(result):
 def test_legal_programs(name, settings, seeds):
     for seed in range(seeds):
         program = legal(seed, preset(name).override(settings))
+        assert str(check(program)).startswith("legal, "), f"seed {seed}"
         slow, fast = Stepper(program), run(program, events=True)
         assert fast.faults == [] and not slow.faults, f"seed {seed}: {fast.fault} {sorted(slow.faults)[:1]}"
         assert events_of(fast) == sorted(slow.events), f"seed {seed}"
@@ -67,8 +70,6 @@ def broken(program, rng):
 
 def long(program):
     """Whether a changed count made the program too long for the plain model."""
-    from tsp.dispatch import unroll
-
     return any(burst.end > 3000 or burst.count > 3000 for burst in unroll(program.queues, program.config).bursts)
 
 
@@ -85,5 +86,8 @@ def test_broken_programs(name):
         before = fast.fault.cycle if fast.fault else fast.cycles
         mine = [event for event in events_of(fast) if event[0] < before]
         assert mine == sorted(event for event in slow.events if event[0] < before), f"seed {seed}"
+        if fast.fault:
+            found = {(problem.rule, problem.cycle) for problem in check(program).problems}
+            assert (fast.fault.name, fast.fault.cycle) in found, f"seed {seed}: the checker misses {fast.fault}"
         kinds |= {fault.kind for fault in fast.faults}
     assert kinds >= {1, 3, 5}, f"too few kinds of faults were made: {kinds}"

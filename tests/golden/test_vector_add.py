@@ -168,3 +168,14 @@ def test_groqchip_memory_is_sparse():
     assert result.fault is None
     assert np.array_equal(result.words(made.place("mem.e43"), [0]), random_bytes(1, 320))
     assert sum(image.words.nbytes for image in result.memory.values()) == 640
+
+
+def test_cost_does_not_follow_cycles():
+    """Two reads a hundred million cycles apart."""
+    made = Handmade(TINY)
+    made.put("mem.e0", random_bytes(1, 32))
+    waits = [instruction("NOP", n=65535).encode()] * 1600
+    made.words("mem.e0").extend([read(0, east(0)).encode(), *waits, read(0, east(0)).encode()])
+    result = made.run()
+    assert result.fault is None
+    assert result.cycles == 1 + 1600 * 65535 + 2 + 1

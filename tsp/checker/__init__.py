@@ -18,16 +18,16 @@ from tsp.flow import analyse
 from tsp.flow.issues import Ints
 from tsp.program import Program, Source
 
-__all__ = ["Problem", "Report", "check", "check_words_of"]
+__all__ = ["Problem", "Report", "check", "check_parts"]
 
 
 def check(program: Program) -> Report:
     """Check a program. Raises InputError if it has more issues than can be analysed."""
     defined = {place: image.addresses for place, image in program.memory.items()}
-    return check_words_of(program.queues, program.config, defined, program.source)
+    return check_parts(program.queues, program.config, defined, program.source)
 
 
-def check_words_of(
+def check_parts(
     queues: Mapping[int, Sequence[int]], config: ChipConfig, defined: Mapping[int, Ints], source: Source | None = None
 ) -> Report:
     """Check queues of words.
