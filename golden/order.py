@@ -36,16 +36,20 @@ def batches(flow: Flow, values: Values) -> Iterator[Batch]:
     # By time within a level: ACCs of one row may come in several parts.
     order = np.lexsort((flow.issues.time[chosen], group[chosen], level))
     ends = np.flatnonzero((np.diff(level[order]) != 0) | (np.diff(group[chosen][order]) != 0)) + 1
-    most = max(1, _ELEMENTS // flow.config.lanes)
     for whole in np.split(chosen[order], ends):
+        if not len(whole):
+            continue
+        instruction = flow.issues.bursts[flow.issues.burst[whole[0]]].instruction
+        most = (_PRODUCT_ELEMENTS if instruction.mnemonic == ACC else _ELEMENTS) // flow.config.lanes
         for first in range(0, len(whole), most):
             part = whole[first : first + most]
-            instruction = flow.issues.bursts[flow.issues.burst[part[0]]].instruction
             yield Batch(instruction, accumulation[part] if instruction.mnemonic == ACC else part)
 
 
 _ELEMENTS = 1 << 15
-"""Most elements of a batch: temporaries stay in the cache, and fresh pages are what a long program pays most for."""
+"""Most elements of an ALU's batch: its temporaries stay in the cache and need no fresh pages."""
+_PRODUCT_ELEMENTS = 1 << 20
+"""Most elements of a batch of products: BLAS threads start and meet once a batch."""
 
 
 def _groups(flow: Flow) -> Ints:
