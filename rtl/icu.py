@@ -32,8 +32,8 @@ class Icu(wiring.Component):
             ``PAYLOAD_BITS`` bits). Queues without a payload have none.
         now (32): out, register: schedule time of superlane 0.
         idle: out, register: no queue dispatches or waits, nor will before the next start.
-        fault_valid, fault_queue (8), fault_kind (4), fault_cycle (32): out, in T + 1 of a fault of T, the
-            lowest queue's. The cycle is given because ``now - 1`` is wrong after a DESKEW.
+        fault_valid, fault_queue (8), fault_kind (4): out, in T + 1 of a fault of T, the lowest queue's. T is ``now`` of
+            the cycle before, which is not ``now - 1`` after a RUNTIME_DESKEW.
         hac (16), sac (16), delta (12, signed): out, the counters.
     """
 
@@ -52,7 +52,6 @@ class Icu(wiring.Component):
                 "fault_valid": Out(1),
                 "fault_queue": Out(QUEUE_BITS),
                 "fault_kind": Out(KIND_BITS),
-                "fault_cycle": Out(TIME_BITS),
                 "hac": Out(COUNTER_BITS),
                 "sac": Out(COUNTER_BITS),
                 "delta": Out(signed(DELTA_BITS)),
@@ -74,7 +73,7 @@ class Icu(wiring.Component):
             m.d.comb += getattr(control, name).eq(getattr(self, name))
         for name in ("now", "idle", "hac", "sac", "delta"):
             m.d.comb += getattr(self, name).eq(getattr(control, name))
-        for name in ("valid", "queue", "kind", "cycle"):
+        for name in ("valid", "queue", "kind"):
             m.d.comb += getattr(self, f"fault_{name}").eq(getattr(control, f"fault_{name}"))
         queues = [self._queue(m, queue, control) for queue in self.queues]
         for name in ("notify", "deskew", "runtime_deskew", "illegal", "busy"):

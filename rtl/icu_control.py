@@ -50,7 +50,6 @@ class IcuControl(wiring.Component):
         now: out, register, 32 bits.
         idle: out, register: no queue dispatches or waits in this cycle, nor later unless started again.
         fault_valid, fault_queue, fault_kind: out, in T + 1: the lowest queue that met a fault in T, and its kind.
-        fault_cycle: out, T, valid with ``fault_valid``.
         hac, sac, delta: out, the counters.
     """
 
@@ -68,7 +67,6 @@ class IcuControl(wiring.Component):
                 "idle": Out(1, init=1),
                 "fault_queue": Out(QUEUE_BITS),
                 "fault_kind": Out(KIND_BITS),
-                "fault_cycle": Out(TIME_BITS),
                 "hac": Out(COUNTER_BITS),
                 "sac": Out(COUNTER_BITS),
                 "delta": Out(signed(DELTA_BITS)),
@@ -153,11 +151,9 @@ class IcuControl(wiring.Component):
             m.d.sync += [
                 self.fault_queue.eq(_number(lowest, QUEUE_BITS)),
                 self.fault_kind.eq(Mux((lowest & self.illegal).any(), ILLEGAL_INSTRUCTION, DESKEW_NEGATIVE)),
-                self.fault_cycle.eq(self.now),
             ]
         with m.Elif(saturated):
             m.d.sync += [
                 self.fault_queue.eq(Const(NO_QUEUE, QUEUE_BITS)),
                 self.fault_kind.eq(DRIFT_SATURATED),
-                self.fault_cycle.eq(self.now),
             ]

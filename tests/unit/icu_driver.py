@@ -27,8 +27,8 @@ class Cycle:
     now: int
     issued: dict[int, int]
     """Queue → payload."""
-    fault: tuple[int, int, int] | None
-    """Cycle, queue, kind of the pulse: belongs to the cycle before."""
+    fault: tuple[int, int] | None
+    """Queue and kind of the pulse; it belongs to the cycle before."""
     idle: int
     hac: int
     sac: int
@@ -54,7 +54,8 @@ class Run:
 
     def faults(self, kind: int) -> dict[int, int]:
         """Cycle → queue of the fault pulses of a kind."""
-        return {cycle.fault[0]: cycle.fault[1] for cycle in self.cycles if cycle.fault and cycle.fault[2] == kind}
+        pairs = zip(self.cycles, self.cycles[1:], strict=False)
+        return {before.now: after.fault[0] for before, after in pairs if after.fault and after.fault[1] == kind}
 
 
 class _Bench:
@@ -87,7 +88,7 @@ class _Bench:
         """This cycle; few reads, because each costs Python time."""
         icu, valid, status = self.icu, ctx.get(self.valid), ctx.get(self.status)
         issued = {queue: ctx.get(payload) for queue, payload in self.payloads.items() if valid >> queue & 1}
-        fault = (ctx.get(icu.fault_cycle), status >> 6, status >> 2 & 15) if status & 2 else None
+        fault = (status >> 6, status >> 2 & 15) if status & 2 else None
         hac, sac, delta = ctx.get(icu.hac), ctx.get(icu.sac), ctx.get(icu.delta)
         return Cycle(ctx.get(icu.now), issued, fault, status & 1, hac, sac, delta)
 
