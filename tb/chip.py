@@ -51,10 +51,13 @@ class Chip:
             await RisingEdge(self.clk)
         self.host_write.value = 0
 
-    async def read(self, addresses: Sequence[int]) -> list[int]:
-        """One read a cycle, in ascending order of superlanes (the order in which answers cannot meet)."""
+    async def read(self, addresses: Sequence[int]) -> list[int | None]:
+        """One read a cycle, in ascending order of superlanes (the order in which answers cannot meet).
+
+        None for a word with undefined bits, which Icarus shows where nothing was ever written.
+        """
         order = sorted(range(len(addresses)), key=lambda i: host.superlane(addresses[i]))
-        words: list[int] = []
+        words: list[int | None] = []
         sent = waited = 0
         while len(words) < len(order):
             self.host_read.value = int(sent < len(order))
@@ -65,9 +68,10 @@ class Chip:
             waited += 1
             assert waited < len(order) + READ_LIMIT, f"{len(words)} of {len(order)} reads were answered"
             if self.dut.host_rvalid.value:
-                words.append(int(self.dut.host_rdata.value))
+                word = self.dut.host_rdata.value
+                words.append(int(word) if word.is_resolvable else None)
         self.host_read.value = 0
-        answer = [0] * len(order)
+        answer: list[int | None] = [None] * len(order)
         for position, word in zip(order, words, strict=True):
             answer[position] = word
         return answer
@@ -115,7 +119,7 @@ class _Row:
     clocks: int
     seconds: float
     registers: list[int]
-    words: list[int]
+    words: list[int | None]
 
 
 async def _one(chip: Chip, job: dict[str, np.ndarray], number: int) -> _Row:
@@ -134,12 +138,14 @@ async def _one(chip: Chip, job: dict[str, np.ndarray], number: int) -> _Row:
     chip.hac_fast.value = chip.hac_slow.value = 0
     registers = [host.register(n) for n in REGISTERS]
     words = await chip.read(registers + part("read_addresses"))
-    return _Row(done, round(clocks), seconds, words[: len(REGISTERS)], words[len(REGISTERS) :])
+    answers, words = words[: len(REGISTERS)], words[len(REGISTERS) :]
+    assert None not in answers, f"a register has undefined bits: {answers}"
+    return _Row(done, round(clocks), seconds, answers, words)
 
 
 def _save(rows: list[_Row]) -> None:
     """After every job, so that a simulator that dies leaves the results before."""
-    words = [(word & (1 << 64) - 1, word >> 64) for row in rows for word in row.words]
+    words = [(word & (1 << 64) - 1, word >> 64) for row in rows for word in (w or 0 for w in row.words)]
     np.savez(
         os.environ["TSP_RESULTS"],
         done=np.array([row.done for row in rows]),
@@ -147,4 +153,5 @@ def _save(rows: list[_Row]) -> None:
         seconds=np.array([row.seconds for row in rows]),
         registers=np.array([row.registers for row in rows], dtype=np.uint64),
         words=np.array(words, dtype=np.uint64).reshape(-1, 2),
+        known=np.array([word is not None for row in rows for word in row.words], dtype=bool),
     )

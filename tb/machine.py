@@ -51,8 +51,9 @@ class RtlResult:
         done: it finished within ``max_cycles``.
         cycles: its cycle register, the last event's cycle plus one.
         fault: the first fault, or None.
-        memory: the words asked for, (slice, word) → uint8[16·S].
-        signatures: slice index → 64-bit signature (empty without the feature ``trace``).
+        memory: the words asked for, (slice, word) → uint8[16·S]; without those that Icarus shows as undefined.
+        signatures: slice index → 64-bit signature (empty without the feature ``trace``); without undefined ones, which
+            only a program with a fault can leave.
         tile_signatures: uint64 [slices, S] (no rows without it); a slice's signature is the sum of its tiles'.
         clocks: clock cycles from start to done; ``seconds``: what they took.
         hac, sac, delta: the counters at the end.
@@ -187,14 +188,18 @@ def _decode(jobs: Sequence[Job], config: ChipConfig, results: dict[str, np.ndarr
     for number, job in enumerate(jobs):
         size = len(_reads(job, config))
         words = results["words"][position : position + size].reshape(-1, config.superlanes, 2)
+        known = results["known"][position : position + size].reshape(-1, config.superlanes).all(axis=1)
         position += size
-        found.append(_result(job, config, results, number, words))
+        found.append(_result(job, config, results, number, words, known))
     return found
 
 
-def _result(job: Job, config: ChipConfig, results: dict[str, np.ndarray], number: int, words: np.ndarray) -> RtlResult:
+def _result(
+    job: Job, config: ChipConfig, results: dict[str, np.ndarray], number: int, words: np.ndarray, known: np.ndarray
+) -> RtlResult:
     status, cycles, fault, counters = results["registers"][number].tolist()
-    memory = {key: words[i].astype("<u8").view(np.uint8).reshape(-1) for i, key in enumerate(job.read)}
+    read = {key: words[i].astype("<u8").view(np.uint8).reshape(-1) for i, key in enumerate(job.read)}
+    memory = {key: word for (key, word), defined in zip(read.items(), known, strict=False) if defined}
     places = _places(config)
     tiles = words[len(job.read) :, :, 0]
     sums = tiles.sum(axis=1, dtype=np.uint64)
@@ -204,7 +209,7 @@ def _result(job: Job, config: ChipConfig, results: dict[str, np.ndarray], number
         cycles=cycles,
         fault=Fault(fault & 0xFFFFFFFF, fault >> 32 & 0xFF, fault >> 40 & 0xF) if status & 4 else None,
         memory=memory,
-        signatures=dict(zip(places, sums.tolist(), strict=True)),
+        signatures={place: s for place, s, ok in zip(places, sums.tolist(), known[len(read) :], strict=True) if ok},
         tile_signatures=tiles,
         clocks=int(results["clocks"][number]),
         seconds=float(results["seconds"][number]),
