@@ -1,0 +1,89 @@
+"""Random programs on the golden model and the RTL, in both simulators: legal ones and illegal ones.
+
+``TSP_FULL=1`` runs more seeds. Every failure names its seed; ``python -m tb.regress --seed N --seeds 1`` runs it again.
+"""
+
+import os
+
+import pytest
+
+import golden.machine
+from tb import machine, regress
+from tb.compare import fault_text
+from tb.coverage import Model, samples
+from tsp.checker import check
+from tsp.config import preset
+from tsp.randprog import MINIMUM, MISTAKES
+
+FULL = bool(os.environ.get("TSP_FULL"))
+SEEDS = range(1, 1001 if FULL else 201)
+TURNS = 10 if FULL else 3
+"""Illegal programs of each class."""
+CONFIG = preset("tiny")
+ICARUS_EVERY = {"verilator": 1, "icarus": 10}
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[regress.Case]:
+    return [regress.prepare(seed, CONFIG) for seed in SEEDS]
+
+
+@pytest.fixture(scope="module")
+def mistakes() -> list[regress.IllegalCase]:
+    return [regress.prepare_illegal(seed, CONFIG) for seed in range(TURNS * len(MISTAKES))]
+
+
+def test_golden_model_runs_what_the_checker_accepts(cases: list[regress.Case]) -> None:
+    assert not {case.seed: case.trouble for case in cases if case.trouble}
+    assert not {case.seed: str(case.density) for case in cases if not case.density.reaches(MINIMUM)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sim", ["verilator", "icarus"])
+def test_rtl_does_what_the_golden_model_does(sim: str, cases: list[regress.Case]) -> None:
+    chosen = cases[:: ICARUS_EVERY[sim]]
+    row = regress.Row(sim)
+    regress.run_cases(chosen, CONFIG, sim, row)
+    assert row.seeds == len(chosen) and not row.failed, "\n".join(row.failed.values())
+
+
+def test_every_bin_is_covered(cases: list[regress.Case]) -> None:
+    model = Model(CONFIG)
+    for case in cases:
+        model.sample(samples(case.program, case.golden))
+    report = model.report()
+    assert not model.unknown
+    assert report.functional == 100, {group: bins for group, bins in report.uncovered.items() if bins}
+
+
+def test_checker_refuses_illegal_programs(mistakes: list[regress.IllegalCase]) -> None:
+    for case in mistakes:
+        rules = {problem.rule for problem in check(case.program).problems}
+        assert case.expected.rule in rules, f"illegal seed {case.seed}, {case.expected.mistake}: found {rules}"
+
+
+def test_golden_model_latches_the_fault(mistakes: list[regress.IllegalCase]) -> None:
+    for case in mistakes:
+        if case.expected.runs:
+            fault = golden.machine.run(case.program, trace=False).fault
+            found = None if fault is None else tuple(fault)
+            assert found == case.expected.fault, f"illegal seed {case.seed}, {case.expected.mistake}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sim", ["verilator", "icarus"])
+def test_rtl_latches_the_fault(sim: str, mistakes: list[regress.IllegalCase]) -> None:
+    every = 1 if sim == "verilator" else TURNS
+    chosen = [case for case in mistakes if case.expected.runs][::every]
+    results = machine.run([case.job() for case in chosen], CONFIG, sim)
+    wrong = []
+    for case, result in zip(chosen, results, strict=True):
+        fault = result.fault
+        found = None if fault is None else (fault.cycle, fault.queue, fault.kind)
+        if found != case.expected.fault or result.done != case.expected.ends:
+            want = None if case.expected.fault is None else machine.Fault(*case.expected.fault)
+            wrong.append(
+                f"illegal seed {case.seed}, {case.expected.mistake}: expected {fault_text(want, CONFIG)}, "
+                f"the RTL latched {fault_text(fault, CONFIG)}, done: {result.done}"
+            )
+    assert not wrong, "\n".join(wrong)
