@@ -41,7 +41,7 @@ class MxmSite(Component):
         for p, mxm_tile in enumerate(tiles):
             m.submodules[f"tile_{p}"] = mxm_tile
             self._connect(m, mxm_tile, p)
-            self._read_streams(m, mxm_tile)
+            self._read_streams(m, mxm_tile, f"activations_{p}")
         drives = [stream.Drive(t.drive_mask, _words(t), _queue(p, "accumulate")) for p, t in enumerate(tiles)]
         if drives:
             words = stream.words(self, "out", self.config)
@@ -60,16 +60,16 @@ class MxmSite(Component):
         m.d.comb += [getattr(self, f"plane_{p}_{name}").eq(getattr(mxm_tile, name)) for name in TO_ROW]
         m.d.comb += [getattr(mxm_tile, name).eq(getattr(self, f"plane_{p}_{name}")) for name in FROM_ROW]
 
-    def _read_streams(self, m: Module, mxm_tile: Stamp) -> None:
+    def _read_streams(self, m: Module, mxm_tile: Stamp, name: str) -> None:
         words = stream.words(self, "in", self.config)
         loads = mxm_tile.instr_weights_valid & tile.is_any(mxm_tile.instr_weights, "LW", "LW_IW")
         group = tile.operand(mxm_tile.instr_weights, "LW", "stream")[GROUP16.bit_length() - 1 :]
         columns = [stream.gated(loads, stream.select(words[j::GROUP16], group)) for j in range(GROUP16)]
-        index = tile.operand(mxm_tile.instr_activations, "ABC", "stream")
+        index = tile.operand(mxm_tile.instr_activations, "ABC", "stream")[: (self.config.streams - 1).bit_length()]
         m.d.comb += [
             mxm_tile.weights.eq(Cat(columns)),
             mxm_tile.weights_present.eq(self._present(group, GROUP16)),
-            mxm_tile.activations.eq(stream.gated(mxm_tile.instr_activations_valid, stream.select(words, index))),
+            mxm_tile.activations.eq(stream.choose(m, name, mxm_tile.instr_activations_valid, index, words)),
             mxm_tile.activations_present.eq(self._present(index, 1)),
         ]
 
