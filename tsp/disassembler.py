@@ -133,30 +133,20 @@ class Words:
         if instruction.mnemonic == "REPEAT" and not self._repeatable(before, queue):
             return raw
         text = spell(instruction, queue, self._names)
-        return text if self._same(spell(instruction, queue, {}), word, queue) else f"{raw}    ; {text}"
+        return text if self._same(spell(instruction, queue, {}), word, queue, before) else f"{raw}    ; {text}"
 
     def _repeatable(self, word: int | None, queue: Queue) -> bool:
         if word is None or isa.broken_rule(word, queue, self._config) is not None:
             return False
         return (instruction := isa.decode(word)) is not None and instruction.operation.repeatable
 
-    def _same(self, text: str, word: int, queue: Queue) -> bool:
-        # A REPEAT must follow something; the word before does not change its bits.
-        before = "" if not text.startswith("REPEAT") else f"{_REPEATABLE.get(queue.kind, 'SYNC')}\n"
+    def _same(self, text: str, word: int, queue: Queue, before: int | None) -> bool:
+        lead = f".word {before:#x}\n" if before is not None else ""
         try:
-            program = assemble(f".queue {queue.name}\n{before}{text}", config=self._config)
+            program = assemble(f".queue {queue.name}\n{lead}{text}", config=self._config)
         except InputError:
             return False
         return program.queues[queue.index][-1] == word
-
-
-_REPEATABLE = {
-    "mem": "READ 0, e0",
-    "vxm": "NOT #0 -> next",
-    "mxm_weights": "IW",
-    "mxm_activations": "ABC e0",
-    "mxm_accumulate": "ACC 0, store",
-}
 
 
 def spell(instruction: isa.Instruction, queue: Queue, names: dict[tuple[int, int], str]) -> str:
