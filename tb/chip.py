@@ -86,7 +86,6 @@ class Chip:
     async def finish(self, max_cycles: int) -> bool:
         """Wait until the program is done, at most ``max_cycles``; whether it is."""
         await First(FallingEdge(self.dut.running), Timer(max_cycles * PERIOD_NS, unit="ns"))
-        await RisingEdge(self.clk)
         return not self.dut.running.value
 
     async def drift(self, cycles: Sequence[int], steps: Sequence[int]) -> None:

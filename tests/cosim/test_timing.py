@@ -1,0 +1,288 @@
+"""Every entry of the timing table, measured on the RTL of both simulators.
+
+An entry is found by trying: a program is run for every offset around the expected one, and the offset (or the last
+event's cycle) at which the machine does what the entry says is the measurement. All programs of a configuration run in
+one simulator process.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from rtl.icu_control import START_CYCLES
+from tb import machine
+from tb.machine import Job, RtlResult
+from tsp.builder import Builder
+from tsp.config import ChipConfig, preset
+from tsp.floorplan import floorplan
+from tsp.isa import instruction
+from tsp.program import Program
+from tsp.timing import arrival, timing
+
+CONFIGS = {
+    "tiny": preset("tiny"),
+    "one superlane": preset("tiny").override(["superlanes=1", "mxm_planes_w=0", "vxm_rows=1"]),
+}
+Measure = Callable[[], int]
+
+
+class Lab:
+    """Collects programs, runs them all at once, answers with their results."""
+
+    def __init__(self, config: ChipConfig):
+        self.config, self.plan = config, floorplan(config)
+        self.jobs: list[Job] = []
+        self.results: list[RtlResult] = []
+
+    def run(self, program: Program, *read: tuple[str, int]) -> Callable[[], RtlResult]:
+        number = len(self.jobs)
+        words = [(self.plan.slice(name).index, word) for name, word in read]
+        self.jobs.append(Job(program, 2000, words))
+        return lambda: self.results[number]
+
+    def last_event(self, program: Program) -> Callable[[], int]:
+        result = self.run(program)
+        return lambda: result().cycles - 1
+
+    def distance(self, first: str, second: str) -> int:
+        def site(name: str) -> int:
+            return self.plan.slice(name).site
+
+        return arrival(site(first), site(second))
+
+
+def only(offsets: list[int]) -> int:
+    assert len(offsets) == 1, f"exactly one offset must work, {offsets} do"
+    return offsets[0]
+
+
+def read_func(lab: Lab) -> Measure:
+    b = Builder(lab.config)
+    b.place("x", "mem.e0", [[1]], address=0)
+    b.read("mem.e0", 0, "e0", at=5)
+    last = lab.last_event(b.build())
+    return lambda: last() - 5
+
+
+def _write(lab: Lab, at: int) -> Callable[[], RtlResult]:
+    b = Builder(lab.config)
+    b.place("x", "mem.e0", [[7]], address=0)
+    b.read("mem.e0", 0, "e0", at=10)
+    b.write("mem.e4", 3, "e0", at=at)
+    return lab.run(b.build(), ("mem.e4", 3))
+
+
+def write_skew(lab: Lab) -> Measure:
+    tries = {at: _write(lab, at) for at in range(10, 16)}
+
+    def measure() -> int:
+        at = only([at for at, result in tries.items() if result().fault is None])
+        place = lab.plan.slice("mem.e4").index
+        assert tries[at]().memory[place, 3][0] == 7
+        return tries[at]().cycles - 1 - at
+
+    return measure
+
+
+def write_read(lab: Lab) -> Measure:
+    tries = {}
+    for offset in range(1, 5):
+        b = Builder(lab.config)
+        b.place("new", "mem.e0", [[7]], address=0)
+        b.place("old", "mem.e4", [[9]], address=3)
+        b.read("mem.e0", 0, "e0", at=0)
+        b.write("mem.e4", 3, "e0", at=b.arrive(0, "mem.e0", "mem.e4"))
+        at = b.arrive(0, "mem.e0", "mem.e4") + offset
+        b.read("mem.e4", 3, "e1", at=at)
+        b.write("mem.e8", 0, "e1", at=b.arrive(at, "mem.e4", "mem.e8"))
+        tries[offset] = lab.run(b.build(), ("mem.e8", 0))
+    return lambda: min(offset for offset, result in tries.items() if next(iter(result().memory.values()))[0] == 7)
+
+
+def alu_skew(lab: Lab) -> Measure:
+    tries = {}
+    for at in range(10, 18):
+        b = Builder(lab.config)
+        b.place("x", "mem.w0", [[7]], address=0)
+        b.read("mem.w0", 0, "e0", at=10)
+        b.alu("vxm.r0s0", "CONVERT", "e0:int8", to="e4:int8", at=at)
+        tries[at] = lab.run(b.build())
+    in_sr = 10 + timing(lab.config).read_func + lab.distance("mem.w0", "vxm")
+    return lambda: in_sr - only([at for at, result in tries.items() if result().fault is None])
+
+
+def alu_func(lab: Lab) -> Measure:
+    b = Builder(lab.config)
+    b.alu("vxm.r0s1", "ADD", "#1", "#1", to="w4:int32", at=6)
+    last = lab.last_event(b.build())
+    return lambda: last() - 6
+
+
+def alu_next(lab: Lab) -> Measure:
+    tries = {}
+    for offset in range(0, 5):
+        b = Builder(lab.config)
+        b.alu("vxm.r0s0", "ADD", "#1", "#1", to="next", at=6)
+        b.alu("vxm.r0s1", "ADD", "r0", "#2", to="w4:int32", at=6 + offset)
+        tries[offset] = lab.run(b.build())
+    return lambda: only([offset for offset, result in tries.items() if result().fault is None])
+
+
+def _weights(b: Builder, value: int, at: int, name: str) -> int:
+    """Load a plane of equal weights, first LW in cycle ``at``; the first cycle an IW may come in."""
+    slices = [slice_.name for slice_ in floorplan(b.config).slices if slice_.unit == "mem"][:16]
+    symbols = b.place_weights(name, slices, np.full((b.config.lanes, b.config.lanes), value, np.int8))
+    return b.load_weights("mxm.e0", symbols, 0, at)
+
+
+def lw_skew(lab: Lab) -> Measure:
+    tries = {}
+    slices = [slice_.name for slice_ in lab.plan.slices if slice_.unit == "mem"][:16]
+    for offset in range(-2, 3):
+        b = Builder(lab.config)
+        for j, name in enumerate(slices):
+            b.place(f"x{j}", name, [[1]], address=0)
+            b.read(name, 0, f"e{j}", at=b.depart(40, name, "mxm.e0.weights"))
+        b.lw("mxm.e0", 0, "e0", at=40 + offset)
+        tries[offset] = lab.run(b.build())
+    expected = timing(lab.config).lw_skew
+    return lambda: expected - only([offset for offset, result in tries.items() if result().fault is None])
+
+
+def abc_skew(lab: Lab) -> Measure:
+    tries = {}
+    in_sr = 10 + timing(lab.config).read_func + lab.distance("mem.e0", "mxm.e0")
+    for at in range(in_sr - 3, in_sr + 4):
+        b = Builder(lab.config)
+        b.place("x", "mem.e0", [[7]], address=0)
+        b.read("mem.e0", 0, "e0", at=10)
+        b.abc("mxm.e0", "e0", at=at)
+        tries[at] = lab.run(b.build())
+    return lambda: in_sr - only([at for at, result in tries.items() if result().fault is None])
+
+
+def _product(lab: Lab, lw_to_iw: int, iw_to_abc: int) -> Callable[[], bool]:
+    """Old weights are 1, new ones 3: whether the activation 5 in lane 0 meets the new ones."""
+    b = Builder(lab.config)
+    b.place("x", "mem.e0", [[5]], address=100)
+    _weights(b, 1, 60, "old")
+    b.iw("mxm.e0", at=100)
+    free = _weights(b, 3, 120, "new")
+    iw = free - timing(lab.config).lw_iw + lw_to_iw
+    b.iw("mxm.e0", at=iw)
+    abc = iw + iw_to_abc
+    b.fetch(b._memory.symbols["x"], 20, "mxm.e0", at=abc)
+    acc = b.abc("mxm.e0", "e20", at=abc)
+    b.acc("mxm.e0", 0, "pass", at=acc, to="w0")
+    b.write("mem.e0", 101, "w0", at=b.arrive(acc, "mxm.e0", "mem.e0"))
+    result = lab.run(b.build(), ("mem.e0", 101))
+
+    def new() -> bool:
+        value = next(iter(result().memory.values()))[0]
+        assert result().fault is None and value in (5, 15)
+        return bool(value == 15)
+
+    return new
+
+
+def lw_iw(lab: Lab) -> Measure:
+    tries = {offset: _product(lab, offset, 4) for offset in (1, 2, 3)}
+    return lambda: min(offset for offset, new in tries.items() if new())
+
+
+def iw_abc(lab: Lab) -> Measure:
+    tries = {offset: _product(lab, 2, offset) for offset in (-1, 0, 1, 2)}
+    return lambda: min(offset for offset, new in tries.items() if new())
+
+
+def abc_acc(lab: Lab) -> Measure:
+    tries = {}
+    for offset in range(2 * lab.config.superlanes + 4):
+        b = Builder(lab.config)
+        b.place("x", "mem.e0", [[5]], address=0)
+        b.fetch(b._memory.symbols["x"], 0, "mxm.e0", at=30)
+        b.abc("mxm.e0", "e0", at=30)
+        b.acc("mxm.e0", 0, "store", at=30 + offset)
+        tries[offset] = lab.run(b.build())
+    return lambda: only([offset for offset, result in tries.items() if result().fault is None])
+
+
+def acc_func(lab: Lab) -> Measure:
+    b = Builder(lab.config)
+    b.place("x", "mem.e0", [[5]], address=0)
+    b.fetch(b._memory.symbols["x"], 0, "mxm.e0", at=30)
+    acc = b.abc("mxm.e0", "e0", at=30)
+    b.acc("mxm.e0", 0, "pass", at=acc, to="w0")
+    last = lab.last_event(b.build())
+    return lambda: last() - acc
+
+
+def acc_acc(lab: Lab) -> Measure:
+    tries = {}
+    for offset in (1, 2, 3):
+        b = Builder(lab.config)
+        x = b.place("x", "mem.e0", [[5], [6]], address=100)
+        b.iw("mxm.e0", at=_weights(b, 1, 60, "w"))
+        acc = 0
+        for i in (0, 1):
+            at = 80 + i * offset
+            b.fetch(x, 20, "mxm.e0", at=at, first=i)
+            acc = b.abc("mxm.e0", "e20", at=at)
+            b.acc("mxm.e0", 3, "add" if i else "store", at=acc, to="w0" if i else None)
+        b.write("mem.e0", 110, "w0", at=b.arrive(acc, "mxm.e0", "mem.e0"))
+        tries[offset] = lab.run(b.build(), ("mem.e0", 110))
+    return lambda: min(offset for offset, result in tries.items() if next(iter(result().memory.values()))[0] == 11)
+
+
+def _queued(lab: Lab, **queues: list[tuple[str, dict[str, int]]]) -> Program:
+    words = {
+        lab.plan.queue(f"mem.{name}").index: [instruction(mnemonic, **values).encode() for mnemonic, values in items]
+        for name, items in queues.items()
+    }
+    return Program(lab.config, words).validate()
+
+
+def barrier(lab: Lab) -> Measure:
+    waits = [("SYNC", {}), ("READ", {})]
+    last = lab.last_event(_queued(lab, e0=waits, e1=[("NOP", {"n": 7}), ("NOTIFY", {})]))
+    return lambda: last() - timing(lab.config).read_func - 7
+
+
+def deskew(lab: Lab) -> Measure:
+    last = lab.last_event(_queued(lab, e0=[("NOP", {"n": 3}), ("DESKEW", {}), ("READ", {})]))
+    return lambda: last() - timing(lab.config).read_func - 3
+
+
+def runtime_deskew(lab: Lab) -> Measure:
+    last = lab.last_event(_queued(lab, e0=[("NOP", {"n": 3}), ("RUNTIME_DESKEW", {"t": 11}), ("READ", {})]))
+    return lambda: last() - timing(lab.config).read_func - 3 - 11
+
+
+def drain(lab: Lab) -> Measure:
+    result = lab.run(_queued(lab, e0=[("NOP", {"n": 20}), ("READ", {})]))
+    # The queue is empty from cycle 21 on, START_CYCLES + 21 after the start.
+    return lambda: result().clocks - START_CYCLES - 21
+
+
+MEASURES: dict[str, Callable[[Lab], Measure]] = {
+    measure.__name__: measure
+    for measure in (
+        *(read_func, write_skew, write_read, alu_skew, alu_func, alu_next, lw_skew, lw_iw, iw_abc, abc_skew, abc_acc),
+        *(acc_func, acc_acc, barrier, deskew, runtime_deskew, drain),
+    )
+}
+
+
+def test_every_entry_has_a_measurement() -> None:
+    assert set(MEASURES) == set(dataclasses.asdict(timing(preset("tiny"))))
+
+
+@pytest.mark.parametrize("sim", ["verilator", "icarus"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_table_is_what_the_rtl_does(name: str, sim: str) -> None:
+    lab = Lab(CONFIGS[name])
+    pending = {entry: measure(lab) for entry, measure in MEASURES.items()}
+    lab.results = machine.run(lab.jobs, lab.config, sim)
+    assert {entry: measure() for entry, measure in pending.items()} == dataclasses.asdict(timing(lab.config))
