@@ -72,7 +72,7 @@ class Builder:
         rows = np.asarray(weights)
         if len(slices) != isa.GROUP16 or rows.ndim != 2:
             raise InputError(
-                f"'{name}': a {rows.ndim}-d array on {len(slices)} slices, must be a matrix on {isa.GROUP16}"
+                f"'{name}': a {rows.ndim}-d array on {len(slices)} slices, must be a matrix on {isa.GROUP16} slices"
             )
         rows = np.pad(rows, ((0, -len(rows) % isa.GROUP16), (0, 0)))
         parts = [rows[j :: isa.GROUP16] for j in range(isa.GROUP16)]
