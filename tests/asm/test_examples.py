@@ -1,0 +1,63 @@
+"""The programs in ``programs/examples`` and ``docs/programming.md`` are legal and compute what they say."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from golden.machine import run
+from tsp.assembler import assemble_file
+from tsp.builder import Builder
+from tsp.checker import check
+from tsp.memory_map import typed
+from tsp.program import Program
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "programs" / "examples"
+
+
+def after(program: Program) -> Program:
+    """The program's memory when the golden model has run it."""
+    assert check(program).ok, str(check(program))
+    return Program(program.config, {}, run(program).memory, program.symbols)
+
+
+def test_every_example_is_tested() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.tsp")} == {"vector_add.tsp", "scale.tsp"}
+
+
+def test_vector_add() -> None:
+    program = assemble_file(EXAMPLES / "vector_add.tsp")
+    x, y = (typed(program, program.symbols[name]) for name in "xy")
+    assert (typed(after(program), program.symbols["z"]) == np.clip(x + y, -128, 127)).all()
+    assert check(program).cycles == 6
+
+
+def test_scale() -> None:
+    program = assemble_file(EXAMPLES / "scale.tsp")
+    x = typed(program, program.symbols["x"])
+    assert (typed(after(program), program.symbols["y"]) == np.clip(np.round((3 * x + 5) / 4), -128, 127)).all()
+
+
+def test_the_python_in_the_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "docs" / "programming.md").read_text()
+    code = re.search(r"```python\n(.*?)```", text, re.S)[1]
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(compile(code, "programming.md", "exec"), names)
+    said = re.search(r"# (legal, \d+ cycles)", code)[1]
+    assert capsys.readouterr().out == f"{said}\n"
+    assert isinstance(names["b"], Builder)
+    program = Program.load(tmp_path / "matmul.npz")
+    result = typed(after(program), program.symbols["y"])
+    assert (result == names["inputs"] @ names["weights"].T).all()
+
+
+def test_the_assembly_in_the_text_is_the_example() -> None:
+    text = (ROOT / "docs" / "programming.md").read_text()
+    example = (EXAMPLES / "vector_add.tsp").read_text()
+    for line in ("READ x, e4", "READ y, w4", "@2      ADD.sat e4:int8, w4:int8 -> e8:int8", "@5      WRITE z, e8"):
+        assert line in text and line in example
