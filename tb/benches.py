@@ -59,4 +59,6 @@ def resolve(name: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-BENCHES: dict[str, Bench | Job] = {}
+BENCHES: dict[str, Bench | Job] = {
+    "digits": Job("tb.digits:run"),
+}
