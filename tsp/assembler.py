@@ -4,17 +4,16 @@ The text is taken line by line (a line that ends in a comma goes on), directives
 before the line that defines it, and every mistake is reported at its line and column.
 """
 
-import re
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken, VisitError
+from lark import Token, Tree
+from lark.exceptions import VisitError
 
 from tsp.assembler_forms import Forms
+from tsp.assembler_lines import Line, logical_lines, parse, start
 from tsp.assembler_nodes import LineError, Nodes, Value, Written, element_type, located, mnemonics, whole
 from tsp.config import ChipConfig, preset
 from tsp.encoding import operation
@@ -31,7 +30,6 @@ MOST_ERRORS = 20
 _CYCLE_LIMIT = 1 << 31
 _CODE_DIRECTIVES = (".queue", ".word")
 _DIRECTIVES = (".config", ".const", ".data", ".space", *_CODE_DIRECTIVES)
-_COMMENT = re.compile(r'("[^"\n]*")|;[^\n]*')
 
 
 class AssemblyError(InputError):
@@ -40,18 +38,6 @@ class AssemblyError(InputError):
     def __init__(self, errors: list[str]):
         super().__init__("\n".join(errors))
         self.errors = errors
-
-
-class _Line(NamedTuple):
-    number: int
-    text: str
-
-    @property
-    def word(self) -> str:
-        """The directive the line starts with, or its first character."""
-        text = self.text.lstrip()
-        found = re.match(r"\.\w*", text)
-        return found[0] if found else text[:1]
 
 
 def assemble_file(path: str | Path, config: ChipConfig | None = None) -> Program:
@@ -71,7 +57,7 @@ def assemble(
     """The program a text describes, for ``config`` or the configuration it names. ``directory`` is where ``.npy`` files
     are looked for. Raises AssemblyError with at most ``MOST_ERRORS`` mistakes."""
     assembler = _Assembler(name, config, directory or Path())
-    lines = list(_logical_lines(text))
+    lines = list(logical_lines(text))
     # A line that is wrong here leaves names undefined, so the code is looked at only when all of these are right.
     assembler.run(line for line in lines if line.word[0] == "." and line.word not in _CODE_DIRECTIVES)
     assembler.run(line for line in lines if line.word[0] != "." or line.word in _CODE_DIRECTIVES)
@@ -90,7 +76,7 @@ class _Assembler:
         self._line = 0
         self._errors: list[str] = []
 
-    def run(self, lines: Iterator[_Line]) -> None:
+    def run(self, lines: Iterator[Line]) -> None:
         """Take lines, collecting mistakes; AssemblyError after the last line or too many."""
         for line in lines:
             self._line = line.number
@@ -121,16 +107,16 @@ class _Assembler:
         program = Program(self._memory.config, queues, self._memory.images(), self._memory.symbols, source)
         return program.validate()
 
-    def _take(self, line: _Line) -> None:
+    def _take(self, line: Line) -> None:
         if line.word[0] == "." and line.word not in _DIRECTIVES:
-            raise LineError(f"unknown directive '{line.word}'{nearest(line.word, _DIRECTIVES)}", _start(line))
-        tree = _parse(line)
+            raise LineError(f"unknown directive '{line.word}'{nearest(line.word, _DIRECTIVES)}", start(line))
+        tree = parse(line)
         if tree.data == "config":
             tokens: list[Any] = tree.children
             self._config(*tokens)
             return
         if self._memory is None:
-            self._begin(_start(line))
+            self._begin(start(line))
         # Before names are looked up: an instruction that does not exist yet would have operands that do not, either.
         for token in mnemonics(tree):
             located(
@@ -236,66 +222,3 @@ _ACTIONS: dict[str, Callable[..., None]] = {
     "raw": _Assembler._raw,
     "code": _Assembler._code,
 }
-
-
-@cache
-def _lark() -> Lark:
-    grammar = Path(__file__).with_name("assembly.lark").read_text()
-    return Lark(grammar, start="start", parser="lalr", maybe_placeholders=True)
-
-
-def _logical_lines(text: str) -> Iterator[_Line]:
-    """Lines without comments; one that ends in a comma takes the next one in."""
-    held: list[str] = []
-    for number, row in enumerate(text.split("\n"), 1):
-        held.append(_COMMENT.sub(lambda found: found[1] or "", row))
-        if held[-1].rstrip().endswith(","):
-            continue
-        if any(row.strip() for row in held):
-            yield _Line(number - len(held) + 1, "\n".join(held))
-        held = []
-    if held:
-        yield _Line(number - len(held) + 1, "\n".join(held))
-
-
-def _start(line: _Line) -> Token:
-    text = line.text
-    indent = len(text) - len(text.lstrip())
-    return Token("START", line.word, line=1 + text[:indent].count("\n"), column=1 + indent)
-
-
-_SPELLED = {
-    "STREAM": "a stream such as e4",
-    "NAME": "a name",
-    "NUMBER": "a number",
-    "MNEMONIC": "an instruction",
-    "PLACE": "a queue or slice such as mem.e0",
-    "SETTING": "field=value",
-    "STRING": "a file name in quotes",
-    "NEXT": "next",
-}
-
-
-def _parse(line: _Line) -> Tree[Any]:
-    try:
-        return _lark().parse(line.text)
-    except UnexpectedInput as error:
-        raise LineError(_unexpected(error), _place(error, line)) from None
-
-
-def _unexpected(error: UnexpectedInput) -> str:
-    if isinstance(error, UnexpectedCharacters):
-        found, wanted = f"'{error.char}'", error.allowed or set()
-    else:
-        assert isinstance(error, UnexpectedToken)
-        found = f"'{error.token}'" if error.token.type != "$END" else "the end of the line"
-        wanted = error.accepts or error.expected
-    names = sorted(_SPELLED[name] for name in wanted if name in _SPELLED)
-    return f"unexpected {found}" + (f"; expected {' or '.join(names)}" if names else "")
-
-
-def _place(error: UnexpectedInput, line: _Line) -> Token:
-    if error.line > 0:
-        return Token("PLACE", "", line=error.line, column=error.column)
-    rows = line.text.split("\n")
-    return Token("PLACE", "", line=len(rows), column=len(rows[-1].rstrip()) + 1)

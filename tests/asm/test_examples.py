@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 
 from golden.machine import run
-from tsp.assembler import assemble_file
+from programs.digits.model import INPUTS
+from programs.digits.program import IMAGES, build
+from tsp.assembler import assemble, assemble_file
 from tsp.builder import Builder
 from tsp.checker import check
+from tsp.disassembler import disassemble
 from tsp.memory_map import typed
 from tsp.program import Program
 
@@ -61,3 +64,10 @@ def test_the_assembly_in_the_text_is_the_example() -> None:
     example = (EXAMPLES / "vector_add.tsp").read_text()
     for line in ("READ x, e4", "READ y, w4", "@2      ADD.sat e4:int8, w4:int8 -> e8:int8", "@5      WRITE z, e8"):
         assert line in text and line in example
+
+
+def test_the_digits_survive_a_round_trip() -> None:
+    program = build(np.ones((IMAGES, INPUTS), np.int8))
+    again = assemble(disassemble(program))
+    assert (again.queues, again.memory, again.config) == (program.queues, program.memory, program.config)
+    assert again.symbols == program.symbols
