@@ -23,8 +23,17 @@ _registry: ContextVar[dict[str, Component] | None] = ContextVar("stamped modules
 _inlined: ContextVar[bool] = ContextVar("stamped modules are elaborated in place", default=False)
 
 
+VERILOG_NAMES = {"time": "now"}
+"""Ports that Verilog knows by another name: ``time`` is a keyword there."""
+
+
+def verilog_name(port: str) -> str:
+    """What Verilog calls a port."""
+    return VERILOG_NAMES.get(port, port)
+
+
 def ports_of(component: Component) -> dict[str, tuple[Any, bool]]:
-    """Ports of a component by the name they have in Verilog: (signal or view, is an input)."""
+    """Ports of a component by attribute name: (signal or view, is an input)."""
     found = component.signature.flatten(component)
     return {"__".join(map(str, path)): (value, member.flow == In) for path, member, value in found}
 
@@ -80,7 +89,7 @@ class Stamp(Elaboratable):
                 f"{type(self.component).__name__}{parameters(self.component)}"
             )
         ports = ports_of(self.component).items()
-        connections = [("i" if is_input else "o", port, self._ports[port]) for port, (_, is_input) in ports]
+        connections = [("i" if is_in else "o", verilog_name(port), self._ports[port]) for port, (_, is_in) in ports]
         return Instance(name, ("i", "clk", ClockSignal()), ("i", "rst", ResetSignal()), *connections)
 
     def _in_place(self) -> Module:

@@ -14,7 +14,7 @@ from amaranth.hdl import ClockDomain, Fragment
 from amaranth.hdl._ir import PortDirection
 from amaranth.lib.wiring import Component
 
-from rtl.stamp import collecting, ports_of
+from rtl.stamp import collecting, ports_of, verilog_name
 from tsp.config import ChipConfig
 
 TOP = "chip"
@@ -57,7 +57,7 @@ def to_rtlil(component: Component, name: str) -> str:
     ports = {"clk": (domain.clk, PortDirection.Input), "rst": (domain.rst, PortDirection.Input)}
     for port, (value, is_input) in ports_of(component).items():
         signal = value if not hasattr(value, "as_value") else value.as_value()
-        ports[port] = (signal, PortDirection.Input if is_input else PortDirection.Output)
+        ports[verilog_name(port)] = (signal, PortDirection.Input if is_input else PortDirection.Output)
     text, _ = rtlil.convert_fragment(fragment, ports, name, emit_src=False)
     return re.sub(r"^ *attribute \\init .*\n", "", text, flags=re.MULTILINE)
 
