@@ -120,7 +120,7 @@ class HostPort(Component):
     def _registers(self, m: Module, number: Value) -> Value:
         self._cycles = Signal(tile.TIME_BITS, name="cycles")
         self._fault = {
-            "time": Signal(tile.TIME_BITS, name="fault_cycle"),
+            "cycle": Signal(tile.TIME_BITS, name="first_fault_cycle"),
             "queue": Signal(station.CHIP_QUEUE_BITS, name="first_fault_queue"),
             "kind": Signal(tile.KIND_BITS, name="first_fault_kind"),
         }
@@ -158,12 +158,12 @@ class HostPort(Component):
 
     def _latch_fault(self, m: Module) -> None:
         # A fault pulse comes one cycle after its own.
-        time = Signal(tile.TIME_BITS, reset_less=True)
-        m.d.sync += time.eq(self.fault_time)
+        cycle = Signal(tile.TIME_BITS, reset_less=True)
+        m.d.sync += cycle.eq(self.fault_time)
         with m.If(self.fault_valid & ~self.fault):
             m.d.sync += [
                 self.fault.eq(1),
-                self._fault["time"].eq(time),
+                self._fault["cycle"].eq(cycle),
                 self._fault["queue"].eq(self.fault_queue),
                 self._fault["kind"].eq(self.fault_kind),
             ]
