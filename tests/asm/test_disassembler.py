@@ -16,7 +16,7 @@ from tsp.floorplan import Queue, floorplan
 from tsp.isa import Type
 from tsp.program import Image, Program, Symbol
 
-EXAMPLES = 500 if os.environ.get("TSP_FULL") else 8
+EXAMPLES = 100 if os.environ.get("TSP_FULL") else 8
 
 
 def forms(config: ChipConfig) -> list[tuple[Queue, isa.Operation]]:
