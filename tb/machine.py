@@ -2,16 +2,14 @@
 
 import dataclasses
 import functools
-import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
 from rtl import verilog
 from tb import host, simulator
+from tb.generated import generated
 from tsp.config import ChipConfig
 from tsp.floorplan import floorplan
 from tsp.program import Program
@@ -75,33 +73,9 @@ class RtlResult:
 @functools.lru_cache(maxsize=16)
 def sources(config: ChipConfig, events: bool = False) -> tuple[Path, ...]:
     """The Verilog of a configuration, generated once per content of ``rtl`` and what it imports."""
-    texts = [path.read_text() for path in _generator()]
-    key = simulator.digest([config.as_dict() | {"name": ""}, texts, events])
-    directory = simulator.build_root() / "verilog" / f"{config.name}-{key}"
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{directory}.lock"):
-        listed = directory / "sources.json"
-        if not listed.exists():
-            files = verilog.generate(config, directory, **({"events": True} if events else {}))
-            listed.write_text(json.dumps([str(file) for file in files]))
-        return tuple(Path(file) for file in json.loads(listed.read_text()))
-
-
-_IMPORT = re.compile(r"^\s*(?:from|import) tsp(?:\.| import )(.*)", re.MULTILINE)
-
-
-def _generator() -> list[Path]:
-    """The Python files that Verilog depends on: ``rtl`` and the modules of ``tsp`` imported from there, in any way."""
-    tsp = Path(host.__file__).parent.parent / "tsp"
-    found, waiting = set[Path](), sorted(Path(verilog.__file__).parent.rglob("*.py"))
-    while waiting:
-        file = waiting.pop()
-        found.add(file)
-        # Any word of an import may be a module: a file too many costs a generation, one too few is wrong.
-        names = {name for words in _IMPORT.findall(file.read_text()) for name in re.findall(r"\w+", words)}
-        modules = [path for name in names for path in [tsp / f"{name}.py", *(tsp / name).rglob("*.py")]]
-        waiting += [path for path in modules if path.is_file() and path not in found]
-    return sorted(found)
+    fields = config.as_dict() | {"name": ""}
+    more = {"events": True} if events else {}
+    return generated(config.name, [fields, events], lambda folder: verilog.generate(config, folder, **more))
 
 
 def build(config: ChipConfig, sim: str, *, waves: bool = False, events: bool = False) -> simulator.Build:
@@ -122,7 +96,7 @@ def run_on(
     time_limit: float | None = None, directory: Path | None = None,
 ) -> list[RtlResult]:  # fmt: skip
     """:func:`run` on a finished build; the simulator's log stays in the run's directory."""
-    archive = _encode(jobs, config)
+    archive = encode(jobs, config)
     key = simulator.digest([str(made.directory), [array.tobytes().hex() for array in archive.values()]])
     directory = directory or simulator.build_root() / "runs" / made.sim / f"jobs-{key}"
     directory.mkdir(parents=True, exist_ok=True)
@@ -134,7 +108,7 @@ def run_on(
         waves=waves, time_limit=time_limit, directory=directory,
     )  # fmt: skip
     with np.load(answered, allow_pickle=False) as results:
-        return _decode(jobs, config, {name: results[name] for name in results.files})
+        return decode(jobs, config, {name: results[name] for name in results.files})
 
 
 def _places(config: ChipConfig) -> list[int]:
@@ -160,7 +134,9 @@ def _writes(program: Program, config: ChipConfig) -> tuple[list[int], list[tuple
     return addresses, words
 
 
-def _encode(jobs: Sequence[Job], config: ChipConfig) -> dict[str, np.ndarray]:
+def encode(jobs: Sequence[Job], config: ChipConfig) -> dict[str, np.ndarray]:
+    """The job file's arrays: of every job its host writes, its reads (all ``words`` asked for, then the signatures), its
+    drift and ``max_cycles``; job n's are from ``*_bounds[n]`` to before ``*_bounds[n + 1]``."""
     writes = [_writes(job.program, config) for job in jobs]
     reads = [_reads(job, config) for job in jobs]
 
@@ -183,7 +159,9 @@ def _encode(jobs: Sequence[Job], config: ChipConfig) -> dict[str, np.ndarray]:
     }
 
 
-def _decode(jobs: Sequence[Job], config: ChipConfig, results: dict[str, np.ndarray]) -> list[RtlResult]:
+def decode(jobs: Sequence[Job], config: ChipConfig, results: dict[str, np.ndarray]) -> list[RtlResult]:
+    """What the arrays of a results file say: per job done, clocks, seconds, registers [4], and of every read the word
+    [2] and whether it is known."""
     found, position = [], 0
     for number, job in enumerate(jobs):
         size = len(_reads(job, config))
