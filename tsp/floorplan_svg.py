@@ -102,7 +102,8 @@ def _site_width(site: Site, config: ChipConfig) -> float:
 
 def _title(page: _Page) -> None:
     c, plan = page.config, floorplan(page.config)
-    words = f"{c.superlanes} superlane{'s' if c.superlanes > 1 else ''} of {LANES_PER_SUPERLANE} lanes · {len(plan.sites)} sites · "
+    superlanes = "1 superlane" if c.superlanes == 1 else f"{c.superlanes} superlanes"
+    words = f"{superlanes} of {LANES_PER_SUPERLANE} lanes · {len(plan.sites)} sites · "
     words += f"{len(plan.sites) - 1} stream registers · {len(plan.queues)} instruction queues"
     page.text(page.width / 2, 32, f"Tensor Streaming Processor: {c.name}", 19, more='font-weight="bold"')
     page.text(page.width / 2, 52, words, 12.5, _PALE)
