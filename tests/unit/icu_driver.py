@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable
 
 from amaranth.hdl import Cat, Module, ResetInserter, Signal
 from amaranth.sim import Simulator
-from icu_programs import Issue, Programs
 
 from rtl.icu import Icu
 from rtl.icu_control import START_CYCLES
 from rtl.stamp import inlined
+from tb.unit.icu_programs import Issue, Programs
 from tsp import isa
 from tsp.config import ChipConfig
 

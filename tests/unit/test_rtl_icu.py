@@ -4,9 +4,9 @@ import random
 
 import pytest
 from icu_driver import run_icu
-from icu_programs import barrier_programs, deskew_programs, expected, small_config
 
 from rtl.icu_control import DESKEW_NEGATIVE, ILLEGAL_INSTRUCTION
+from tb.unit.icu_programs import barrier_programs, deskew_programs, expected, small_config
 
 CONFIG = small_config()
 WATCH = 40

@@ -5,13 +5,14 @@ import random
 import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
-from icu_programs import any_word, expected, legal_word, small_config
 
 from rtl import icu_decode
 from rtl.icu import Icu
 from rtl.icu_queue import PREFETCH_CYCLES, IcuQueue
 from rtl.stamp import collecting
 from rtl.verilog import to_rtlil
+from tb.unit.icu_programs import expected, small_config
+from tb.unit.words import any_word, legal_word
 from tsp import isa
 from tsp.config import preset
 from tsp.floorplan import floorplan

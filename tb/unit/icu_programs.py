@@ -1,8 +1,9 @@
-"""Random queue programs for the ICU's tests, and what ``tsp.dispatch`` says the machine does with them."""
+"""Random queue programs for the ICU, and what ``tsp.dispatch`` says the machine does with them."""
 
 import dataclasses
 import random
 
+from tb.unit.words import any_word, legal_word, put
 from tsp import isa
 from tsp.config import ChipConfig, preset
 from tsp.dispatch import Unrolled, unroll
@@ -20,39 +21,6 @@ def small_config() -> ChipConfig:
     return preset("tiny").override([*settings.split(), "queue_depth=32"])
 
 
-def legal_word(rng: random.Random, queue: Queue, config: ChipConfig, operation: isa.Operation) -> int:
-    """A random legal word, with rubbish in the bits that the operation does not name."""
-    word = rng.getrandbits(isa.WORD_BITS) & ~0xFF | operation.opcode
-    for field in operation.fields:
-        if field.kind in ("count", "number", "signed"):
-            word = _put(word, field.lo, field.width, rng.randint(1, 6))
-    while rule := isa.broken_rule(word, queue, config):
-        assert isinstance(rule, isa.Rule), rule
-        value = rng.choice(range(-(-rule.low // rule.align) * rule.align, rule.high + 1, rule.align))
-        word = _put(word, rule.lo, rule.width, value)
-    return word
-
-
-def any_word(rng: random.Random, queue: Queue, config: ChipConfig) -> int:
-    """A word near the border between legal and illegal: a legal one with up to two fields or the opcode disturbed."""
-    operation = rng.choice(isa.operations(queue.kind, config))
-    word = legal_word(rng, queue, config, operation)
-    for _ in range(rng.randint(0, 2)):
-        rules = isa.rules(operation, queue.hemisphere, config)
-        if rules and rng.random() < 0.8:
-            rule = rng.choice(rules)
-            near = [rule.low - 1, rule.low, rule.low + 1, rule.high, rule.high + 1, rng.getrandbits(rule.width)]
-            word = _put(word, rule.lo, rule.width, rng.choice(near))
-        else:
-            word = _put(word, 0, 8, rng.choice([rng.getrandbits(8), rng.choice(isa.OPERATIONS).opcode]))
-    return word
-
-
-def _put(word: int, lo: int, width: int, value: int) -> int:
-    mask = (1 << width) - 1
-    return word & ~(mask << lo) | (value & mask) << lo
-
-
 class Writer:
     """Writes random words for one queue; every choice comes from ``rng``."""
 
@@ -65,7 +33,7 @@ class Writer:
         word = legal_word(self.rng, self.queue, self.config, isa.BY_MNEMONIC[mnemonic])
         for name, value in values.items():
             field = isa.BY_MNEMONIC[mnemonic].field(name)
-            word = _put(word, field.lo, field.width, value)
+            word = put(word, field.lo, field.width, value)
         return word
 
     def issue(self) -> list[int]:

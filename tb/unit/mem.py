@@ -1,0 +1,176 @@
+"""A MEM site: four tiles of memory and the SRs beside them, in one superlane."""
+
+import random
+
+import cocotb
+
+from tb.unit.ports import Ports, config, seeded
+from tb.unit.site import BANK_CONFLICT, OPERAND_ABSENT, Row, compare, signature
+from tb.unit.site_driver import SiteDriver
+from tb.unit.site_model import SiteModel
+from tb.unit.traffic import Traffic, operands
+from tb.unit.words import legal_word, put
+from tsp import isa
+from tsp.config import SLICES_PER_GROUP, ChipConfig
+from tsp.floorplan import Queue, floorplan
+from tsp.isa import Instruction
+from tsp.timing import timing
+
+LANES = 16
+WRITE_EVENT = 0x8000
+FIRST_TIME = 2**32 - 100
+"""The signature counts time modulo 2^32: it wraps during a test."""
+
+
+class MemModel(SiteModel):
+    """Words are what was written last in an earlier cycle; None where a fault left them undefined."""
+
+    def __init__(self, config: ChipConfig, first_time: int):
+        super().__init__(config, first_time)
+        self.memory: list[dict[int, int | None]] = [{} for _ in range(SLICES_PER_GROUP)]
+
+    def legal(self, row: Row, queue: int, instruction: Instruction) -> bool:
+        others = [isa.decode(word) for word in row.instructions.values()]
+        if reads(instruction):
+            taken = [other["read_stream"] for other in others if other is not None and reads(other)]
+            if instruction["read_stream"] in taken or self.memory[queue].get(instruction["read_address"]) is None:
+                return False
+        if writes(instruction) and instruction["write_stream"] not in row.arrivals:
+            return False
+        return not self._conflicts(instruction)
+
+    def obey(self, row: Row) -> None:
+        for queue, word in row.instructions.items():
+            instruction = isa.decode(word)
+            assert instruction is not None
+            conflict = self._conflicts(instruction)
+            if conflict:
+                self.fault(queue, BANK_CONFLICT)
+            if reads(instruction):
+                old = None if conflict else self.memory[queue].get(instruction["read_address"])
+                self.drive(queue, instruction["read_stream"], old)
+                self.event(self.time + timing(self.config).read_func, queue, instruction["read_stream"], old)
+            if writes(instruction):
+                self._write(queue, instruction, row)
+
+    def _write(self, queue: int, instruction: Instruction, row: Row) -> None:
+        new = row.arrivals.get(instruction["write_stream"])
+        if new is None:
+            self.fault(queue, OPERAND_ABSENT)
+        self.memory[queue][instruction["write_address"]] = new
+        self.event(self.time, queue, WRITE_EVENT + instruction["write_address"], new)
+        self.wrote = True
+
+    def _conflicts(self, instruction: Instruction) -> bool:
+        if instruction.mnemonic != "READ_WRITE":
+            return False
+        half = self.config.mem_words // 2
+        return instruction["read_address"] // half == instruction["write_address"] // half
+
+
+def reads(instruction: Instruction) -> bool:
+    return instruction.mnemonic in ("READ", "READ_WRITE")
+
+
+def writes(instruction: Instruction) -> bool:
+    return instruction.mnemonic in ("WRITE", "READ_WRITE")
+
+
+class MemBench:
+    """Driver, model and random words for one MEM site somewhere on the chip."""
+
+    def __init__(self, dut, name: str):  # type: ignore[no-untyped-def]
+        self.config, self.rng = config(), seeded(name)
+        self.place = self.rng.randrange(400)
+        self.site = SiteDriver(Ports(dut), self.config, SLICES_PER_GROUP, self.place, writes=True)
+        self.model = MemModel(self.config, FIRST_TIME)
+        queues = [queue for queue in floorplan(self.config).queues if queue.kind == "mem"][:SLICES_PER_GROUP]
+        self.traffic = Traffic(self.model, self.rng, queues, self.propose, operands(self.config), LANES)
+        half, last = self.config.mem_words // 2, self.config.mem_words - 1
+        # Few words, so that they are read soon after they were written; the bounds of both banks are among them.
+        self.addresses = sorted({0, half - 1, half, last, *(self.rng.randrange(last) for _ in range(4))})
+
+    def propose(self, rng: random.Random, queue: Queue) -> int:
+        """READ, WRITE or both, of the chosen addresses."""
+        operation = rng.choice(isa.operations("mem", self.config)[-3:])
+        word = legal_word(rng, queue, self.config, operation)
+        for field in operation.fields:
+            if field.kind == "mem_address":
+                word = put(word, field.lo, field.width, rng.choice(self.addresses))
+        return word
+
+    async def fill_memory(self) -> None:
+        """The host writes the chosen addresses of all four slices."""
+        for slice_, memory in enumerate(self.model.memory):
+            for address in self.addresses:
+                memory[address] = word = self.rng.getrandbits(8 * LANES)
+                answer = await self.site.host(place=self.place + slice_, write=1, address=address, wdata=word)
+                assert answer is None, "a write was answered"
+
+    async def check_memory(self) -> None:
+        """The host reads what the model says."""
+        for slice_, memory in enumerate(self.model.memory):
+            for address, word in memory.items():
+                found = await self.site.host(place=self.place + slice_, address=address)
+                assert found == word, f"slice {slice_} word {address} is {found}, must be {word}"
+
+    async def check_signatures(self) -> None:
+        """The host reads the hash of all events of each slice."""
+        for slice_ in range(SLICES_PER_GROUP if self.config.trace else 0):
+            found = await self.site.host(place=self.place + slice_, signature=1)
+            events = [event for event in self.model.events if event.slice == slice_]
+            assert found == signature(events, self.place + slice_), f"signature of slice {slice_}"
+
+    async def play(self) -> None:
+        """Play the traffic made so far and hold what is seen against the model."""
+        compare(self.traffic.want, await self.site.play(self.traffic.rows, FIRST_TIME))
+
+
+@cocotb.test()
+async def the_host_reads_what_it_wrote(dut):
+    bench = MemBench(dut, "host")
+    await bench.site.reset()
+    await bench.fill_memory()
+    await bench.check_memory()
+    assert await bench.site.host(place=bench.place + SLICES_PER_GROUP, address=0) is None, "another place answered"
+
+
+@cocotb.test()
+async def legal_traffic(dut):
+    """Reads, writes and streams that pass, in every cycle; then memory and signatures."""
+    bench = MemBench(dut, "legal")
+    await bench.site.reset()
+    await bench.fill_memory()
+    bench.traffic.legal(200)
+    bench.traffic.settle()
+    assert bench.traffic.issued() > 400 and bench.traffic.faults() == 0
+    await bench.play()
+    await bench.check_memory()
+    await bench.check_signatures()
+
+
+@cocotb.test()
+async def faults_pulse_for_the_lowest_queue_and_kind(dut):
+    """Collisions, bank conflicts and absent operands, alone and together."""
+    bench = MemBench(dut, "faults")
+    await bench.site.reset()
+    await bench.fill_memory()
+    for density in (0.1, 0.3, 0.9):
+        bench.traffic.mistaken(100, density)
+    bench.traffic.settle()
+    assert bench.traffic.faults() > 80
+    await bench.play()
+
+
+@cocotb.test()
+async def reset_keeps_words_and_clears_the_signature(dut):
+    bench = MemBench(dut, "reset")
+    await bench.site.reset()
+    await bench.fill_memory()
+    bench.traffic.legal(20)
+    bench.traffic.settle()
+    await bench.play()
+    bench.model.events.clear()
+    await bench.site.reset()
+    await bench.check_memory()
+    await bench.check_signatures()

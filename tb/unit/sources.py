@@ -1,0 +1,50 @@
+"""The Verilog of the modules that benches run on (see :data:`tb.benches.BENCHES`)."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from amaranth.lib.wiring import Component
+
+from rtl import verilog
+from rtl.icu import Icu
+from rtl.mem import MemSite
+from rtl.sxm import SxmSite
+from rtl.vxm import VxmSite
+from tb.generated import generated
+from tb.unit.hemisphere import Hemisphere
+from tsp.config import ChipConfig
+
+
+def stream(config: ChipConfig) -> Sequence[Path]:
+    """A site that only passes streams."""
+    return _module(config, SxmSite)
+
+
+def mem(config: ChipConfig) -> Sequence[Path]:
+    """A MEM site."""
+    return _module(config, MemSite)
+
+
+def vxm(config: ChipConfig) -> Sequence[Path]:
+    """The VXM site."""
+    return _module(config, VxmSite)
+
+
+def mxm(config: ChipConfig) -> Sequence[Path]:
+    """The MXM of one hemisphere; InputError if the configuration has none."""
+    return _module(config, Hemisphere, [Path(Hemisphere.file)])
+
+
+def icu(config: ChipConfig) -> Sequence[Path]:
+    """The ICU."""
+    return _module(config, Icu)
+
+
+def _module(
+    config: ChipConfig, component: Callable[[ChipConfig], Component], also: Iterable[Path] = ()
+) -> Sequence[Path]:
+    name = component.module_name  # type: ignore[attr-defined]
+    key = [config.as_dict() | {"name": ""}, name]
+    return generated(
+        f"{config.name}-{name}", key, lambda folder: verilog.generate(config, folder, component(config)), also
+    )

@@ -1,0 +1,41 @@
+"""Random instruction words, legal and near the border to illegal, with rubbish in the bits that nobody names."""
+
+import random
+
+from tsp import isa
+from tsp.config import ChipConfig
+from tsp.floorplan import Queue
+
+
+def legal_word(rng: random.Random, queue: Queue, config: ChipConfig, operation: isa.Operation) -> int:
+    """A random legal word, with rubbish in the bits that the operation does not name."""
+    word = rng.getrandbits(isa.WORD_BITS) & ~0xFF | operation.opcode
+    for field in operation.fields:
+        if field.kind in ("count", "number", "signed"):
+            word = put(word, field.lo, field.width, rng.randint(1, 6))
+    while rule := isa.broken_rule(word, queue, config):
+        assert isinstance(rule, isa.Rule), rule
+        value = rng.choice(range(-(-rule.low // rule.align) * rule.align, rule.high + 1, rule.align))
+        word = put(word, rule.lo, rule.width, value)
+    return word
+
+
+def any_word(rng: random.Random, queue: Queue, config: ChipConfig) -> int:
+    """A word near the border between legal and illegal: a legal one with up to two fields or the opcode disturbed."""
+    operation = rng.choice(isa.operations(queue.kind, config))
+    word = legal_word(rng, queue, config, operation)
+    for _ in range(rng.randint(0, 2)):
+        rules = isa.rules(operation, queue.hemisphere, config)
+        if rules and rng.random() < 0.8:
+            rule = rng.choice(rules)
+            near = [rule.low - 1, rule.low, rule.low + 1, rule.high, rule.high + 1, rng.getrandbits(rule.width)]
+            word = put(word, rule.lo, rule.width, rng.choice(near))
+        else:
+            word = put(word, 0, 8, rng.choice([rng.getrandbits(8), rng.choice(isa.OPERATIONS).opcode]))
+    return word
+
+
+def put(word: int, lo: int, width: int, value: int) -> int:
+    """``word`` with other bits at ``lo``."""
+    mask = (1 << width) - 1
+    return word & ~(mask << lo) | (value & mask) << lo
