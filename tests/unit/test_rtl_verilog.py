@@ -83,3 +83,17 @@ def test_writing_again_replaces_what_was_there(tmp_path):
 
 def test_presets_are_all_covered_by_the_full_run():
     assert set(PRESETS) == {"tiny", "board", "groqchip"}
+
+
+@pytest.mark.parametrize(
+    "text, folded",
+    [
+        ("{ a[7], a[7], a[7], a[7:0] }", "{ {3{a[7]}}, a[7:0] }"),
+        ("{ a, a, ab, a[3], a }", "{ {2{a}}, ab, a[3], a }"),
+        ("{ a, a[3], a[3] }", "{ a, {2{a[3]}} }"),
+        ("module m(a, b, a_b);", "module m(a, b, a_b);"),
+        ("{ b, b, 3'h0, 3'h0 }", "{ {2{b}}, 3'h0, 3'h0 }"),
+    ],
+)
+def test_repeated_bits_become_replications(text: str, folded: str) -> None:
+    assert verilog.fold(text) == folded
