@@ -121,7 +121,8 @@ def _on_rtl(job: Program, predicted: int, sim: str, waves: Path | None) -> Row:
     trouble = "" if found.done else f"not done after {limit} clock cycles"
     if found.fault is not None:
         trouble = f"fault of kind {found.fault.kind} in cycle {found.fault.cycle} by queue {found.fault.queue}"
-    logits = program.logits(job, lambda place, address: found.memory[place, address])
+    undefined = np.zeros(job.config.lanes, np.uint8)
+    logits = program.logits(job, lambda place, address: found.memory.get((place, address), undefined))
     return Row(found.cycles, logits, trouble, found.clocks / found.seconds)
 
 
