@@ -51,13 +51,14 @@ def _barrier(layout: Layout, users: list[Queue], before: int, notify: int) -> in
     layout.book(notifier.index, Item(notify, notify + 1, word("NOTIFY")))
     share = rng.choice((0.1, 0.2, 0.4))
     for queue in queues:
-        if rng.random() > share:
+        # Queues of units that are not built do nothing else.
+        if rng.random() > (share if queue.slice >= 0 else 0.8):
             continue
         first = notify + 1 if queue is notifier else max(before, notify - 10)
         sync = rng.choice((first, notify, release - 1, rng.randint(first, release - 1)))
         sync = max(sync, first)
         if layout.free(queue.index, sync, release):
-            layout.book(queue.index, _park(layout, sync, release))
+            layout.book(queue.index, _park(layout, queue, sync, release))
     return release
 
 
@@ -76,7 +77,7 @@ def _deskew(layout: Layout, users: list[Queue], start: int, released: list[int])
     release = notify + layout.timing.barrier
     for queue in users:
         if queue not in awake:
-            layout.book(queue.index, _park(layout, start, release))
+            layout.book(queue.index, _park(layout, queue, start, release))
     for queue in awake:
         layout.book(queue.index, Item(cycle, cycle + length, words))
         # Nothing but the notifier may go on while the others wait: they would be neither parked nor finished, but busy.
@@ -87,9 +88,9 @@ def _deskew(layout: Layout, users: list[Queue], start: int, released: list[int])
     released.append(release)
 
 
-def _park(layout: Layout, start: int, release: int) -> Item:
+def _park(layout: Layout, queue: Queue, start: int, release: int) -> Item:
     # A queue that has nothing left to do need not wait for anybody; now and then it does.
-    return Item(start, release, word("SYNC"), idle=layout.rng.random() < 0.8)
+    return Item(start, release, word("SYNC"), idle=layout.rng.random() < (0.8 if queue.slice >= 0 else 0.3))
 
 
 def _keep_free(layout: Layout, queue: Queue, start: int, end: int) -> None:

@@ -46,13 +46,13 @@ def _background(config: ChipConfig, rng: random.Random) -> tuple[Layout, list[mx
     layout = Layout(config, rng, 100 + table.abc_acc + table.barrier)
     control.phases(layout, deskews=0)
     planes = mxm.planes(layout)
-    for plane in planes[: rng.randint(0, 2)]:
+    for plane in rng.sample(planes, rng.randint(0, min(1, len(planes)))):
         for _ in range(10):
             time = layout.rng.randint(len(layout.plan.sites), layout.horizon // 2)
             if layout.attempt(partial(plane.load_all, time, 1)):
                 layout.attempt(partial(plane.install, plane.loaded, Shape()))
                 break
-    for _ in range(60):
+    for _ in range(25):
         time, shape = rng.randrange(layout.horizon), Shape(rng.choice((1, 1, 2, 3)), rng.choice((1, 1, 2)))
         choices = [partial(vxm.tree, layout, time, shape), partial(streams.copy, layout, time, shape)]
         choices += [partial(streams.exchange, layout, time, shape)]

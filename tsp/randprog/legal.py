@@ -25,7 +25,7 @@ def legal(seed: int, config: ChipConfig) -> Program:
     table = timing(config)
     for stretch in range(20):
         deskews = rng.choice((0, 0, 0, 0, 1, 1, 2))
-        horizon = rng.randint(120, 200) + table.abc_acc + table.barrier + 60 * stretch
+        horizon = rng.randint(60, 140) + table.abc_acc + table.barrier + 40 * stretch
         horizon += deskews * (control.quiet(config) + 2 * table.barrier)
         layout = Layout(config, rng, horizon, control.SLACK if control.drifts(seed) else 0)
         program = _fill(layout, deskews, corners(seed, config))
@@ -38,6 +38,8 @@ def _fill(layout: Layout, deskews: int, wanted: list[vxm.Wanted]) -> Program | N
     """Fill a layout until it is dense enough; None if it does not get there."""
     control.phases(layout, deskews)
     planes = mxm.planes(layout)
+    # Weights are many words: some programs leave some planes alone.
+    planes = layout.rng.sample(planes, layout.rng.randint(min(1, len(planes)), len(planes)))
     for plane in planes:
         _start(layout, plane)
     for corner in wanted:
@@ -60,6 +62,10 @@ def _start(layout: Layout, plane: mxm.Plane) -> None:
         time = min(plane.loaded, layout.horizon) + layout.rng.choice((0, 0, 1, 5))
         if layout.attempt(partial(plane.install, time, Shape())):
             break
+    for _ in range(layout.rng.choice((0, 0, 20))):
+        time = layout.rng.randrange(layout.horizon)
+        if layout.attempt(partial(plane.load_all, time, layout.rng.choice((1, 1, 2, 3)), install=True)):
+            break
 
 
 def _corner(layout: Layout, wanted: vxm.Wanted) -> None:
@@ -71,7 +77,7 @@ def _corner(layout: Layout, wanted: vxm.Wanted) -> None:
 
 def _template(layout: Layout, planes: list[mxm.Plane]) -> Callable[[], object]:
     rng = layout.rng
-    shape = Shape(rng.choice((1, 1, 1, 2, 2, 3, 4, 6)), rng.choice((1, 1, 1, 2, 3, 7)))
+    shape = Shape(rng.choice((1, 1, 2, 3, 4, 6, 8, 12)), rng.choice((1, 1, 1, 2, 3, 7)))
     time = rng.randrange(layout.horizon)
     choices: list[tuple[float, Callable[[], object]]] = [
         (4, partial(vxm.tree, layout, time, shape)),
@@ -84,9 +90,9 @@ def _template(layout: Layout, planes: list[mxm.Plane]) -> Callable[[], object]:
         choices += [
             (2 * share, partial(plane.multiply, time, shape)),
             (1 * share, partial(plane.matmul, time, shape)),
-            (0.4 * share, partial(plane.load_some, time, shape)),
+            (0.3 * share, partial(plane.load_some, time, shape)),
             (0.2 * share, partial(plane.install, time, shape)),
-            (1.5 * share, partial(plane.overlap, time, shape)),
+            (0.6 * share, partial(plane.overlap, time, shape)),
         ]
     weights = [weight for weight, _ in choices]
     return rng.choices([template for _, template in choices], weights)[0]

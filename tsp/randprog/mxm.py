@@ -30,12 +30,12 @@ class Plane:
         depth = layout.config.acc_depth
         self.pool = sorted({row for row in (0, 1, 2, 3, depth - 2, depth - 1) if row < depth})
 
-    def load_all(self, time: int, interval: int) -> None:
-        """Load every supercell of the buffer, with one REPEAT or in any order."""
+    def load_all(self, time: int, interval: int, install: bool = False) -> None:
+        """Load every supercell of the buffer, upwards or downwards, maybe installing it in each of the cycles."""
         count = self.layout.config.superlanes
         shape = Shape(count, interval)
         backwards = self.rng.randrange(2)
-        self._load(time, shape, count - 1 if backwards else 0, -1 if backwards else 1)
+        self._load(time, shape, count - 1 if backwards else 0, -1 if backwards else 1, install)
         self._note("loaded", time + (count - 1) * interval + self.layout.timing.lw_iw)
 
     def load_some(self, time: int, shape: Shape) -> None:
