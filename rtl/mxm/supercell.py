@@ -50,8 +50,8 @@ class MxmSupercell(Component):
         array = [[_weight(i, j) for i in range(LANES)] for j in range(LANES)]
         with m.If(self.install):
             m.d.sync += [weight.eq(_byte(buffer[j], i)) for j in range(LANES) for i, weight in enumerate(array[j])]
-        # The names, which Verilog is sorted by, put a column's sum among its weights: were the sums side by side, g++ would
-        # make vectors of four columns of what Verilator writes, and take half as long again.
+        # The names, which Verilog is sorted by, put a column's sum among its weights: were the sums side by side, g++
+        # would make vectors of four columns of what Verilator writes, and take half as long again.
         psum = [Signal(32, name=f"column_{j}_psum", reset_less=True) for j in range(LANES)]
         with m.If(self.activate):
             m.d.sync += [psum[j].eq(self._sum(j, array[j])) for j in range(LANES)]
