@@ -19,6 +19,7 @@ from rich.table import Table
 import golden.machine
 from tb import machine, simulator
 from tb.compare import Difference, compare, worst
+from tb.coverage import Model, samples
 from tb.machine import Job
 from tsp.checker import check
 from tsp.config import ChipConfig, preset
@@ -137,12 +138,16 @@ def shares(cases: Sequence[Case], sims: Sequence[str]) -> dict[str, list[Case]]:
     return {sim: sound[:: ICARUS_EVERY if sim == "icarus" and len(sims) > 1 else 1] for sim in sims}
 
 
-def regress(seeds: Sequence[int], config: ChipConfig, sims: Sequence[str], progress: Progress) -> dict[str, Any]:
-    """Run a regression; its report."""
+def regress(
+    seeds: Sequence[int], config: ChipConfig, sims: Sequence[str], progress: Progress, model: Model | None = None
+) -> dict[str, Any]:
+    """Run a regression; its report. ``model``: notes what the programs cover."""
     task = progress.add_task("golden", total=len(seeds))
     cases = []
     for seed in seeds:
         cases.append(prepare(seed, config))
+        if model is not None:
+            model.sample(samples(cases[-1].program, cases[-1].golden))
         progress.advance(task)
     failures = {case.seed: case.trouble for case in cases if case.trouble}
     rows = []
@@ -182,6 +187,7 @@ def show(found: dict[str, Any], console: Console) -> None:
         build, run = (f"{row[key]:.1f} s" for key in ("build_seconds", "run_seconds"))
         table.add_row(row["sim"], str(row["seeds"]), str(row["failed"]), f"{row['cycles']:,}", build, run)
     console.print(table)
+    console.print(f"{found['functional']:.2f} % of the bins of functional coverage are hit", highlight=False)
     for seed, text in found["failures"].items():
         console.print(f"seed {seed}: {text}", style="red", highlight=False, markup=False)
 
@@ -200,13 +206,16 @@ def main(count: int, base: int, name: str, settings: Sequence[str], sims: str) -
         for sim in chosen:
             simulator.tool(sim)  # before anything is generated
         with Progress(console=Console(stderr=True), transient=True) as progress:
-            found = regress(range(base, base + count), config, chosen, progress)
+            model = Model(config)
+            found = regress(range(base, base + count), config, chosen, progress, model)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    found["functional"] = model.report().functional
     path = simulator.build_root() / "reports" / "regress.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(found, indent=2) + "\n")
+    model.report().save(seeds=count, first_seed=base)
     show(found, Console())
     sys.exit(EXIT_DIFFERS if found["failed"] else 0)
 

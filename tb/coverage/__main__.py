@@ -1,6 +1,5 @@
 """``python -m tb.coverage``, behind ``make coverage``: functional coverage of random programs."""
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -9,7 +8,6 @@ from rich.console import Console
 from rich.progress import track
 
 import golden.machine
-from tb import simulator
 from tb.coverage import Model, samples
 from tsp.config import ChipConfig, preset
 from tsp.errors import EXIT_DIFFERS, InputError
@@ -41,9 +39,7 @@ def main(count: int, base: int, name: str, settings: Sequence[str]) -> None:
     seeds = track(range(base, base + count), "programs", console=Console(stderr=True), transient=True)
     model = cover(seeds, config)
     report = model.report()
-    path = simulator.build_root() / "reports" / "coverage.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report.as_dict(seeds=count, first_seed=base), indent=2) + "\n")
+    report.save(seeds=count, first_seed=base)
     console.print(report.table())
     for exclusion, entry in report.as_dict()["excluded"].items():
         console.print(f"excluded: {exclusion}, {entry['bins']} bins: {entry['reason']}", highlight=False)

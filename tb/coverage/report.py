@@ -1,10 +1,12 @@
 """Coverage as numbers: a table for the terminal, a file for CI."""
 
 import dataclasses
+import json
 from typing import Any
 
 from rich.table import Table
 
+from tb import simulator
 from tb.coverage.bins import Bin
 from tb.coverage.exclusions import EXCLUSIONS
 from tsp.config import ChipConfig
@@ -36,6 +38,12 @@ class Report:
             "uncovered": {group: [list(bin) for bin in bins] for group, bins in self.uncovered.items() if bins},
             "excluded": {name: {"bins": bins, "reason": reasons[name]} for name, bins in self.excluded.items()},
         }
+
+    def save(self, **more: Any) -> None:
+        """Write ``build/reports/coverage.json``."""
+        path = simulator.build_root() / "reports" / "coverage.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(self.as_dict(**more), indent=2) + "\n")
 
     def table(self) -> Table:
         """A row per group."""

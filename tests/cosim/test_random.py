@@ -3,8 +3,10 @@
 ``TSP_FULL=1`` runs more seeds. Every failure names its seed; ``python -m tb.regress --seed N --seeds 1`` runs it again.
 """
 
+import dataclasses
 import os
 
+import numpy as np
 import pytest
 
 import golden.machine
@@ -13,6 +15,8 @@ from tb.compare import fault_text
 from tb.coverage import Model, samples
 from tsp.checker import check
 from tsp.config import preset
+from tsp.floorplan import floorplan
+from tsp.program import Image
 from tsp.randprog import MINIMUM, MISTAKES
 
 FULL = bool(os.environ.get("TSP_FULL"))
@@ -36,6 +40,19 @@ def mistakes() -> list[regress.IllegalCase]:
 def test_golden_model_runs_what_the_checker_accepts(cases: list[regress.Case]) -> None:
     assert not {case.seed: case.trouble for case in cases if case.trouble}
     assert not {case.seed: str(case.density) for case in cases if not case.density.reaches(MINIMUM)}
+
+
+@pytest.mark.slow
+def test_a_difference_is_noticed(cases: list[regress.Case]) -> None:
+    """One bit of one initial word differs on the RTL: a signature and the first event to differ must show it."""
+    case = cases[0]
+    place, image = next(iter(case.program.memory.items()))
+    words = image.words ^ np.uint8(1)
+    other = dataclasses.replace(case.program, memory=case.program.memory | {place: Image(image.addresses, words)})
+    row = regress.Row("verilator")
+    regress.run_cases([dataclasses.replace(case, program=other)], CONFIG, "verilator", row)
+    assert f"signature of {floorplan(CONFIG).slices[place].name}" in row.failed[case.seed]
+    assert f"--seed {case.seed} " in row.failed[case.seed]
 
 
 @pytest.mark.slow

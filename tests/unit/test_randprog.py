@@ -3,9 +3,10 @@
 import pytest
 
 import golden.machine
+from tsp.checker import check
 from tsp.config import preset
 from tsp.flow import NONE
-from tsp.randprog import MINIMUM, density, legal
+from tsp.randprog import MINIMUM, MISTAKES, density, illegal, legal
 
 CONFIGS = [
     ("tiny", []),
@@ -24,10 +25,27 @@ def test_is_legal(name: str, settings: list[str]) -> None:
     config = preset(name).override(settings)
     for seed in range(3):
         program = legal(seed, config)
-        flow = golden.machine.run(program, trace=False).flow
-        assert not flow.faults and not flow.unrolled.mistakes, f"seed {seed}: {flow.faults[:1]}"
+        report = check(program)
+        assert report.ok, f"seed {seed}: {report.problems[0]}"
+        assert golden.machine.run(program, trace=False).fault is None, f"seed {seed}"
         assert density(program).reaches(MINIMUM), f"seed {seed}: {density(program)}"
-        assert density(program).cycles == flow.cycles, f"seed {seed}"
+        assert density(program).cycles == report.cycles, f"seed {seed}"
+
+
+@pytest.mark.parametrize(("name", "settings"), [CONFIGS[1], CONFIGS[3], CONFIGS[6]])
+def test_illegal_programs_break_the_rule_they_say(name: str, settings: list[str]) -> None:
+    config = preset(name).override(settings)
+    for seed in range(len(MISTAKES)):
+        program, expected = illegal(seed, config)
+        rules = {problem.rule for problem in check(program).problems}
+        assert expected.rule in rules, f"seed {seed}, {expected.mistake}: {rules}"
+        fault = golden.machine.run(program, trace=False).fault
+        assert not expected.runs or fault == expected.fault, f"seed {seed}, {expected.mistake}: {fault}"
+
+
+def test_every_class_of_mistakes_has_its_turn() -> None:
+    found = {illegal(seed, preset("tiny"))[1].mistake for seed in range(2 * len(MISTAKES))}
+    assert found == set(MISTAKES)
 
 
 def test_densities_hold_for_fifty_seeds() -> None:
