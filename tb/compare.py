@@ -4,18 +4,14 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 import golden.machine
 from tb.machine import RtlResult
 from tsp import isa
 from tsp.config import ChipConfig
 from tsp.floorplan import floorplan
-from tsp.flow import KINDS, Flow
+from tsp.flow import KINDS
 from tsp.program import Program
-
-MEMORY_EVENT = 0x8000
-"""Added to a word's address in a memory event (docs/architecture.md, section 7)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,74 +52,48 @@ def fault_text(fault: object, config: ChipConfig) -> str:
 def _signatures(want: golden.machine.Result, got: RtlResult, config: ChipConfig) -> list[Difference]:
     if want.tile_signatures is None:
         return []
-    found = []
-    for slice_ in floorplan(config).slices:
-        ours, theirs = want.tile_signatures[slice_.index], got.tile_signatures[slice_.index]
-        rows = np.flatnonzero(ours != theirs).tolist()
-        if rows:
-            what = f"signature of {slice_.name}, superlane {', '.join(map(str, rows))}"
-            found.append(Difference(what, f"{ours[rows[0]]:#018x}", f"{theirs[rows[0]]:#018x}"))
-    return found
+    found: dict[int, Difference] = {}
+    for place, superlane in signature_places(want, got):
+        what = f"signature of {floorplan(config).slices[place].name}, superlane {superlane}"
+        ours, theirs = (f"{side.tile_signatures[place, superlane]:#018x}" for side in (want, got))
+        found.setdefault(place, Difference(what, ours, theirs))
+    return list(found.values())
 
 
 def _words(want: golden.machine.Result, got: RtlResult, config: ChipConfig) -> list[Difference]:
     found = []
     for place, image in sorted(want.written.items()):
         for address, word in zip(image.addresses.tolist(), image.words, strict=True):
-            lanes = np.flatnonzero(word != got.memory[place, address])
-            if len(lanes):
-                lane = int(lanes[0])
-                what = f"{floorplan(config).slices[place].name} word {address}, lane {lane}"
-                found.append(Difference(what, str(word[lane]), str(got.memory[place, address][lane])))
+            what = f"{floorplan(config).slices[place].name} word {address}"
+            theirs = got.memory.get((place, address))
+            if theirs is None:
+                found.append(Difference(what, word.tobytes().hex(" "), "undefined"))
+            elif not np.array_equal(word, theirs):
+                lane = int(np.flatnonzero(word != theirs)[0])
+                found.append(Difference(f"{what}, lane {lane}", str(word[lane]), str(theirs[lane])))
     return found
 
 
-def first_event(program: Program, flow: Flow, want: NDArray[np.void], got: NDArray[np.void]) -> str | None:
-    """The first event, by time, that only one side has, with its instruction; None if all are equal.
-
-    Args:
-        want, got: rows of :data:`golden.trace.EVENT`.
-    """
-    ours, theirs = (_keys(events) for events in (want, got))
-    missing, extra = ours.keys() - theirs.keys(), theirs.keys() - ours.keys()
-    differ = {key for key in ours.keys() & theirs.keys() if ours[key] != theirs[key]}
-    if not missing | extra | differ:
-        return None
-    key = min(missing | extra | differ)
-    time, place, superlane, address = key
-    where = f"cycle {time}: {floorplan(program.config).slices[place].name}, superlane {superlane}, {_target(address)}"
-    data = f"golden {_hex(ours.get(key))}, RTL {_hex(theirs.get(key))}"
-    return f"{where}: {data}; {instruction_of(program, flow, time, place, address)}"
+def signature_places(want: golden.machine.Result, got: RtlResult) -> list[tuple[int, int]]:
+    """(slice, superlane) of the tiles whose signatures differ."""
+    if want.tile_signatures is None:
+        return []
+    rows = np.argwhere(want.tile_signatures != got.tile_signatures)
+    return [(int(place), int(superlane)) for place, superlane in rows]
 
 
-def _keys(events: NDArray[np.void]) -> dict[tuple[int, ...], bytes]:
-    names = ("time", "place", "superlane", "address")
-    columns = [events[name].tolist() for name in names]
-    return dict(zip(zip(*columns, strict=True), (row.tobytes() for row in events["data"]), strict=True))
-
-
-def _hex(data: bytes | None) -> str:
-    return "has none" if data is None else data.hex(" ")
-
-
-def _target(address: int) -> str:
-    return f"word {address - MEMORY_EVENT}" if address >= MEMORY_EVENT else f"stream {isa.stream_name(address)}"
-
-
-def instruction_of(program: Program, flow: Flow, time: int, place: int, address: int) -> str:
-    """The instruction of the golden model that an event belongs to."""
-    if address >= MEMORY_EVENT:
-        rows = flow.stores.place == place
-        rows &= (flow.stores.address == address - MEMORY_EVENT) & (flow.reads.time[flow.stores.read] == time)
-        issues = flow.stores.issue[rows]
-    else:
-        rows = (flow.issues.place[flow.drives.issue] == place) & (flow.drives.stream == address)
-        issues = flow.drives.issue[rows & (flow.drives.time == time)]
-    if not len(issues):
-        return "no instruction of the program makes this event"
-    burst = flow.issues.bursts[int(flow.issues.burst[issues[0]])]
+def event_text(program: Program, want: golden.machine.Result, issue: int) -> str:
+    """An issue of a program (a row of its flow's issues): its instruction, and the events it should make."""
+    flow = want.flow
+    burst = flow.issues.bursts[int(flow.issues.burst[issue])]
     fields = ", ".join(f"{name}={value}" for name, value in burst.instruction.values.items())
-    return f"{program.where(burst.queue, burst.index)}: {burst.instruction.mnemonic} {fields}"
+    where = f"{program.where(burst.queue, burst.index)} in cycle {int(flow.issues.time[issue])}"
+    text = f"{where}: {burst.instruction.mnemonic} {fields}"
+    for row in np.flatnonzero(flow.drives.issue == issue).tolist():
+        text += f"; {isa.stream_name(int(flow.drives.stream[row]))} in cycle {int(flow.drives.time[row])}"
+    for row in np.flatnonzero(flow.stores.issue == issue).tolist():
+        text += f"; word {int(flow.stores.address[row])} in cycle {int(flow.reads.time[flow.stores.read[row]])}"
+    return text
 
 
 def worst(differences: Sequence[Difference], limit: int = 4) -> list[str]:

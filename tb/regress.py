@@ -20,6 +20,7 @@ import golden.machine
 from tb import machine, simulator
 from tb.compare import Difference, compare, worst
 from tb.coverage import Model, samples
+from tb.first_difference import first_difference
 from tb.machine import Job
 from tsp.checker import check
 from tsp.config import ChipConfig, preset
@@ -95,13 +96,13 @@ def prepare_illegal(seed: int, config: ChipConfig) -> IllegalCase:
     return IllegalCase(seed, *illegal(seed, config))
 
 
-def job(case: Case) -> Job:
-    """What the simulator does for a case: it reads back every word that the program wrote."""
-    config = case.program.config
-    words = [(place, word) for place, image in case.golden.written.items() for word in image.addresses.tolist()]
-    wait = deskew_count(case.program) * (2 * config.hac_period + MARGIN)
-    limit = case.golden.cycles + timing(config).drain + wait + MARGIN
-    return Job(case.program, limit, words, case.drift)
+def job(program: Program, result: golden.machine.Result, steps: Sequence[tuple[int, int]] = ()) -> Job:
+    """What the simulator does for a legal program: it reads back every word that the golden model wrote."""
+    config = program.config
+    words = [(place, word) for place, image in result.written.items() for word in image.addresses.tolist()]
+    wait = deskew_count(program) * (2 * config.hac_period + MARGIN)
+    end = max(unroll(dict(program.queues), config).ends.values(), default=0)
+    return Job(program, max(result.cycles, end) + timing(config).drain + wait + MARGIN, words, steps)
 
 
 def run_cases(
@@ -113,22 +114,29 @@ def run_cases(
     for first in range(0, len(cases), BATCH[sim]):
         batch = cases[first : first + BATCH[sim]]
         started = time.perf_counter()
-        results = machine.run_on(made, [job(case) for case in batch], config)
+        results = machine.run_on(made, [job(case.program, case.golden, case.drift) for case in batch], config)
         row.run_seconds += time.perf_counter() - started
         for case, result in zip(batch, results, strict=True):
             row.seeds += 1
             row.cycles += result.clocks
             differences = compare(case.golden, result, config)
             if differences:
-                row.failed[case.seed] = explain(case, differences, sim)
+                row.failed[case.seed] = explain(case, differences, made, first=not row.failed)
         progress(row.seeds)
 
 
-def explain(case: Case, differences: Sequence[Difference], sim: str) -> str:
-    """What differs first, and how to see it again."""
+def explain(case: Case, differences: Sequence[Difference], made: simulator.Build, first: bool) -> str:
+    """What differs, for the first program to differ also where it begins, and how to see it again."""
     config = case.program.config
+
+    def run(programs: Sequence[Program], wants: Sequence[golden.machine.Result]) -> Sequence[machine.RtlResult]:
+        jobs = [job(program, want, case.drift) for program, want in zip(programs, wants, strict=True)]
+        return machine.run_on(made, jobs, config)
+
     lines = worst(differences)
-    lines.append(f"again: python -m tb.regress --seeds 1 --seed {case.seed} --config {config.name} --sim {sim}")
+    if first:
+        lines.append(first_difference(case.program, run) or "no beginning of the program differs")
+    lines.append(f"again: python -m tb.regress --seeds 1 --seed {case.seed} --config {config.name} --sim {made.sim}")
     return "\n    ".join(lines)
 
 
