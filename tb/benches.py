@@ -66,5 +66,10 @@ def _unit(name: str, top: str) -> Bench:
 BENCHES: dict[str, Bench | Job] = {
     "stream": _unit("stream", "sxm_site"),
     "mem": _unit("mem", "mem_site"),
+    "vxm": _unit("vxm", "vxm_site"),
+    "mxm": _unit("mxm", "mxm_hemisphere"),
+    "icu": _unit("icu", "icu"),
+    "counters": Bench("icu", "tb.unit.sources:icu", "tb.unit.counters"),
+    "chip": Bench("chip", "tb.machine:sources", "tb.unit.chip"),
     "digits": Job("tb.digits:run"),
 }

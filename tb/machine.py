@@ -121,7 +121,8 @@ def _reads(job: Job, config: ChipConfig) -> list[int]:
     return addresses + [host.signature(place, k) for place in _places(config) for k in rows]
 
 
-def _writes(program: Program, config: ChipConfig) -> tuple[list[int], list[tuple[int, int]]]:
+def host_writes(program: Program, config: ChipConfig) -> tuple[list[int], list[tuple[int, int]]]:
+    """(addresses, words as low and high halves) that load a program through the host port."""
     addresses, words = [], []
     for queue, queue_words in sorted(program.queues.items()):
         addresses += [host.queue(queue)] * len(queue_words)
@@ -135,9 +136,9 @@ def _writes(program: Program, config: ChipConfig) -> tuple[list[int], list[tuple
 
 
 def encode(jobs: Sequence[Job], config: ChipConfig) -> dict[str, np.ndarray]:
-    """The job file's arrays: of every job its host writes, its reads (all ``words`` asked for, then the signatures), its
-    drift and ``max_cycles``; job n's are from ``*_bounds[n]`` to before ``*_bounds[n + 1]``."""
-    writes = [_writes(job.program, config) for job in jobs]
+    """The job file's arrays: of every job its host writes, its reads (all ``words`` asked for, then the signatures),
+    its drift and ``max_cycles``; job n's are from ``*_bounds[n]`` to before ``*_bounds[n + 1]``."""
+    writes = [host_writes(job.program, config) for job in jobs]
     reads = [_reads(job, config) for job in jobs]
 
     def bounds(lists: list) -> np.ndarray:  # type: ignore[type-arg]

@@ -1,7 +1,6 @@
 """Runs programs on the RTL of the ICU in amaranth.sim and writes down what it dispatches."""
 
-import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from amaranth.hdl import Cat, Module, ResetInserter, Signal
 from amaranth.sim import Simulator
@@ -9,53 +8,11 @@ from amaranth.sim import Simulator
 from rtl.icu import Icu
 from rtl.icu_control import START_CYCLES
 from rtl.stamp import inlined
-from tb.unit.icu_programs import Issue, Programs
+from tb.unit.icu_programs import Programs
+from tb.unit.icu_record import IDLE_CYCLES, Cycle, Run
+from tb.unit.schedule_clock import Steps
 from tsp import isa
 from tsp.config import ChipConfig
-
-IDLE_CYCLES = 8
-"""A run is over after so many idle cycles; it would be wrong to dispatch or fault later, which 8 of them show."""
-
-Steps = Callable[[int], int]
-"""HAC addition of a cycle, counted from reset: 0, 1 or 2."""
-
-
-@dataclasses.dataclass
-class Cycle:
-    """What is visible in one cycle of the clock."""
-
-    now: int
-    issued: dict[int, int]
-    """Queue → payload."""
-    fault: tuple[int, int] | None
-    """Queue and kind of the pulse; it belongs to the cycle before."""
-    idle: int
-    hac: int
-    sac: int
-    delta: int
-
-
-@dataclasses.dataclass
-class Run:
-    """One program: the cycles from its cycle 0 on, and the number of cycles from reset to there."""
-
-    first: int
-    cycles: list[Cycle]
-
-    def issues(self) -> list[Issue]:
-        """Dispatches in schedule time."""
-        found = []
-        for cycle in self.cycles:
-            for queue, payload in cycle.issued.items():
-                instruction = isa.decode(payload)
-                assert instruction is not None, f"cycle {cycle.now}: queue {queue} issued {payload:#x}"
-                found.append((cycle.now, queue, instruction.mnemonic, tuple(sorted(instruction.values.items()))))
-        return sorted(found)
-
-    def faults(self, kind: int) -> dict[int, int]:
-        """Cycle → queue of the fault pulses of a kind."""
-        pairs = zip(self.cycles, self.cycles[1:], strict=False)
-        return {before.now: after.fault[0] for before, after in pairs if after.fault and after.fault[1] == kind}
 
 
 class _Bench:

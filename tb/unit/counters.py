@@ -1,0 +1,61 @@
+"""HAC, SAC and δ, and the DESKEW instructions that live on them, in the whole ICU while the HAC drifts."""
+
+import cocotb
+
+from tb.unit.icu_driver import IcuDriver
+from tb.unit.icu_programs import deskew_programs, expected
+from tb.unit.icu_record import DRIFT_SATURATED, check_drifting, check_faults
+from tb.unit.ports import config, seeded
+from tb.unit.schedule_clock import ScheduleClock, Steps, steady, wandering
+from tsp.isa import instruction
+
+PHASES = 3
+LONGEST = 8000
+"""Cycles after which a run is given up."""
+DELTA_MIN, DELTA_MAX = -2048, 2047
+NO_QUEUE = 255
+
+
+async def deskews(dut, steps: Steps, seed: int) -> ScheduleClock:  # type: ignore[no-untyped-def]
+    """Run a program with DESKEWs under a drift; dispatches, schedule time and counters are what they must be."""
+    programs, waits = deskew_programs(seed, config(), PHASES)
+    clock = ScheduleClock(waits, steps, config().hac_period)
+    run = await IcuDriver(dut, config()).run(programs, LONGEST, steps)
+    check_drifting(run, expected(programs, config()), clock)
+    return clock
+
+
+@cocotb.test()
+async def deskews_without_drift(dut):
+    clock = await deskews(dut, steady, seeded("steady").getrandbits(32))
+    assert not clock.negative
+
+
+@cocotb.test()
+async def deskews_with_drift(dut):
+    """The same program under two drifts: it dispatches the same instructions at the same schedule times."""
+    rng = seeded("drift")
+    seed = rng.getrandbits(32)
+    for _ in range(2):
+        await deskews(dut, wandering(rng), seed)
+
+
+async def saturate(dut, step: int, limit: int) -> None:  # type: ignore[no-untyped-def]
+    """Step the HAC the same way in every cycle: δ goes to its limit and stays, with a fault for each lost step."""
+    nop = instruction("NOP", n=abs(limit) + 10).encode()
+    run = await IcuDriver(dut, config()).run({0: [nop]}, LONGEST, lambda cycle: step)
+    at_limit = abs(limit) - run.first
+    assert [cycle.delta for cycle in run.cycles[at_limit - 1 :][:3]] == [limit - (1 if limit > 0 else -1), limit, limit]
+    assert {cycle.delta for cycle in run.cycles[at_limit:]} == {limit}
+    lost = [cycle.now for cycle in run.cycles[at_limit:-1]]
+    check_faults(run, DRIFT_SATURATED, dict.fromkeys(lost, NO_QUEUE))
+
+
+@cocotb.test()
+async def a_slow_hac_saturates_delta(dut):
+    await saturate(dut, 0, DELTA_MAX)
+
+
+@cocotb.test()
+async def a_fast_hac_saturates_delta(dut):
+    await saturate(dut, 2, DELTA_MIN)

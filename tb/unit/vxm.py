@@ -1,0 +1,185 @@
+"""The VXM site of one superlane: all ALUs, the paths between their stages, and the SRs."""
+
+import random
+
+import cocotb
+import numpy as np
+
+from golden import vxm
+from tb.unit.ports import Ports, config, seeded
+from tb.unit.site import OPERAND_ABSENT, Row, compare, signature
+from tb.unit.site_driver import SiteDriver
+from tb.unit.site_model import SiteModel
+from tb.unit.traffic import Traffic, operands
+from tb.unit.words import legal_word, put
+from tsp import isa
+from tsp.config import ChipConfig
+from tsp.floorplan import Queue, floorplan
+from tsp.isa import Instruction, OperandKind, Type
+from tsp.timing import timing
+
+LANES = 16
+FIRST_TIME = 2**32 - 100
+"""The signature counts time modulo 2^32: it wraps during a test."""
+
+
+class VxmModel(SiteModel):
+    """Arithmetic is the golden model's; here is where operands come from and where results go.
+
+    A result with an absent operand is undefined, but it is driven and handed on all the same.
+    """
+
+    def __init__(self, config: ChipConfig, first_time: int):
+        super().__init__(config, first_time)
+        self._handed: dict[int, vxm.Wide | None] = {}
+        """ALU → its result of the last cycle, if it was meant for the next stage."""
+
+    def legal(self, row: Row, queue: int, instruction: Instruction) -> bool:
+        others = [isa.decode(word) for word in row.instructions.values()]
+        taken = {operand for other in others if other is not None for operand in targets(other)}
+        if taken & set(targets(instruction)):
+            return False
+        return all(self._is_there(queue, instruction, name, row) for name in names(instruction))
+
+    def obey(self, row: Row) -> None:
+        handed: dict[int, vxm.Wide | None] = {}
+        for queue, word in row.instructions.items():
+            instruction = isa.decode(word)
+            assert instruction is not None
+            result = self._result(queue, instruction, row)
+            if instruction["to_next"]:
+                handed[queue] = result
+            if instruction["to_stream"]:
+                self._send(queue, instruction, result)
+        self._handed = handed
+
+    def _result(self, queue: int, instruction: Instruction, row: Row) -> vxm.Wide | None:
+        if not all(self._is_there(queue, instruction, name, row) for name in names(instruction)):
+            self.fault(queue, OPERAND_ABSENT)
+            return None
+        values = [self._value(queue, instruction, name, row) for name in names(instruction)]
+        known = [value for value in values if value is not None]
+        if len(known) < len(values):
+            return None
+        saturate = bool(instruction["saturate"])
+        return vxm.operate(instruction.mnemonic, saturate, self.config.vxm_mul_bits, known)
+
+    def _send(self, queue: int, instruction: Instruction, result: vxm.Wide | None) -> None:
+        kind, saturate = Type(instruction["type"]), bool(instruction["saturate"])
+        for plane, operand in enumerate(targets(instruction)):
+            word = None
+            if result is not None:
+                octets = vxm.narrow(np.broadcast_to(result, (1, LANES)), kind, saturate)[0, plane]
+                word = int.from_bytes(octets.tobytes(), "little")
+            self.drive(queue, operand, word)
+            self.event(self.time + timing(self.config).alu_func, 0, operand, word)
+
+    def _is_there(self, queue: int, instruction: Instruction, name: str, row: Row) -> bool:
+        kind = instruction[f"{name}_kind"]
+        if kind == OperandKind.STREAM:
+            return all(operand in row.arrivals for operand in sources(instruction, name))
+        return kind == OperandKind.IMMEDIATE or self._before(queue, instruction, name) in self._handed
+
+    def _value(self, queue: int, instruction: Instruction, name: str, row: Row) -> vxm.Wide | None:
+        """int64 [1, 16 or 1]."""
+        kind = instruction[f"{name}_kind"]
+        if kind == OperandKind.STREAM:
+            words = [row.arrivals[operand].to_bytes(LANES, "little") for operand in sources(instruction, name)]
+            return vxm.widen(np.stack([np.frombuffer(word, np.uint8) for word in words])[None])
+        if kind == OperandKind.IMMEDIATE:
+            return np.array([[instruction["immediate"]]], np.int64)
+        return self._handed[self._before(queue, instruction, name)]
+
+    def _before(self, queue: int, instruction: Instruction, name: str) -> int:
+        """The ALU of the stage before that an operand names; stage 0 follows the last."""
+        stage = queue // self.config.vxm_rows - 1
+        return stage % self.config.vxm_stages * self.config.vxm_rows + instruction[f"{name}_source"]
+
+
+def names(instruction: Instruction) -> tuple[str, ...]:
+    """The operands an instruction has."""
+    return isa.OPERAND_NAMES[: instruction.operation.arity]
+
+
+def sources(instruction: Instruction, name: str) -> range:
+    """The streams an operand is read from."""
+    first = instruction[f"{name}_source"]
+    return range(first, first + Type(instruction[f"{name}_type"]).planes)
+
+
+def targets(instruction: Instruction) -> range:
+    """The streams a result is driven on."""
+    first = instruction["stream"]
+    return range(first, first + Type(instruction["type"]).planes if instruction["to_stream"] else first)
+
+
+class VxmBench:
+    """Driver, model and random words for the VXM site, somewhere on the chip."""
+
+    def __init__(self, dut, name: str):  # type: ignore[no-untyped-def]
+        self.config, self.rng = config(), seeded(name)
+        self.place = self.rng.randrange(400)
+        self.site = SiteDriver(Ports(dut), self.config, self.config.alus, self.place)
+        self.model = VxmModel(self.config, FIRST_TIME)
+        self.operations = isa.operations("vxm", self.config)
+        queues = [queue for queue in floorplan(self.config).queues if queue.kind == "vxm"]
+        self.traffic = Traffic(self.model, self.rng, queues, self.propose, operands(self.config), LANES)
+
+    def propose(self, rng: random.Random, queue: Queue) -> int:
+        """An ALU operation; half of the immediates are small, so that shifts by them leave something."""
+        alu = [operation for operation in self.operations if operation.arity]
+        operation = rng.choice(alu)
+        word = legal_word(rng, queue, self.config, operation)
+        immediate = operation.field("immediate")
+        small = rng.choice([rng.randint(0, 33), rng.randint(-3, 3)])
+        return put(word, immediate.lo, immediate.width, small) if rng.random() < 0.5 else word
+
+    async def check_signature(self) -> None:
+        """The host reads the hash of all events, and another place does not answer."""
+        if self.config.trace:
+            found = await self.site.host(place=self.place, signature=1)
+            assert found == signature(self.model.events, self.place), f"signature is {found}"
+            assert await self.site.host(place=self.place + 1, signature=1) is None, "another place answered"
+
+    async def play(self) -> None:
+        """Play the traffic made so far and hold what is seen against the model."""
+        compare(self.traffic.want, await self.site.play(self.traffic.rows, FIRST_TIME))
+
+
+@cocotb.test()
+async def legal_traffic(dut):
+    """All operations, types and operand kinds in all ALUs; then the signature."""
+    bench = VxmBench(dut, "legal")
+    bench.traffic.legal(250, density=0.9)
+    bench.traffic.settle()
+    decoded = [isa.decode(word) for row in bench.traffic.rows for word in row.instructions.values()]
+    assert bench.traffic.faults() == 0
+    assert len({instruction.mnemonic for instruction in decoded}) >= 20
+    assert sum(instruction["a_kind"] == OperandKind.ALU for instruction in decoded) > len(decoded) / 10
+    await bench.site.reset()
+    await bench.play()
+    await bench.check_signature()
+
+
+@cocotb.test()
+async def faults_pulse_for_the_lowest_queue_and_kind(dut):
+    """Collisions and absent operands, alone and together."""
+    bench = VxmBench(dut, "faults")
+    for density in (0.3, 0.9):
+        bench.traffic.mistaken(100, density)
+    bench.traffic.settle()
+    assert bench.traffic.faults() > 50
+    await bench.site.reset()
+    await bench.play()
+
+
+@cocotb.test()
+async def reset_clears_the_signature_and_what_is_handed_on(dut):
+    bench = VxmBench(dut, "reset")
+    await bench.site.reset()
+    bench.traffic.legal(20)
+    bench.traffic.settle()
+    await bench.play()
+    bench.model.events.clear()
+    await bench.site.reset()
+    await bench.check_signature()
