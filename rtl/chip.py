@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import Module, ResetSignal, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
 from rtl import station
@@ -17,6 +17,8 @@ from tsp.config import ChipConfig
 
 class Chip(Component):
     """A whole chip. No flow control: see docs/architecture.md, section 8.
+
+    A reset takes effect one cycle after ``rst``.
 
     Ports: the host port, test inputs ``hac_fast``, ``hac_slow``, and the status bits ``done``, ``running``, ``fault``.
     """
@@ -35,9 +37,12 @@ class Chip(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.host_port = host = stamp(HostPort(self.config), "host_port")
-        m.submodules.icu = icu = stamp(Icu(self.config), "icu")
-        rows = [stamp(Superlane(self.config), f"superlane_{k}") for k in range(self.config.superlanes)]
+        # Registered, so that no simulator takes everything that is reset for logic between an input and the tiles.
+        self._reset = Signal(name="reset", reset_less=True)
+        m.d.sync += self._reset.eq(ResetSignal())
+        m.submodules.host_port = host = stamp(HostPort(self.config), "host_port", self._reset)
+        m.submodules.icu = icu = stamp(Icu(self.config), "icu", self._reset)
+        rows = [stamp(Superlane(self.config), f"superlane_{k}", self._reset) for k in range(self.config.superlanes)]
         for k, row in enumerate(rows):
             m.submodules[f"superlane_{k}"] = row
             m.d.comb += row.superlane.eq(k)
@@ -94,7 +99,7 @@ class Chip(Component):
         for site, members in plane_ports(self.config).items():
             for plane in range(self.config.planes(site[-1])):
                 name = f"{identifier(site)}_plane_{plane}"
-                m.submodules[name] = placed = stamp(MxmPlane(self.config), name)
+                m.submodules[name] = placed = stamp(MxmPlane(self.config), name, self._reset)
                 prefix = f"plane_{plane}_"
                 for port, member in members.items():
                     if port.startswith(prefix):

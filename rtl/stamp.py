@@ -59,13 +59,15 @@ class Stamp(Elaboratable):
     Args:
         component: what is placed; only its signature is used here.
         prefix: put before the names of the signals (not of the attributes), to tell placements apart in a waveform.
+        reset: the module's reset; by default that of the place it stands in.
 
     Elaborating raises RuntimeError outside :func:`rtl.verilog.generate` and :func:`inlined`, that is, in
     ``amaranth.sim``, where an ``Instance`` would read as zeros.
     """
 
-    def __init__(self, component: Component, prefix: str = ""):
+    def __init__(self, component: Component, prefix: str = "", reset: Signal | None = None):
         self.component = component
+        self._reset = reset
         # One of many equal components is elaborated; Amaranth would warn of the others.
         component._MustUse__used = True
         self._ports: dict[str, Any] = {}
@@ -90,7 +92,8 @@ class Stamp(Elaboratable):
             )
         ports = ports_of(self.component).items()
         connections = [("i" if is_in else "o", verilog_name(port), self._ports[port]) for port, (_, is_in) in ports]
-        return Instance(name, ("i", "clk", ClockSignal()), ("i", "rst", ResetSignal()), *connections)
+        reset = ResetSignal() if self._reset is None else self._reset
+        return Instance(name, ("i", "clk", ClockSignal()), ("i", "rst", reset), *connections)
 
     def _in_place(self) -> Module:
         m = Module()
@@ -100,9 +103,9 @@ class Stamp(Elaboratable):
         return m
 
 
-def stamp(component: Component, prefix: str = "") -> Stamp:
+def stamp(component: Component, prefix: str = "", reset: Signal | None = None) -> Stamp:
     """Place ``component``; add the result as ``m.submodules.<name>`` and use its ports as attributes."""
-    return Stamp(component, prefix)
+    return Stamp(component, prefix, reset)
 
 
 @contextmanager
