@@ -1,15 +1,16 @@
 """One ALU of the VXM in one superlane: 16 lanes of int32 arithmetic between streams."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Member, Out
 
 from rtl import stream, tile
-from rtl.stream import RESIDUES, WORD_BITS, gated
+from rtl.stream import RESIDUES, WORD_BITS
 from rtl.trace import EventHasher
-from rtl.vxm.lane import controls, lane
-from rtl.vxm.operands import Streams, by_row, choices_of, lanes_of, nonzero_bytes, operand_bits, read_port, sources
+from rtl.vxm.decode import Decoded, decode, operand_bits, sources
+from rtl.vxm.lane import lane, lazily
+from rtl.vxm.operands import Streams, by_row, choices_of, lanes_of, read_port
 from tsp.config import LANES_PER_SUPERLANE, ChipConfig
-from tsp.isa import INTEGER_TYPES, Type
+from tsp.isa import INTEGER_TYPES, STREAM_DIRECTION_BIT, Type
 
 RESULT_BITS = RESIDUES * WORD_BITS
 """16 int32 numbers as four byte planes: lane l's byte p is bits 128·p + 8·l …"""
@@ -47,58 +48,55 @@ class VxmAlu(Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         tile.move_north(m, self)
-        raw = self._read(m)
-        results = self._compute(m, *raw)
-        planes = self._drive(m, results)
+        decoded, raw = self._read(m)
+        results = self._compute(m, decoded, *raw)
+        planes = self._drive(m, results, raw[0])
         if self.config.trace:
             self._trace(m, planes)
         return m
 
-    def _read(self, m: Module) -> list[Signal]:
-        """Cycle T: the ports' registers load, and absent operands are found."""
+    def _read(self, m: Module) -> tuple[Decoded, list[Signal]]:
+        """Cycle T: the instruction is decoded, the ports' registers load, and absent operands are found."""
         east, west = ([Value.cast(word) for word in stream.words(self, side, self.config)] for side in "ew")
         streams = Streams(east, west, self.e_present, self.w_present)
         previous = [getattr(self, f"previous_{row}") for row in range(self.config.vxm_rows)]
-        x, y, z = sources(self.instr)
-        x_words, y_words, z_words = (
-            streams.group(m, name, source, self.instr_valid) for name, source in (("x", x), ("y", y), ("z", z))
-        )
-        nonzero = [nonzero_bytes(result) for result in previous]
+        ports = sources(self.instr)
         raw = [
-            read_port(m, "x", self.instr_valid, x, Cat(x_words), previous),
-            read_port(m, "y", self.instr_valid, y, Cat(y_words), previous),
-            read_port(m, "z", self.instr_valid, z, Cat(nonzero_bytes(word) for word in z_words), nonzero),
+            read_port(m, name, self.instr_valid, source, streams.group(source.source), previous)
+            for name, source in zip("xyz", ports, strict=True)
         ]
-        lost = [source.alu & ~by_row(list(self.previous_valid), source.source) for source in (x, y, z)]
-        absent = Cat(*lost, *(streams.absent(source) for source in (x, y, z))).any()
-        condition = (gated(self.instr_valid, absent), tile.OPERAND_ABSENT)
-        tile.pulse_fault(m, self.fault_valid, self.fault_kind, [condition])
-        return raw
+        lost = [source.alu & ~by_row(list(self.previous_valid), source.source) for source in ports]
+        absent = Signal(reset_less=True)
+        m.d.comb += [self.fault_valid.eq(self.north_valid & absent), self.fault_kind.eq(tile.OPERAND_ABSENT)]
+        with m.If(self.instr_valid):
+            m.d.sync += absent.eq(Cat(*lost, *(streams.absent(source) for source in ports)).any())
+        return decode(m, self.instr_valid, self.instr, ports), raw
 
-    def _compute(self, m: Module, x_raw: Signal, y_raw: Signal, z_raw: Signal) -> list[Signal]:
+    def _compute(self, m: Module, decoded: Decoded, x_raw: Signal, y_raw: Signal, z_raw: Signal) -> list[Signal]:
         """Cycle T + 1: 16 results in int32."""
-        word, valid = self.north, self.north_valid
-        immediate = operand_bits(word, "immediate")
-        x_source, y_source, z_source = (source.when(valid) for source in sources(word))
-        do = controls(m, valid, word, operand_bits(word, "saturate"))
-        x, y = lanes_of(m, "x", x_source, x_raw, immediate), lanes_of(m, "y", y_source, y_raw, immediate)
-        z = choices_of(z_source, z_raw, immediate)
+        immediate = operand_bits(self.north, "immediate")
+        x, y = lanes_of(m, "x", decoded.x, x_raw, immediate), lanes_of(m, "y", decoded.y, y_raw, immediate)
+        z = choices_of(decoded, z_raw, immediate)
         bits = self.config.vxm_mul_bits
-        return [lane(m, str(i), do, x[i], y[i], z[i], bits) for i in range(LANES_PER_SUPERLANE)]
+        return [lane(m, str(i), decoded.do, x[i], y[i], z[i], bits) for i in range(LANES_PER_SUPERLANE)]
 
-    def _drive(self, m: Module, results: list[Signal]) -> list[Signal]:
+    def _drive(self, m: Module, results: list[Signal], anything: Value) -> list[Value]:
         """Cycle T + 1: results as byte planes, for the next stage and, in the stream's type, for a stream."""
         word = self.north
         kind = operand_bits(word, "type")
         int8, int16, int32 = (kind == t for t in INTEGER_TYPES)
         m.d.comb += self.result_valid.eq(self.north_valid & operand_bits(word, "to_next"))
-        m.d.comb += self.result.eq(gated(self.result_valid, Cat(_planes(results))))
         m.d.comb += self.drive_valid.eq(self.north_valid & operand_bits(word, "to_stream"))
-        saturate = self.drive_valid & operand_bits(word, "saturate")
-        typed = [_narrow(m, i, saturate & int8, saturate & int16, result) for i, result in enumerate(results)]
-        planes = [Signal(WORD_BITS, name=f"plane_{i}") for i in range(RESIDUES)]
-        for plane, value in zip(planes, _planes(typed), strict=True):
-            m.d.comb += plane.eq(gated(self.drive_valid, value))
+        m.d.comb += self.result.eq(lazily(self.north_valid, Cat(_planes(results)), anything))
+        clip = Signal()
+        m.d.comb += clip.eq(self.drive_valid & operand_bits(word, "saturate") & ~int32)
+        low_halves = [Signal(16, name=f"low_half_{i}") for i in range(LANES_PER_SUPERLANE)]
+        for low_half, number in zip(low_halves, results, strict=True):
+            m.d.comb += low_half.eq(lazily(clip, _nearest(int8, number), number))
+        low = Signal(2 * WORD_BITS, name="low_planes")
+        m.d.comb += low.eq(lazily(self.drive_valid, Cat(_planes(low_halves)), anything))
+        whole = [self.result[i : i + WORD_BITS] for i in range(0, RESULT_BITS, WORD_BITS)]
+        planes = [low[:WORD_BITS], low[WORD_BITS:], *whole[2:]]
         # A narrow result starts at any stream of its alignment, so every word it may fall on carries it.
         m.d.comb += [
             self.drive_word_0.eq(planes[0]),
@@ -106,13 +104,13 @@ class VxmAlu(Component):
             self.drive_word_2.eq(Mux(int32, planes[2], planes[0])),
             self.drive_word_3.eq(Mux(int32, planes[3], Mux(int16, planes[1], planes[0]))),
         ]
-        operand = operand_bits(word, "stream")
-        masks = [stream.drive_mask(operand, t.planes, self.config) for t in INTEGER_TYPES]
-        mask = Mux(int32, masks[2], Mux(int16, masks[1], masks[0]))
-        m.d.comb += self.drive_mask.eq(gated(self.drive_valid, mask))
+        count = Cat(self.drive_valid, self.drive_valid & ~int8, *[self.drive_valid & int32] * 2)
+        # Without the gate the mask is undefined in a 4-state simulator until the first instruction: 0 << x is x.
+        mask = _mask(count, operand_bits(word, "stream"), self.config)
+        m.d.comb += self.drive_mask.eq(Mux(self.drive_valid, mask, 0))
         return planes
 
-    def _trace(self, m: Module, planes: list[Signal]) -> None:
+    def _trace(self, m: Module, planes: list[Value]) -> None:
         m.submodules.hasher = hasher = EventHasher(RESIDUES)
         kind, operand = operand_bits(self.north, "type"), operand_bits(self.north, "stream")
         wide, half = kind == Type.INT32, kind == Type.INT16
@@ -127,15 +125,24 @@ class VxmAlu(Component):
 
 def _planes(numbers: list[Value]) -> list[Value]:
     """Byte plane p of 16 numbers: byte p of each, lane 0 lowest."""
-    return [Cat(number[8 * p : 8 * p + 8] for number in numbers) for p in range(RESIDUES)]
+    return [Cat(number[8 * p : 8 * p + 8] for number in numbers) for p in range(len(numbers[0]) // 8)]
 
 
-def _narrow(m: Module, lane: int, to_int8: Value, to_int16: Value, number: Value) -> Value:
-    """``number``, of which the low byte (``to_int8``) or two (``to_int16``) are made the nearest of that type."""
-    above_8, above_16, negative = number[7:], number[15:], number[-1]
-    cut_8, cut_16 = Signal(name=f"cut_8_{lane}"), Signal(name=f"cut_16_{lane}")
-    m.d.comb += cut_8.eq(to_int8 & above_8.any() & ~above_8.all())
-    m.d.comb += cut_16.eq(to_int16 & above_16.any() & ~above_16.all())
-    magnitude, sign = (~negative).replicate(7), negative
-    low = Mux(cut_8, Cat(magnitude, sign), Mux(cut_16, (~negative).replicate(8), number[:8]))
-    return Cat(low, Mux(cut_16, Cat(magnitude, sign), number[8:16]), number[16:])
+def _nearest(int8: Value, number: Value) -> Value:
+    """The nearest number of 8 or 16 bits, as 16 bits."""
+    negative = number[-1]
+    inside_8, inside_16 = _alike(number[7:]), _alike(number[15:])
+    limit_8 = Mux(negative, Const(0x80, 16), Const(0x7F, 16))
+    limit_16 = Mux(negative, Const(0x8000, 16), Const(0x7FFF, 16))
+    limit = Mux(int8, limit_8, limit_16)
+    return Mux(Mux(int8, inside_8, inside_16), number[:16], limit)
+
+
+def _alike(bits: Value) -> Value:
+    return bits.all() | ~bits.any()
+
+
+def _mask(planes: Value, operand: Value, config: ChipConfig) -> Value:
+    """The mask of a drive: ``planes`` from an 8-bit stream operand on."""
+    index_bits = (config.streams - 1).bit_length()
+    return (planes << Cat(operand[:index_bits], operand[STREAM_DIRECTION_BIT]))[: 2 * config.streams]
