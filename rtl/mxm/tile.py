@@ -1,6 +1,8 @@
 """The tile of one plane in one superlane: decodes, feeds the plane row, accumulates what comes back."""
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 
@@ -90,18 +92,15 @@ class MxmTile(Component):
         with m.If(valid):
             m.d.sync += [written_row.eq(row), mode.eq(tile.operand(instr, "ACC", "mode"))]
         m.submodules.rows = rows = Memory(shape=SUM_BITS, depth=self.config.acc_depth, init=[])
-        writer = rows.write_port()
-        # Transparent, so that the ACC of the next cycle sees the row.
-        reader = rows.read_port(transparent_for=[writer])
-        adds = (mode == isa.AccMode.ADD) | (mode == isa.AccMode.PEEK)
-        value = stream.gated(accumulating, _add_elements(stream.gated(adds, reader.data), self.sum))
-        stores = (mode == isa.AccMode.STORE) | (mode == isa.AccMode.ADD)
+        reader, writer = rows.read_port(), rows.write_port()
         result = Signal(SUM_BITS)
+        adds = (mode == isa.AccMode.ADD) | (mode == isa.AccMode.PEEK)
+        stored = self._forward(m, valid, row, reader.data, writer)
         m.d.comb += [
             reader.en.eq(valid),
             reader.addr.eq(row),
-            result.eq(value),
-            writer.en.eq(accumulating & stores),
+            result.eq(stream.gated(accumulating, _add_elements(stream.gated(adds, stored), self.sum))),
+            writer.en.eq(accumulating & ((mode == isa.AccMode.STORE) | (mode == isa.AccMode.ADD))),
             writer.addr.eq(written_row),
             writer.data.eq(result),
             self.fault_valid[2].eq(accumulating & ~self.sum_valid),
@@ -110,6 +109,17 @@ class MxmTile(Component):
             octets = [result[32 * lane + 8 * plane : 32 * lane + 8 * plane + 8] for lane in range(LANES)]
             m.d.comb += getattr(self, f"drive_word_{plane}").eq(Cat(octets))
         self._drive(m, valid & tile.operand(instr, "ACC", "out"), tile.operand(instr, "ACC", "stream"))
+
+    def _forward(self, m: Module, valid: Value, row: Value, read: Value, writer: Any) -> Value:
+        """The row that was read, or what was written to it in the cycle it was read in, by the ACC just before."""
+        forward = Signal()
+        forwarded = Signal(SUM_BITS, reset_less=True)
+        same = writer.en & (writer.addr == row)
+        with m.If(valid):
+            m.d.sync += forward.eq(same)
+            with m.If(same):
+                m.d.sync += forwarded.eq(writer.data)
+        return Mux(forward, forwarded, read)
 
     def _drive(self, m: Module, drives: Value, operand: Value) -> None:
         m.d.sync += [self.drive_valid.eq(drives), self.drive_mask.eq(0)]
