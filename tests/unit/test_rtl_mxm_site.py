@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
 from mxm_model import LANES, int8s, int32, pack, simulate, unpack
 from test_rtl_trace import event_hash
 
@@ -267,9 +266,3 @@ def signature(sums: np.ndarray, time: int, place: int, first: int) -> int:
         event_hash(time, place, isa.stream_operand(WESTWARD, first + i), pack(plane)) for i, plane in enumerate(planes)
     )
     return sum(hashes) % 2**64
-
-
-def test_a_site_that_is_stamped_does_not_run_in_amaranth_sim():
-    """The tests above would see zeros if they forgot to flatten."""
-    with pytest.raises(RuntimeError, match="stamped"):
-        Simulator(MxmSite(CONFIG, 1))
