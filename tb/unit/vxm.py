@@ -174,7 +174,7 @@ async def faults_pulse_for_the_lowest_queue_and_kind(dut):
 
 
 @cocotb.test()
-async def reset_clears_the_signature_and_what_is_handed_on(dut):
+async def reset_clears_the_signature(dut):
     bench = VxmBench(dut, "reset")
     await bench.site.reset()
     bench.traffic.legal(20)
