@@ -148,7 +148,11 @@ def print_table(digits: Digits) -> None:
 
 def run(options: Options) -> bool:
     """The job of ``make sim``, on ``tiny`` whatever was asked for: table, report; whether all is as it must be."""
-    digits = measure(options.sims, options.waves)
+    try:
+        digits = measure(options.sims, options.waves)
+    except (simulator.BuildFailed, simulator.TestsFailed) as error:
+        print(f"digits: {error}", file=sys.stderr)
+        return False
     print_table(digits)
     write_report(digits, simulator.build_root() / "reports" / "digits.json")
     differences = digits.differences()

@@ -9,6 +9,7 @@ import pytest
 from programs.digits import model, program
 from programs.digits.data import held_out_set
 from tb import digits, simulator
+from tb.benches import Options
 from tsp.checker import check
 
 KEYS = {"images", "accuracy", "predicted_cycles", "utilisation", "golden"}
@@ -83,3 +84,14 @@ def test_the_table_names_every_machine(on_golden: digits.Digits, capsys: pytest.
     printed = capsys.readouterr().out
     for word in ("numpy", "golden", "equal", "412", "67.4%"):
         assert word in printed
+
+
+def test_a_simulator_that_breaks_off_fails_the_job(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise simulator.BuildFailed("icarus 11 could not build 'chip'")
+
+    monkeypatch.setattr(digits.machine, "run", broken)
+    assert not digits.run(Options(program.CONFIG, ["icarus"], 1, None))
+    assert "digits: icarus 11 could not build 'chip'" in capsys.readouterr().err
