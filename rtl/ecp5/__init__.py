@@ -1,0 +1,46 @@
+"""Synthesis for a Lattice ECP5, with the MXM's products in its 9×9 multipliers.
+
+yosys' ``synth_ecp5`` gives every product a MULT18X18D, of which an ECP5-85F has 156; a supercell alone has 256
+products. Each of those sites can be two MULT9X9D instead, a primitive that Lattice's tools take but that yosys and
+nextpnr do not know: :data:`CELLS` declares it and :data:`MAP` maps products of int8 to it. Other products are made of
+LUTs.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+CELLS = Path(__file__).with_name("mult9x9d.v")
+MAP = Path(__file__).with_name("mult9x9d_map.v")
+CAPACITY = {"LUT": 83_640, "DSP": 156, "EBR": 208}
+"""What an ECP5-85F has: LUT4s, MULT18X18D sites, DP16KD blocks."""
+
+# The widths of operands must be known before products are mapped: weights are kept sign-extended, see rtl/mxm.
+BEFORE_MAPPING = ("proc", "flatten", "opt", "wreduce", "opt_clean")
+
+
+def mapping_passes(top: str) -> list[str]:
+    """yosys commands that leave the products of a design that has been read in MULT9X9D cells."""
+    return [f"read_verilog -lib {CELLS}", f"hierarchy -top {top}", *BEFORE_MAPPING, f"techmap -map {MAP}"]
+
+
+def synthesis_passes(top: str, report: Path) -> list[str]:
+    """yosys commands that synthesise a design that has been read and write its cell counts to ``report`` as JSON."""
+    return [*mapping_passes(top), f"synth_ecp5 -nodsp -top {top}", f"tee -q -o {report} stat -json"]
+
+
+def used(cells: Mapping[str, int]) -> dict[str, int]:
+    """Of what :data:`CAPACITY` counts, how much a design with these numbers of cells takes.
+
+    A CCU2C is two LUT4s with a carry. Distributed RAM (TRELLIS_DPR16X4) takes six LUT4s' places.
+    """
+    count = {name.split("$")[-1]: number for name, number in cells.items()}
+    return {
+        "LUT": count.get("LUT4", 0) + 2 * count.get("CCU2C", 0) + 6 * count.get("TRELLIS_DPR16X4", 0),
+        "DSP": count.get("MULT18X18D", 0) + (count.get("MULT9X9D", 0) + 1) // 2,
+        "EBR": count.get("DP16KD", 0) + count.get("PDPW16KD", 0),
+    }
+
+
+def read_passes(files: Sequence[Path]) -> list[str]:
+    """yosys commands that read generated Verilog."""
+    return [f"read_verilog {file}" for file in files]
