@@ -1,8 +1,6 @@
 """The chip: ICU, superlanes from south to north, MXM planes, host port."""
 
-from typing import Any
-
-from amaranth.hdl import Module, ResetSignal, Signal, Value
+from amaranth.hdl import Module, ResetSignal, Signal
 from amaranth.lib.wiring import Component, In, Out
 
 from rtl import station
@@ -49,7 +47,7 @@ class Chip(Component):
         self._connect_host(m, host, icu)
         self._connect_south(m, host, icu, rows[0])
         for south, north in zip(rows, rows[1:], strict=False):
-            self._connect_rows(m, south, north)
+            self._connect_rows(south, north)
         m.d.comb += host.fault_time.eq(rows[-1].north_time)
         for name in station.fault_ports(In, "fault"):
             m.d.comb += getattr(host, name).eq(getattr(rows[-1], f"north_{name}"))
@@ -73,7 +71,7 @@ class Chip(Component):
         for queue in commanded_queues(self.config):
             for suffix in ("_valid", ""):
                 name = f"instr_{queue.index}{suffix}"
-                m.d.comb += getattr(row, name).eq(getattr(icu, name))
+                row.bind(name, getattr(icu, name))
         for name in station.request_ports(self.config, In, "request"):
             m.d.comb += getattr(row, f"south_{name}").eq(getattr(host, name))
         for name in station.answer_ports(In, "answer"):
@@ -82,17 +80,16 @@ class Chip(Component):
             m.d.comb += getattr(row, f"south_{name}").eq(getattr(icu, name))
         m.d.comb += [host.stream_event.eq(row.stream_event), host.write_event.eq(row.write_event)]
 
-    def _connect_rows(self, m: Module, south: Stamp, north: Stamp) -> None:
-        m.d.comb += north.time.eq(south.north_time)
+    def _connect_rows(self, south: Stamp, north: Stamp) -> None:
+        north.bind("time", south.north_time)
         for queue in commanded_queues(self.config):
             for suffix in ("_valid", ""):
-                source = getattr(south, f"north_{queue.index}{suffix}")
-                m.d.comb += getattr(north, f"instr_{queue.index}{suffix}").eq(source)
+                north.bind(f"instr_{queue.index}{suffix}", getattr(south, f"north_{queue.index}{suffix}"))
         northward = [*station.request_ports(self.config, In, "request"), *station.fault_ports(In, "fault")]
         for name in northward:
-            m.d.comb += getattr(north, f"south_{name}").eq(getattr(south, f"north_{name}"))
+            north.bind(f"south_{name}", getattr(south, f"north_{name}"))
         for name in station.answer_ports(In, "answer"):
-            m.d.comb += getattr(south, f"north_{name}").eq(getattr(north, f"south_{name}"))
+            south.bind(f"north_{name}", getattr(north, f"south_{name}"))
 
     def _place_planes(self, m: Module, rows: list[Stamp]) -> None:
         """One module per plane, row k beside superlane k: port ``plane_<p>_<x>`` of the site meets port ``<x>_<k>``."""
@@ -104,9 +101,6 @@ class Chip(Component):
                 for port, member in members.items():
                     if port.startswith(prefix):
                         for k, row in enumerate(rows):
-                            inner = getattr(placed, f"{port.removeprefix(prefix)}_{k}")
-                            self._join(m, inner, getattr(row, f"{identifier(site)}_{port}"), member.flow == In)
-
-    def _join(self, m: Module, plane: Any, row: Any, to_row: bool) -> None:
-        plane, row = Value.cast(plane), Value.cast(row)
-        m.d.comb += row.eq(plane) if to_row else plane.eq(row)
+                            ends = (placed, f"{port.removeprefix(prefix)}_{k}"), (row, f"{identifier(site)}_{port}")
+                            (source, output), (target, into) = ends if member.flow == In else reversed(ends)
+                            target.bind(into, getattr(source, output))

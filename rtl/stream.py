@@ -214,7 +214,8 @@ def choose(m: Module, name: str, valid: Value, index: Value, choices: Sequence[A
     words = [Value.cast(choice) for choice in choices]
     m.submodules[name] = placed = stamp(Select(len(words), len(words[0])), name)
     m.d.comb += [placed.valid.eq(valid), placed.index.eq(index)]
-    m.d.comb += [getattr(placed, f"choice_{i}").eq(word) for i, word in enumerate(words)]
+    for i, word in enumerate(words):
+        placed.bind(f"choice_{i}", word)
     return placed.chosen
 
 

@@ -97,7 +97,7 @@ class Superlane(Component):
                 self._connect(m, site, placed)
             sites.append(placed)
         self._connect_station(m)
-        self._connect_streams(m, sites)
+        self._connect_streams(sites)
         for event in EVENTS:
             reported = [getattr(site, event) for site in sites if hasattr(site, event)]
             m.d.comb += getattr(self, event).eq(Cat(reported).any())
@@ -137,22 +137,22 @@ class Superlane(Component):
             inner, outer = getattr(placed, name), getattr(self, f"{identifier(site.name)}_{name}")
             m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
 
-    def _connect_streams(self, m: Module, sites: list[Any]) -> None:
+    def _connect_streams(self, sites: list[Any]) -> None:
         """Eastward streams go from each site to the next, westward ones back. At an edge without planes none enter."""
         for west, east in zip(sites, sites[1:], strict=False):
-            self._connect_direction(m, west, east, "e", east is sites[-1], west is sites[0])
-            self._connect_direction(m, east, west, "w", west is sites[0], east is sites[-1])
+            self._connect_direction(west, east, "e", east is sites[-1], west is sites[0])
+            self._connect_direction(east, west, "w", west is sites[0], east is sites[-1])
 
     def _connect_direction(
-        self, m: Module, source: Any, target: Any, side: str, to_edge: bool, from_edge: bool
+        self, source: Any, target: Any, side: str, to_edge: bool, from_edge: bool
     ) -> None:
         if target is None:
             return
         outputs = self._stream_ports("out", "" if from_edge else side)
         inputs = self._stream_ports("in", "" if to_edge else side)
         for out, into in zip(outputs, inputs, strict=True):
-            value = Const(0) if source is None else Value.cast(getattr(source, out))
-            m.d.comb += Value.cast(getattr(target, into)).eq(value)
+            width = len(Value.cast(getattr(target, into)))
+            target.bind(into, Const(0, width) if source is None else Value.cast(getattr(source, out)))
 
     def _stream_ports(self, flow: str, side: str) -> list[str]:
         words = [f"{side}_{flow}_{i}" if side else f"{flow}_{i}" for i in range(self.config.streams)]
