@@ -11,6 +11,7 @@ from tb.bench.row import Row
 from tb.compare import compare
 from tb.machine import Job, RtlResult
 from tsp.config import ChipConfig, preset
+from tsp.dispatch import unroll
 from tsp.errors import InputError
 from tsp.program import Program
 from tsp.timing import timing
@@ -38,8 +39,8 @@ class Timed:
     def of(cls, program: Program, run: Callable[[Job], RtlResult], where: str) -> "Timed":
         expected = golden.machine.run(program)
         words = [(place, word) for place, image in expected.written.items() for word in image.addresses.tolist()]
-        waits = program is not None and expected.cycles == 0
-        limit = (10 * LEAST_CYCLES if waits else expected.cycles) + timing(program.config).drain + MARGIN
+        end = max(unroll(dict(program.queues), program.config).ends.values())
+        limit = max(end, expected.cycles) + timing(program.config).drain + MARGIN
         return cls(program, Job(program, limit, words), expected, run, where)
 
     def seconds(self) -> float:
