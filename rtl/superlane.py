@@ -120,8 +120,6 @@ class Superlane(Component):
             m.d.comb += placed.time.eq(self.time)
         if hasattr(placed, "place"):
             m.d.comb += placed.place.eq(next(slice_.index for slice_ in plan.slices if slice_.site == site.index))
-        if hasattr(placed, "outward"):
-            m.d.comb += placed.outward.eq(int(site.hemisphere == "w"))
         if hasattr(placed, "host_select"):
             m.d.comb += placed.host_select.eq(station_.select)
             for name in tile.host_request(self.config):
