@@ -59,8 +59,8 @@ class MxmPlaneRow(Component):
         # The index counts down on its way east: 0 is "me".
         m.d.comb += supercell.load.eq(bundle["load"] & (bundle["load_index"] == 0))
         for name in ("load_data", "install", "activate", "activation"):
-            m.d.comb += getattr(supercell, name).eq(bundle[name])
-        m.d.comb += supercell.psum_in.eq(getattr(self, f"psum_in_{j}"))
+            supercell.bind(name, bundle[name])
+        supercell.bind("psum_in", getattr(self, f"psum_in_{j}"))
         m.d.comb += getattr(self, f"psum_out_{j}").eq(supercell.psum_out)
 
     def _move_south(self, m: Module) -> None:
@@ -104,17 +104,22 @@ class MxmPlane(Component):
         rows = [stamp(MxmPlaneRow(self.config), f"row_{k}") for k in range(self.config.superlanes)]
         for k, row in enumerate(rows):
             m.submodules[f"row_{k}"] = row
-            m.d.comb += [getattr(row, name).eq(getattr(self, f"{name}_{k}")) for name in TO_ROW]
+            for name in TO_ROW:
+                row.bind(name, getattr(self, f"{name}_{k}"))
             m.d.comb += [getattr(self, f"{name}_{k}").eq(getattr(row, name)) for name in FROM_ROW]
-        for south, north in zip(rows, rows[1:], strict=False):
-            self._connect(m, south, north)
-        top = rows[-1]
-        m.d.comb += [getattr(top, f"south_in_{j}").eq(getattr(top, f"psum_out_{j}")) for j in range(len(rows))]
-        m.d.comb += top.south_in_valid.eq(top.psum_valid)
+        self._join(m, rows)
         return m
 
-    def _connect(self, m: Module, south: Stamp, north: Stamp) -> None:
-        count = self.config.superlanes
-        m.d.comb += [getattr(north, f"psum_in_{j}").eq(getattr(south, f"psum_out_{j}")) for j in range(count)]
-        m.d.comb += [getattr(south, f"south_in_{i}").eq(getattr(north, f"south_out_{i}")) for i in range(1, count)]
-        m.d.comb += south.south_in_valid.eq(north.south_out_valid)
+    def _join(self, m: Module, rows: list[Stamp]) -> None:
+        """Sums north from row to row, round at the top, and back south. What enters the bottom row is zero."""
+        count = len(rows)
+        for south, north in zip(rows, rows[1:], strict=False):
+            for j in range(count):
+                north.bind(f"psum_in_{j}", getattr(south, f"psum_out_{j}"))
+            for i in range(1, count):
+                south.bind(f"south_in_{i}", getattr(north, f"south_out_{i}"))
+            south.bind("south_in_valid", north.south_out_valid)
+        top = rows[-1]
+        for j in range(count):
+            top.bind(f"south_in_{j}", getattr(top, f"psum_out_{j}"))
+        top.bind("south_in_valid", top.psum_valid)
