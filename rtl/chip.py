@@ -16,7 +16,7 @@ from tsp.config import ChipConfig
 class Chip(Component):
     """A whole chip. No flow control: see docs/architecture.md, section 8.
 
-    A reset takes effect one cycle after ``rst``.
+    Every input is registered: a reset and a step of the HAC take effect one cycle later, accesses of the host two.
 
     Ports: the host port, test inputs ``hac_fast``, ``hac_slow``, and the status bits ``done``, ``running``, ``fault``.
     """
@@ -35,7 +35,7 @@ class Chip(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # Registered, so that no simulator takes everything that is reset for logic between an input and the tiles.
+        # Logic between inputs and registers is evaluated twice a cycle, and a reset is in front of every register.
         self._reset = Signal(name="reset", reset_less=True)
         m.d.sync += self._reset.eq(ResetSignal())
         m.submodules.host_port = host = stamp(HostPort(self.config), "host_port", self._reset)
@@ -63,7 +63,10 @@ class Chip(Component):
             m.d.comb += getattr(icu, name).eq(getattr(host, name))
         for name in ("idle", "now", "hac", "sac", "delta"):
             m.d.comb += getattr(host, name).eq(getattr(icu, name))
-        m.d.comb += [icu.hac_fast.eq(self.hac_fast), icu.hac_slow.eq(self.hac_slow)]
+        for name in ("hac_fast", "hac_slow"):
+            step = Signal(name=f"{name}_now", reset_less=True)
+            m.d.sync += step.eq(getattr(self, name))
+            m.d.comb += getattr(icu, name).eq(step)
 
     def _connect_south(self, m: Module, host: Stamp, icu: Stamp, row: Stamp) -> None:
         """The southernmost superlane takes its instructions and time from the ICU and the host's requests."""
