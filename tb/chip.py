@@ -117,6 +117,7 @@ class _Row:
     done: bool
     clocks: int
     seconds: float
+    cpu_seconds: float
     registers: list[int]
     words: list[int | None]
 
@@ -130,16 +131,17 @@ async def _one(chip: Chip, job: dict[str, np.ndarray], number: int) -> _Row:
     await chip.write(part("write_addresses"), [low | high << 64 for low, high in part("write_words")])
     await chip.start()
     drift = cocotb.start_soon(chip.drift(part("drift_cycles"), part("drift_steps")))
-    began, began_ns = time.perf_counter(), get_sim_time("ns")
+    began, began_cpu, began_ns = time.perf_counter(), time.process_time(), get_sim_time("ns")
     done = await chip.finish(int(job["max_cycles"][number]))
-    seconds, clocks = time.perf_counter() - began, (get_sim_time("ns") - began_ns) / PERIOD_NS
+    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - began_cpu
+    clocks = (get_sim_time("ns") - began_ns) / PERIOD_NS
     drift.cancel()
     chip.hac_fast.value = chip.hac_slow.value = 0
     registers = [host.register(n) for n in REGISTERS]
     words = await chip.read(registers + part("read_addresses"))
     answers, words = words[: len(REGISTERS)], words[len(REGISTERS) :]
     assert None not in answers, f"a register has undefined bits: {answers}"
-    return _Row(done, round(clocks), seconds, answers, words)
+    return _Row(done, round(clocks), seconds, cpu_seconds, answers, words)
 
 
 def _save(rows: list[_Row]) -> None:
@@ -150,6 +152,7 @@ def _save(rows: list[_Row]) -> None:
         done=np.array([row.done for row in rows]),
         clocks=np.array([row.clocks for row in rows], dtype=np.int64),
         seconds=np.array([row.seconds for row in rows]),
+        cpu_seconds=np.array([row.cpu_seconds for row in rows]),
         registers=np.array([row.registers for row in rows], dtype=np.uint64),
         words=np.array(words, dtype=np.uint64).reshape(-1, 2),
         known=np.array([word is not None for row in rows for word in row.words], dtype=bool),

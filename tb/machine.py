@@ -53,7 +53,8 @@ class RtlResult:
         signatures: slice index → 64-bit signature (empty without the feature ``trace``); without undefined ones, which
             only a program with a fault can leave.
         tile_signatures: uint64 [slices, S] (no rows without it); a slice's signature is the sum of its tiles'.
-        clocks: clock cycles from start to done; ``seconds``: what they took.
+        clocks: clock cycles from start to done.
+        seconds, cpu_seconds: what they took by the clock on the wall, and of the processor.
         hac, sac, delta: the counters at the end.
     """
 
@@ -65,6 +66,7 @@ class RtlResult:
     tile_signatures: np.ndarray
     clocks: int
     seconds: float
+    cpu_seconds: float
     hac: int
     sac: int
     delta: int
@@ -161,8 +163,8 @@ def encode(jobs: Sequence[Job], config: ChipConfig) -> dict[str, np.ndarray]:
 
 
 def decode(jobs: Sequence[Job], config: ChipConfig, results: dict[str, np.ndarray]) -> list[RtlResult]:
-    """What the arrays of a results file say: per job done, clocks, seconds, registers [4], and of every read the word
-    [2] and whether it is known."""
+    """What the arrays of a results file say: of every job done, clocks, seconds, cpu_seconds and registers [4]; of
+    every read the word [2] and whether it is known."""
     found, position = [], 0
     for number, job in enumerate(jobs):
         size = len(_reads(job, config))
@@ -192,6 +194,7 @@ def _result(
         tile_signatures=tiles,
         clocks=int(results["clocks"][number]),
         seconds=float(results["seconds"][number]),
+        cpu_seconds=float(results["cpu_seconds"][number]),
         hac=counters & 0xFFFF,
         sac=counters >> 16 & 0xFFFF,
         delta=delta - 0x1000 if delta & 0x800 else delta,

@@ -14,6 +14,8 @@ from tsp.config import ChipConfig
 from tsp.errors import InputError
 
 FOLDER = Path(__file__).absolute().parents[2] / "bench"
+HEAD = 4
+"""Numbers before the words of an answer: see ``bench/chip_main.cpp``."""
 
 
 def source(name: str) -> Path:
@@ -63,17 +65,18 @@ def _part(archive: dict[str, np.ndarray], name: str, number: int) -> np.ndarray:
 def _answered(answers: np.ndarray, archive: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     heads, registers, words = [], [], []
     for count in np.diff(archive["read_bounds"]).tolist():
-        read = answers[3:][: 2 * (len(REGISTERS) + count)].reshape(-1, 2)
-        heads.append(answers[:3])
+        read = answers[HEAD:][: 2 * (len(REGISTERS) + count)].reshape(-1, 2)
+        heads.append(answers[:HEAD])
         registers.append(read[: len(REGISTERS), 0])
         words.append(read[len(REGISTERS) :])
-        answers = answers[3 + read.size :]
-    done, clocks, nanoseconds = np.array(heads).T
+        answers = answers[HEAD + read.size :]
+    done, clocks, nanoseconds, cpu_nanoseconds = np.array(heads).T
     joined = np.concatenate(words)
     return {
         "done": done.astype(bool),
         "clocks": clocks,
         "seconds": nanoseconds / 1e9,
+        "cpu_seconds": cpu_nanoseconds / 1e9,
         "registers": np.array(registers),
         "words": joined,
         "known": np.ones(len(joined), bool),

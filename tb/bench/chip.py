@@ -44,12 +44,12 @@ class Timed:
         return cls(program, Job(program, limit, words), expected, run, where)
 
     def seconds(self) -> float:
-        """Seconds per clock cycle, from start to done."""
+        """Seconds of the processor per clock cycle, from start to done."""
         result = self.run(self.job)
         differences = compare(self.expected, result, self.program.config)
         if differences:
             raise Differs(f"{self.where}: {differences[0]}")
-        return result.seconds / result.clocks
+        return result.cpu_seconds / result.clocks
 
 
 def _under_cocotb(config: ChipConfig) -> Callable[[Job], RtlResult]:

@@ -25,7 +25,7 @@ def answer(program: Program, want: golden.machine.Result) -> RtlResult:
     tiles = result.tile_signatures
     assert tiles is not None
     sums = dict(enumerate(tiles.sum(axis=1).tolist()))
-    return RtlResult(True, result.cycles, None, memory, sums, tiles, 0, 0.0, 0, 0, 0)
+    return RtlResult(True, result.cycles, None, memory, sums, tiles, 0, 0.0, 0.0, 0, 0, 0)
 
 
 def broken(program: Program, queue: int, index: int) -> Program:
