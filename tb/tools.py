@@ -16,8 +16,8 @@ from tsp.errors import InputError, nearest
 SIMULATORS = ("icarus", "verilator")
 # cocotb 2.1 compiles its verilator.cpp against names that older releases do not have.
 VERILATOR_MINIMUM = (5, 36)
-# -O3 for what runs every cycle; start-up code is large, runs once, and takes longest to compile.
-MAKE_VARIABLES = ("OPT_FAST=-O3", "OPT_GLOBAL=-O3", "OPT_SLOW=-O0")
+# -O2 for what runs every cycle; start-up code is large, runs once, and takes longest to compile.
+MAKE_VARIABLES = ("OPT_FAST=-O2", "OPT_GLOBAL=-O2", "OPT_SLOW=-O0")
 
 
 class SimulatorMissing(InputError):
