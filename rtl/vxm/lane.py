@@ -58,7 +58,7 @@ def lane(m: Module, name: str, do: Controls, x: Value, y: Value, z: Value, mul_b
     keep_y = do.abs & ~y[-1]
 
     # What all lanes share comes first in every choice, so that a simulation decides it once for all of them.
-    exact = Exact(Mux(keep_y, y, total[:INT_BITS]), ~keep_y & (total[-1] ^ total[-2]), total[-1])
+    exact = Exact(Mux(keep_y, y, total[:INT_BITS]), total[-1] ^ total[-2], total[-1])
     rest = Mux(do.logic_xor, x ^ y_or_not, Mux(do.logic_and, x & y, x | y))
     rest = Mux(do.compare, answer, Mux(do.choose, Mux(pick_x, x, y), rest))
     rest = Mux(do.sum, exact.low, rest)

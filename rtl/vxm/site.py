@@ -1,8 +1,5 @@
 """The VXM of one superlane: the SRs of its site, and all its ALUs with the paths from stage to stage."""
 
-from functools import reduce
-from operator import add
-
 from amaranth.hdl import Cat, Const, Module, Value
 from amaranth.lib.wiring import Component, Out
 
@@ -48,8 +45,10 @@ class VxmSite(Component):
         tile.report_fault(m, self, sorted(faults + absent, key=lambda fault: (fault.queue.value, fault.kind.value)))
         m.d.comb += self.stream_event.eq(Cat(alu.drive_valid for alu in alus).any())
         if self.config.trace:
-            signature: Value = reduce(add, (alu.event_sum for alu in alus))
-            tile.answer_signature(m, self, signature[: tile.SIGNATURE_BITS])
+            signature: Value = Const(0, tile.SIGNATURE_BITS)
+            for alu in alus:
+                signature = (signature + alu.event_sum)[: tile.SIGNATURE_BITS]
+            tile.answer_signature(m, self, signature)
         return m
 
     def _connect(self, m: Module, alu: Stamp, number: int) -> None:

@@ -14,7 +14,7 @@ from tsp.isa import OperandKind, Type
 from tsp.timing import timing
 
 SMALL = preset("tiny").override(["streams=16", "vxm_mul_bits=0"])
-STAGES = SMALL.override(["vxm_rows=1", "vxm_stages=2"])
+STAGES = SMALL.override(["vxm_rows=1", "vxm_stages=3"])
 ROWS = SMALL.override(["vxm_rows=2", "vxm_stages=1"])
 COLLISION, OPERAND_ABSENT = 1, 3
 PLACE = 5
@@ -141,12 +141,12 @@ def test_a_result_takes_the_place_of_what_arrives(target):
     assert seen[3].streams == dict(old)
 
 
-@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("first", [0, 1, 2])
 def test_a_result_goes_through_the_stages_and_around(first):
     """Each stage adds one; stage 0 follows the last."""
     steps = {(0, first): Step("ADD", (HERE, ONE), to_stream=False)}
     for t in range(1, 4):
-        steps[t, (first + t) % 2] = Step("ADD", (CHAIN, ONE), 4 * t, Type.INT8)
+        steps[t, (first + t) % 3] = Step("ADD", (CHAIN, ONE), 4 * t, Type.INT8)
     seen = bench(STAGES).run(7, steps, {0: [(2, BYTES)]})
     for t in range(1, 4):
         assert seen[t + timing(STAGES).alu_func].streams == {4 * t: planes_of([n + t + 1 for n in NUMBERS], 1)[0]}
