@@ -24,7 +24,6 @@ SEEDS = range(1, 1001 if FULL else 201)
 TURNS = 10 if FULL else 3
 """Illegal programs of each class."""
 CONFIG = preset("tiny")
-ICARUS_EVERY = {"verilator": 1, "icarus": 10}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +57,8 @@ def test_a_difference_is_noticed(cases: list[regress.Case]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("sim", ["verilator", "icarus"])
 def test_rtl_does_what_the_golden_model_does(sim: str, cases: list[regress.Case]) -> None:
-    chosen = cases[:: ICARUS_EVERY[sim]]
+    chosen = regress.shares(cases, ["verilator", "icarus"])[sim]
+    assert len(chosen) == (len(SEEDS) if sim == "verilator" else len(SEEDS) // 10)
     row = regress.Row(sim)
     regress.run_cases(chosen, CONFIG, sim, row)
     assert row.seeds == len(chosen) and not row.failed, "\n".join(row.failed.values())
@@ -92,7 +92,7 @@ def test_golden_model_latches_the_fault(mistakes: list[regress.IllegalCase]) -> 
 def test_rtl_latches_the_fault(sim: str, mistakes: list[regress.IllegalCase]) -> None:
     every = 1 if sim == "verilator" else TURNS
     chosen = [case for case in mistakes if case.expected.runs][::every]
-    results = machine.run([case.job() for case in chosen], CONFIG, sim)
+    results = regress.run_jobs(machine.build(CONFIG, sim), [case.job() for case in chosen], CONFIG)
     wrong = []
     for case, result in zip(chosen, results, strict=True):
         fault = result.fault
