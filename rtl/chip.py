@@ -43,7 +43,7 @@ class Chip(Component):
         rows = [stamp(Superlane(self.config), f"superlane_{k}", self._reset) for k in range(self.config.superlanes)]
         for k, row in enumerate(rows):
             m.submodules[f"superlane_{k}"] = row
-            m.d.comb += row.superlane.eq(k)
+            m.d.comb += row.number.eq(k)
         self._connect_host(m, host, icu)
         self._connect_south(m, host, icu, rows[0])
         for south, north in zip(rows, rows[1:], strict=False):

@@ -38,7 +38,7 @@ class Station(Component):
 
     Ports:
         time, north_time: schedule time of this superlane in this cycle, and the next superlane's.
-        superlane: this superlane's number.
+        number: this superlane's number.
         south_request_* / north_request_*: the host's request. The tiles of this superlane see ``north_request_*``, and
             ``select`` when it is for them.
         site_<i>_answer_* (of a tile, a cycle after ``select``), north_answer_* / south_answer_*.
@@ -52,7 +52,7 @@ class Station(Component):
         self.config = config
         self.sites = floorplan(config).sites
         ports: dict[str, Member] = {"time": In(tile.TIME_BITS), "north_time": Out(tile.TIME_BITS)}
-        ports |= {"superlane": In(SUPERLANE_BITS), "select": Out(1)}
+        ports |= {"number": In(SUPERLANE_BITS), "select": Out(1)}
         ports |= request_ports(config, In, "south_request") | request_ports(config, Out, "north_request")
         ports |= answer_ports(In, "north_answer") | answer_ports(Out, "south_answer")
         ports |= fault_ports(In, "south_fault") | fault_ports(Out, "north_fault")
@@ -79,7 +79,7 @@ class Station(Component):
         with m.If(self.south_request_valid):
             for name, register in targets.items():
                 m.d.sync += register.eq(getattr(self, name.replace("north", "south")))
-        here = self.north_request_superlane == self.superlane
+        here = self.north_request_superlane == self.number
         m.d.comb += self.select.eq(self.north_request_valid & here)
 
     def _pass_answer(self, m: Module) -> None:

@@ -61,10 +61,10 @@ class Superlane(Component):
 
     Ports:
         instr_<q>_valid, instr_<q>, north_<q>_valid, north_<q>: of queue q of the chip, in T and T + 1.
-        time, superlane, north_time, south_request_*, north_request_*, north_answer_*, south_answer_*, south_fault_*,
+        time, number, north_time, south_request_*, north_request_*, north_answer_*, south_answer_*, south_fault_*,
             north_fault_*: see :class:`rtl.station.Station`.
         stream_event, write_event: those of all sites ORed.
-        <edge site>_plane_<p>_*: the ports of that site to row ``superlane`` of its plane p.
+        <edge site>_plane_<p>_*: the ports of that site to row ``number`` of its plane p.
     """
 
     module_name = "superlane"
@@ -72,7 +72,7 @@ class Superlane(Component):
 
     def __init__(self, config: ChipConfig):
         self.config = config
-        ports: dict[str, Member] = {"time": In(tile.TIME_BITS), "superlane": In(station.SUPERLANE_BITS)}
+        ports: dict[str, Member] = {"time": In(tile.TIME_BITS), "number": In(station.SUPERLANE_BITS)}
         ports |= {"north_time": Out(tile.TIME_BITS)} | {name: Out(1) for name in EVENTS}
         for queue in commanded_queues(config):
             ports |= tile.instruction_ports(queue.kind, str(queue.index))
