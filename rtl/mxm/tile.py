@@ -92,7 +92,8 @@ class MxmTile(Component):
         with m.If(valid):
             m.d.sync += [written_row.eq(row), mode.eq(tile.operand(instr, "ACC", "mode"))]
         m.submodules.rows = rows = Memory(shape=SUM_BITS, depth=self.config.acc_depth, init=[])
-        reader, writer = rows.read_port(), rows.write_port()
+        reader = rows.read_port()
+        writer = rows.write_port()
         result = Signal(SUM_BITS)
         adds = (mode == isa.AccMode.ADD) | (mode == isa.AccMode.PEEK)
         stored = self._forward(m, valid, row, reader.data, writer)
