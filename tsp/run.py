@@ -254,7 +254,7 @@ def _clock_limit(flow: Flow) -> int:
     """Clock cycles after which the RTL hangs: a DESKEW waits for the next epoch, which schedule time does not count."""
     deskews = sum(control.mnemonic == "DESKEW" for control in flow.unrolled.controls)
     end = max([flow.cycles, *flow.unrolled.ends.values()])
-    return end + deskews * flow.config.hac_period + timing(flow.config).drain + _SLACK
+    return end + 2 * deskews * flow.config.hac_period + timing(flow.config).drain + _SLACK
 
 
 def _defined(program: Program, flow: Flow, words: Sequence[Word]) -> set[Word]:
