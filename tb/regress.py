@@ -146,8 +146,15 @@ def explain(case: Case, differences: Sequence[Difference], made: simulator.Build
     lines = worst(differences)
     if first:
         lines.append(first_difference(case.program, run) or "no beginning of the program differs")
-    lines.append(f"again: python -m tb.regress --seeds 1 --seed {case.seed} --config {config.name} --sim {made.sim}")
+    lines.append(f"again: python -m tb.regress --seeds 1 --seed {case.seed} --sim {made.sim} {_options(config)}")
     return "\n    ".join(lines)
+
+
+def _options(config: ChipConfig) -> str:
+    """The command line options that ask for a configuration."""
+    usual = preset(config.name).as_dict()
+    changed = {name: value for name, value in config.as_dict().items() if value != usual[name]}
+    return " ".join([f"--config {config.name}", *(f"--set {name}={value}" for name, value in changed.items())])
 
 
 def shares(cases: Sequence[Case], sims: Sequence[str]) -> dict[str, list[Case]]:
