@@ -38,6 +38,17 @@ ENDLESS = """
         NOP 3
         SYNC
 """
+# The smallest chip: a build that records waves is one of its own.
+SMALL = """
+.config tiny superlanes=1 streams=16 mem_slices=8 mxm_planes_w=0 mxm_planes_e=0 vxm_rows=1 vxm_stages=1 \
+vxm_mul_bits=0 links_w=0 links_e=0 sxm=False trace=False
+.data x: mem.e0 int8 = 1, 2, 3
+.space z: mem.e4, 1
+.queue mem.e0
+        READ x, e4
+.queue mem.e4
+@2      WRITE z, e4
+"""
 LONG = """
 .config tiny
 .data x: mem.e0 int8 = 1
@@ -102,9 +113,12 @@ def test_a_program_file_runs_outside_the_checkout(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sim", simulator.SIMULATORS)
-def test_waves_are_written_where_it_says(sim: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, ADD, "--on", sim, "--waves", tmp_path / "waves" / "add.fst")
-    assert code == 0
+def test_waves_are_written_where_it_says(  # type: ignore[no-untyped-def]
+    sim: str, source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, source(SMALL), "--on", sim, "--waves", tmp_path / "waves" / "small.fst", "--dump", "z")
+    assert (code, err) == (0, "")
+    assert "mem.e4[0]: 01020300" in out
     path = Path(next(line for line in out.splitlines() if line.startswith("waves: ")).removeprefix("waves: "))
     assert path.parent == tmp_path / "waves"
     assert path.stat().st_size > 1000
