@@ -73,16 +73,15 @@ class RtlResult:
 
 
 @functools.lru_cache(maxsize=16)
-def sources(config: ChipConfig, events: bool = False) -> tuple[Path, ...]:
+def sources(config: ChipConfig) -> tuple[Path, ...]:
     """The Verilog of a configuration, generated once per content of ``rtl`` and what it imports."""
     fields = config.as_dict() | {"name": ""}
-    more = {"events": True} if events else {}
-    return generated(config.name, [fields, events], lambda folder: verilog.generate(config, folder, **more))
+    return generated(config.name, [fields], lambda folder: verilog.generate(config, folder))
 
 
-def build(config: ChipConfig, sim: str, *, waves: bool = False, events: bool = False) -> simulator.Build:
+def build(config: ChipConfig, sim: str, *, waves: bool = False) -> simulator.Build:
     """The chip compiled for a simulator, reused when nothing changed."""
-    return simulator.build(sim, sources(config, events), "chip", waves=waves)
+    return simulator.build(sim, sources(config), "chip", waves=waves)
 
 
 def run(
