@@ -15,7 +15,7 @@ CAPACITY = {"LUT": 83_640, "DSP": 156, "EBR": 208}
 """What an ECP5-85F has: LUT4s, MULT18X18D sites, DP16KD blocks."""
 
 # The widths of operands must be known before products are mapped: weights are kept sign-extended, see rtl/mxm.
-BEFORE_MAPPING = ("proc", "flatten", "opt", "wreduce", "opt_clean")
+BEFORE_MAPPING = ("proc", "opt", "wreduce", "opt_clean")
 
 
 def mapping_passes(top: str) -> list[str]:
@@ -25,7 +25,7 @@ def mapping_passes(top: str) -> list[str]:
 
 def synthesis_passes(top: str, report: Path) -> list[str]:
     """yosys commands that synthesise a design that has been read and write its cell counts to ``report`` as JSON."""
-    return [*mapping_passes(top), f"synth_ecp5 -nodsp -top {top}", f"tee -q -o {report} stat -json"]
+    return [*mapping_passes(top), f"synth_ecp5 -nodsp -noflatten -top {top}", f"tee -q -o {report} stat -json"]
 
 
 def used(cells: Mapping[str, int]) -> dict[str, int]:
