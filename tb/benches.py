@@ -32,11 +32,13 @@ class Bench:
         sources: ``module:function``, called with the config, returns the Verilog files.
         tests: importable name of the module with the cocotb tests. It finds the config's fields, as JSON, in
             ``TSP_CONFIG``.
+        quick: whether Verilator compiles fast rather than runs fast.
     """
 
     top: str
     sources: str
     tests: str
+    quick: bool = True
 
     def verilog(self, config: ChipConfig) -> Sequence[Path]:
         found: Callable[[ChipConfig], Sequence[Path]] = resolve(self.sources)
@@ -70,6 +72,6 @@ BENCHES: dict[str, Bench | Job] = {
     "mxm": _unit("mxm", "mxm_hemisphere"),
     "icu": _unit("icu", "icu"),
     "counters": Bench("icu", "tb.unit.sources:icu", "tb.unit.counters"),
-    "chip": Bench("chip", "tb.machine:sources", "tb.unit.chip"),
+    "chip": Bench("chip", "tb.machine:sources", "tb.unit.chip", quick=False),  # the build that programs run on
     "digits": Job("tb.digits:run"),
 }

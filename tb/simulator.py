@@ -124,6 +124,7 @@ def build(
     blocks: Sequence[str] = (),
     args: Sequence[str] = (),
     timescale: tuple[str, str] = TIMESCALE,
+    quick: bool = False,
 ) -> Build:
     """Compile Verilog for ``sim``, or find it compiled.
 
@@ -135,6 +136,7 @@ def build(
         blocks: modules that Verilator compiles on their own (``--hierarchical``), for designs too large to flatten.
         args: further options for the simulator.
         timescale: unit and precision of simulated time.
+        quick: whether Verilator's C++ is compiled fast rather than runs fast, for benches of a few thousand cycles.
     """
     found = tool(sim)
     files = [Path(source).absolute() for source in sources]
@@ -153,7 +155,7 @@ def build(
         runner.log.setLevel("WARNING")
         extra = []
         if sim == "verilator":
-            runner.hierarchical = bool(blocks)
+            runner.hierarchical, runner.quick = bool(blocks), quick
             runner.library = Library(found, [*options, waves, timescale])
             extra = [directory / "public.vlt"]
             extra[0].write_text(control)
@@ -168,6 +170,7 @@ def build(
         )
 
     key = [top, waves, timescale, options, control, cocotb.__version__, str(cocotb_tools.config.libs_dir)]
+    key += ["quick"] if quick and sim == "verilator" else []
     directory, seconds = _build_once(found, top, files, key, compile_into)
     return Build(sim, top, directory, waves, seconds)
 

@@ -1,0 +1,67 @@
+"""The bench named by ``TSP_BROKEN`` with one expectation that is one too much: its tests must fail."""
+
+import dataclasses
+import os
+from importlib import import_module
+from typing import Any
+
+import golden.machine
+from tb.unit import icu, schedule_clock, site_model
+
+SITES = ("stream", "mem", "vxm", "mxm")
+LATE = 30
+"""Cycles that are as they should be."""
+
+
+def wrong_word() -> None:
+    """From some cycle on, the first stream of a site should hold a number one more than it does."""
+    right = site_model.SiteModel.step
+
+    def step(model: site_model.SiteModel, row: Any) -> Any:
+        shown = right(model, row)
+        known = [operand for operand, word in shown.streams.items() if word is not None]
+        if known and model.time % 2**32 > LATE:
+            shown.streams[known[0]] ^= 1
+        return shown
+
+    site_model.SiteModel.step = step  # type: ignore[method-assign]
+
+
+def wrong_issue() -> None:
+    """The last instruction should be issued a cycle later than it is."""
+    right = icu.expected
+
+    def expected(*arguments: Any) -> Any:
+        found = right(*arguments)
+        cycle, *rest = found.issues[-1]
+        return dataclasses.replace(found, issues=[*found.issues[:-1], (cycle + 1, *rest)])
+
+    icu.expected = expected
+
+
+def wrong_counter() -> None:
+    """From some cycle on, the HAC should be one ahead."""
+    right = schedule_clock.ScheduleClock.shown
+
+    def shown(clock: schedule_clock.ScheduleClock) -> Any:
+        now, hac, *rest = right(clock)
+        return (now, hac + (clock.cycle > LATE), *rest)
+
+    schedule_clock.ScheduleClock.shown = shown  # type: ignore[method-assign]
+
+
+def wrong_prediction() -> None:
+    """A program should take a cycle longer."""
+    right = golden.machine.run
+
+    def run(*arguments: Any, **more: Any) -> Any:
+        found = right(*arguments, **more)
+        return dataclasses.replace(found, cycles=found.cycles + 1)
+
+    golden.machine.run = run
+
+
+BREAK = dict.fromkeys(SITES, wrong_word) | {"icu": wrong_issue, "counters": wrong_counter, "chip": wrong_prediction}
+name = os.environ["TSP_BROKEN"]
+BREAK[name]()
+globals().update({key: value for key, value in vars(import_module(f"tb.unit.{name}")).items() if key[0] != "_"})

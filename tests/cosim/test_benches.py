@@ -1,0 +1,50 @@
+"""Every bench of ``make sim`` on both simulators, as ``make sim`` runs it; each notices a wrong expectation."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tb import simulator
+from tb.__main__ import run_bench
+from tb.benches import BENCHES, Bench, Options
+from tsp.config import preset
+
+HERE = Path(__file__).parent
+CONFIG = preset("tiny")
+UNITS = {name: bench for name, bench in BENCHES.items() if isinstance(bench, Bench)}
+
+# Unit → one of its tests, and how the scoreboard says what differs.
+NOTICED = {
+    "stream": ("every_value_moves_on_in_a_cycle", r"cycle \d+, superlane 0: [ew]\d+ is 0x.*, must be 0x"),
+    "mem": ("legal_traffic", r"cycle \d+, superlane 0: [ew]\d+ is 0x.*, must be 0x"),
+    "vxm": ("legal_traffic", r"cycle \d+, superlane 0: [ew]\d+ is 0x.*, must be 0x"),
+    "mxm": ("legal_traffic", r"cycle \d+, superlane 0: [ew]\d+ is 0x.*, must be 0x"),
+    "icu": ("programs_with_barriers", r"issued \(\d+, .*, must be \(\d+, "),
+    "counters": ("deskews_without_drift", r"\(now, HAC, SAC, delta\) are .*, must be "),
+    "chip": ("the_example_adds", r"took \d+ cycles, predicted \d+"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sim", simulator.SIMULATORS)
+@pytest.mark.parametrize("name", UNITS)
+def test_bench(name: str, sim: str) -> None:
+    options = Options(CONFIG, [sim], seed=1, waves=None)
+    row = run_bench(name, UNITS[name], UNITS[name].verilog(CONFIG), sim, options)
+    assert row["passed"], row["error"]
+    assert row["tests"] >= 3
+
+
+def test_every_unit_has_a_bench_that_is_broken_below() -> None:
+    assert set(NOTICED) == set(UNITS)
+
+
+@pytest.mark.parametrize("name", NOTICED)
+def test_a_wrong_expectation_fails(name: str) -> None:
+    """``broken_bench`` expects a word, a cycle or a count to be one more than it is."""
+    testcase, message = NOTICED[name]
+    built = simulator.build("icarus", UNITS[name].verilog(CONFIG), UNITS[name].top)
+    env = {"TSP_CONFIG": json.dumps(CONFIG.as_dict()), "TSP_BROKEN": name}
+    with pytest.raises(simulator.TestsFailed, match=message):
+        simulator.run(built, "broken_bench", testcase=testcase, env=env, path=[HERE])
