@@ -6,6 +6,7 @@ nextpnr do not know: :data:`CELLS` declares it and :data:`MAP` maps products of 
 LUTs.
 """
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,8 +20,18 @@ BEFORE_MAPPING = ("proc", "opt", "wreduce", "opt_clean")
 
 
 def mapping_passes(top: str) -> list[str]:
-    """yosys commands that leave the products of a design that has been read in MULT9X9D cells."""
-    return [f"read_verilog -lib {CELLS}", f"hierarchy -top {top}", *BEFORE_MAPPING, f"techmap -map {MAP}"]
+    """yosys commands that leave the products of a design that has been read in MULT9X9D cells.
+
+    They read files that :func:`place` put into the folder yosys runs in: the wheel's yosys has a /tmp of its own, so
+    that it cannot read a checkout there by its full path.
+    """
+    return [f"read_verilog -lib {CELLS.name}", f"hierarchy -top {top}", *BEFORE_MAPPING, f"techmap -map {MAP.name}"]
+
+
+def place(folder: Path) -> None:
+    """Copy what :func:`mapping_passes` reads into the folder in which yosys will run."""
+    for file in (CELLS, MAP):
+        shutil.copy(file, folder)
 
 
 def synthesis_passes(top: str, report: Path) -> list[str]:

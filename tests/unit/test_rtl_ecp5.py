@@ -38,6 +38,7 @@ endmodule
 
 def yosys(folder: Path, *passes: str) -> None:
     """Run passes in a folder; its files are named without it, for the wheel's yosys has a /tmp of its own."""
+    ecp5.place(folder)
     done = subprocess.run(YOSYS, input="\n".join(passes), capture_output=True, text=True, cwd=folder)
     assert done.returncode == 0, done.stderr
 
@@ -50,7 +51,7 @@ def test_the_mapping_multiplies(tmp_path, a_bits, b_bits):
     yosys(tmp_path, "read_verilog product.v", *ecp5.mapping_passes("product"), "write_verilog -noattr mapped.v")
     assert "MULT9X9D" in (tmp_path / "mapped.v").read_text()
     icarus = str(tool("icarus").executable)
-    compile_ = [icarus, "-g2005", "-s", "bench", "-o", "bench", "bench.v", "mapped.v", str(ecp5.CELLS)]
+    compile_ = [icarus, "-g2005", "-s", "bench", "-o", "bench", "bench.v", "mapped.v", ecp5.CELLS.name]
     subprocess.run(compile_, cwd=tmp_path, check=True)
     printed = subprocess.run([tmp_path / "bench"], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == f"wrong: 0 of {1 << (a_bits + b_bits)}"
