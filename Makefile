@@ -36,7 +36,7 @@ digits: $(STAMP) ## Classify the handwritten digits on golden, Icarus and Verila
 test: $(STAMP) ## Run every test, with reduced counts
 	@$(PY) -m pytest
 
-verify: $(STAMP) ## Run every test with the full counts, and synthesise for the ECP5
+verify: $(STAMP) ## Run every test with the full counts
 	@TSP_FULL=1 $(PY) -m pytest
 
 regress: $(STAMP) ## Run SEEDS random programs on golden and both simulators

@@ -190,7 +190,7 @@ PRESETS = {
         ChipConfig("groqchip", 20, 32, 44, 8192, 2, 2, 4, 4, 5, 6, queue_depth=1024, acc_depth=2048),
         # Small enough to simulate fast, with two superlanes so that the stagger shows.
         ChipConfig("tiny", 2, 32, 12, 128, 1, 2, 2, 2, 1, 1),
-        # Fits a Lattice ECP5-85F. 8-bit multipliers, no signature: DSPs and LUTs are what the part has least of.
+        # Meant for a Lattice ECP5-85F: 8-bit multipliers, no signature. It does not fit yet: docs/verification.md.
         ChipConfig("board", 1, 16, 8, 512, 0, 1, 1, 4, 0, 0, queue_depth=512, vxm_mul_bits=8, sxm=False, trace=False),
     )
 }
