@@ -19,6 +19,7 @@ from tsp.isa import Instruction, OperandKind, Type
 from tsp.timing import timing
 
 LANES = 16
+SHIFTS = ("SHL", "SRA", "SRL")
 FIRST_TIME = 2**32 - 100
 """The signature counts time modulo 2^32: it wraps during a test."""
 
@@ -126,13 +127,17 @@ class VxmBench:
         self.traffic = Traffic(self.model, self.rng, queues, self.propose, operands(self.config), LANES)
 
     def propose(self, rng: random.Random, queue: Queue) -> int:
-        """An ALU operation; half of the immediates are small, so that shifts by them leave something."""
-        alu = [operation for operation in self.operations if operation.arity]
-        operation = rng.choice(alu)
+        """An ALU operation. Shifts come often and mostly by a small immediate, or their rounding would hardly show."""
+        shift = rng.random() < 0.3
+        operation = rng.choice([o for o in self.operations if o.arity and (not shift or o.mnemonic in SHIFTS)])
         word = legal_word(rng, queue, self.config, operation)
-        immediate = operation.field("immediate")
-        small = rng.choice([rng.randint(0, 33), rng.randint(-3, 3)])
-        return put(word, immediate.lo, immediate.width, small) if rng.random() < 0.5 else word
+        if shift and rng.random() < 0.7:
+            kind = operation.field("b_kind")
+            word = put(word, kind.lo, kind.width, OperandKind.IMMEDIATE)
+        if shift or rng.random() < 0.5:
+            immediate = operation.field("immediate")
+            word = put(word, immediate.lo, immediate.width, rng.choice([rng.randint(0, 33), rng.randint(-3, 12)]))
+        return word
 
     async def check_signature(self) -> None:
         """The host reads the hash of all events, and another place does not answer."""
