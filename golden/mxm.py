@@ -7,7 +7,7 @@ from golden.stream import ZERO, Values
 from tsp.config import LANES_PER_SUPERLANE
 from tsp.flow import NONE, Flow
 from tsp.flow.issues import Ints
-from tsp.flow.state import take
+from tsp.flow.state import present, take
 from tsp.isa import AccMode
 
 Sums = NDArray[np.int32]
@@ -63,7 +63,11 @@ class Planes:
         mode, row, ordered = table.mode[batch][order], row[order], sums[order]
         added = np.where((mode <= AccMode.ADD)[:, None], ordered, np.int32(0))
         running = np.cumsum(added, axis=0, dtype=np.int32)
-        first = np.append(True, np.diff(row) != 0) | (mode == AccMode.STORE)
+        # An earlier batch may hold the writes between two of this one: then the running sum starts from what they left.
+        writer = np.maximum.accumulate(np.where(mode <= AccMode.ADD, np.arange(len(order)), NONE))
+        last = np.append(NONE, writer[:-1])
+        follows = present(last) & (table.previous[batch[order]] == take(batch[order], last))
+        first = np.append(True, np.diff(row) != 0) | (mode == AccMode.STORE) | (table.uses_row[batch[order]] & ~follows)
         starts = np.flatnonzero(first)
         run = np.cumsum(first) - 1
         old = np.where((mode[starts] == AccMode.STORE)[:, None], 0, self._old(table.previous[batch[order]][starts]))
