@@ -3,7 +3,7 @@
 from amaranth.hdl import Module, ResetSignal, Signal
 from amaranth.lib.wiring import Component, In, Out
 
-from rtl import station
+from rtl import beats, station
 from rtl.host_port import ADDRESS_BITS, HostPort
 from rtl.icu import Icu
 from rtl.mxm import MxmPlane
@@ -19,16 +19,20 @@ class Chip(Component):
     Every input is registered: a reset and a step of the HAC take effect one cycle later, accesses of the host two.
 
     Ports: the host port, test inputs ``hac_fast``, ``hac_slow``, and the status bits ``done``, ``running``, ``fault``.
+    With several clocks a cycle also ``last_beat``, an output: inputs are taken at the end of a clock in which it is
+    high, and must be there in that clock; outputs stay from one such clock to the next.
     """
 
     module_name = "chip"
     structural = True
+    counts_beats = True
 
     def __init__(self, config: ChipConfig):
         self.config = config
         inputs = {"host_write": 1, "host_read": 1, "host_address": ADDRESS_BITS, "host_wdata": WORD_BITS}
         inputs |= {"hac_fast": 1, "hac_slow": 1}
-        outputs = {"host_rvalid": 1, "host_rdata": WORD_BITS, "done": 1, "running": 1, "fault": 1}
+        outputs = {"last_beat": 1} if config.beats > 1 else {}
+        outputs |= {"host_rvalid": 1, "host_rdata": WORD_BITS, "done": 1, "running": 1, "fault": 1}
         super().__init__(
             {name: In(width) for name, width in inputs.items()} | {name: Out(width) for name, width in outputs.items()}
         )
@@ -37,7 +41,10 @@ class Chip(Component):
         m = Module()
         # Logic between inputs and registers is evaluated twice a cycle, and a reset is in front of every register.
         self._reset = Signal(name="reset", reset_less=True)
-        m.d.sync += self._reset.eq(ResetSignal())
+        m.d[beats.domain(self.config.beats)] += self._reset.eq(ResetSignal())
+        if self.config.beats > 1:
+            beats.count(m, self.config.beats)
+            m.d.comb += self.last_beat.eq(beats.last_beat(self.config.beats))
         m.submodules.host_port = host = stamp(HostPort(self.config), "host_port", self._reset)
         m.submodules.icu = icu = stamp(Icu(self.config), "icu", self._reset)
         rows = [stamp(Superlane(self.config), f"superlane_{k}", self._reset) for k in range(self.config.superlanes)]
@@ -64,7 +71,8 @@ class Chip(Component):
         for name in ("idle", "now", "hac", "sac", "delta"):
             m.d.comb += getattr(host, name).eq(getattr(icu, name))
         for name in ("hac_fast", "hac_slow"):
-            step = Signal(name=f"{name}_now", reset_less=True)
+            # A clock in reset defines it; a cycle of several may not end in reset.
+            step = Signal(name=f"{name}_now", reset_less=self.config.beats == 1)
             m.d.sync += step.eq(getattr(self, name))
             m.d.comb += getattr(icu, name).eq(step)
 

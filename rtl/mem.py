@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 
-from rtl import stream, tile
+from rtl import beats, stream, tile
 from rtl.stamp import Stamp, stamp
 from rtl.trace import WRITE_EVENT, EventHasher
 from tsp.config import SLICES_PER_GROUP, ChipConfig
@@ -60,9 +60,11 @@ class MemTile(Component):
     ) -> tuple[Signal, Value]:
         """The words and who may use their ports; returns whether the host reads a word, or the signature, now."""
         word = stream.stream_word(self.config)
-        m.submodules.memory = memory = Memory(shape=word, depth=self.config.mem_words, init=[])
-        reader = memory.read_port()
-        writer = memory.write_port()
+        count = self.config.beats
+        m.submodules.memory = memory = Memory(shape=word, depth=self.config.mem_words * count, init=[])
+        reader = memory.read_port(domain=beats.domain(count))
+        writer = memory.write_port(domain=beats.domain(count))
+        beat = [] if count == 1 else [beats.beat_number(count)]
         addressed = tile.host_addressed(m, self)
         signature = self.host_signature if self.config.trace else Const(0)
         host_read = Signal()
@@ -72,11 +74,11 @@ class MemTile(Component):
         host_address = self.host_address[: len(read_address)]
         m.d.comb += [
             reader.en.eq(read | host_read),
-            reader.addr.eq(Mux(host_read, host_address, read_address)),
+            reader.addr.eq(Cat(*beat, Mux(host_read, host_address, read_address))),
             writer.en.eq(write | host_write),
-            writer.addr.eq(Mux(host_write, host_address, write_address)),
-            writer.data.eq(Mux(host_write, self.host_wdata, self.operand.as_value())),
-            self.drive_word.eq(reader.data),
+            writer.addr.eq(Cat(*beat, Mux(host_write, host_address, write_address))),
+            writer.data.eq(Mux(host_write, beats.part(count, self.host_wdata), self.operand.as_value())),
+            self.drive_word.eq(beats.in_next_cycle(m, "read", count, reader.data.as_value())),
         ]
         return host_read, addressed & signature & ~self.host_write
 
@@ -88,7 +90,7 @@ class MemTile(Component):
 
     def _trace(self, m: Module, write: Value, write_address: Value) -> Value:
         """The tile's signature over its drives (hashed in T + 1) and its memory writes (hashed in T)."""
-        m.submodules.hasher = hasher = EventHasher(2, offsets=(1, 0))
+        m.submodules.hasher = hasher = EventHasher(2, (1, 0), self.config.beats)
         drive_stream = Signal(8, reset_less=True)
         with m.If(self.instr_valid):
             m.d.sync += drive_stream.eq(tile.operand(self.instr, "READ", "read_stream"))
@@ -108,7 +110,7 @@ class MemTile(Component):
         signature_read = Signal()
         m.d.sync += [word_read.eq(host_read), signature_read.eq(host_signature)]
         m.d.comb += self.host_rvalid.eq(word_read | signature_read)
-        other = stream.gated(signature_read, signature)
+        other = stream.gated(signature_read, tile.signature_part(signature, self.config))
         m.d.comb += self.host_rdata.eq(Mux(word_read, self.drive_word.as_value(), other))
 
 

@@ -19,6 +19,8 @@ from typing import Any
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, Module, ResetSignal, Signal
 from amaranth.lib.wiring import Component, In
 
+from rtl.beats import BEAT, beat_number, beats_of
+
 _registry: ContextVar[dict[str, Component] | None] = ContextVar("stamped modules", default=None)
 _inlined: ContextVar[bool] = ContextVar("stamped modules are elaborated in place", default=False)
 
@@ -98,6 +100,9 @@ class Stamp(Elaboratable):
         ports = ports_of(self.component).items()
         connections = [("i" if is_in else "o", verilog_name(port), self._ports[port]) for port, (_, is_in) in ports]
         reset = ResetSignal() if self._reset is None else self._reset
+        beats = beats_of(self.component)
+        if beats > 1:
+            connections.append(("i", BEAT, beat_number(beats)))
         return Instance(name, ("i", "clk", ClockSignal()), ("i", "rst", reset), *connections)
 
     def _in_place(self) -> Module:

@@ -3,7 +3,7 @@
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Member, Out
 
-from rtl import tile
+from rtl import beats, tile
 from rtl.stream import WORD_BITS, Fault, unreset_register
 from tsp.config import ChipConfig
 from tsp.floorplan import floorplan
@@ -19,9 +19,9 @@ def request_ports(config: ChipConfig, flow, prefix: str) -> dict[str, Member]:  
     return {f"{prefix}_{name}": flow(width) for name, width in widths.items() if name != "select"}
 
 
-def answer_ports(flow, prefix: str) -> dict[str, Member]:  # type: ignore[no-untyped-def]
+def answer_ports(flow, prefix: str, bits: int = WORD_BITS) -> dict[str, Member]:  # type: ignore[no-untyped-def]
     """``<prefix>_valid``, ``<prefix>_data``: an answer to the host on its way south."""
-    return {f"{prefix}_valid": flow(1), f"{prefix}_data": flow(WORD_BITS)}
+    return {f"{prefix}_valid": flow(1), f"{prefix}_data": flow(bits)}
 
 
 def fault_ports(flow, prefix: str) -> dict[str, Member]:  # type: ignore[no-untyped-def]
@@ -41,7 +41,7 @@ class Station(Component):
         number: this superlane's number.
         south_request_* / north_request_*: the host's request. The tiles of this superlane see ``north_request_*``, and
             ``select`` when it is for them.
-        site_<i>_answer_* (of a tile, a cycle after ``select``), north_answer_* / south_answer_*.
+        site_<i>_answer_* (of a tile, a cycle after ``select``, in beats), north_answer_* / south_answer_*.
         site_<i>_fault_* (T_f + 1 of this superlane's time; the queue counted from the site's first), south_fault_* /
             north_fault_* (chip-wide queue): the lowest queue's lowest kind.
     """
@@ -57,7 +57,7 @@ class Station(Component):
         ports |= answer_ports(In, "north_answer") | answer_ports(Out, "south_answer")
         ports |= fault_ports(In, "south_fault") | fault_ports(Out, "north_fault")
         for site in self.sites:
-            ports |= answer_ports(In, f"site_{site.index}_answer")
+            ports |= answer_ports(In, f"site_{site.index}_answer", WORD_BITS // config.beats)
             ports |= {f"site_{site.index}_{name}": In(port.shape) for name, port in tile.site_fault_ports().items()}
         super().__init__(ports)
 
@@ -84,10 +84,11 @@ class Station(Component):
 
     def _pass_answer(self, m: Module) -> None:
         valid: Value = Const(0)
-        data: Value = Const(0, WORD_BITS)
+        data: Value = Const(0, WORD_BITS // self.config.beats)
         for site in self.sites:
             valid = valid | getattr(self, f"site_{site.index}_answer_valid")
             data = data | getattr(self, f"site_{site.index}_answer_data")
+        data = beats.whole(m, "answer", self.config.beats, data)
         own = Signal()
         m.d.comb += own.eq(valid)
         m.d.sync += self.south_answer_valid.eq(own | self.north_answer_valid)

@@ -12,6 +12,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import Component, In, Member, Out
 
+from rtl import beats
 from rtl.stamp import stamp
 from tsp.config import LANES_PER_SUPERLANE, ChipConfig
 from tsp.isa import STREAM_DIRECTION_BIT, STREAM_INDEX_BITS
@@ -22,8 +23,9 @@ RESIDUES = 4
 
 
 def stream_word(config: ChipConfig) -> StructLayout:
-    """What one stream carries through one superlane: 16 bytes, lane 0 lowest. Check bits will join it here."""
-    return StructLayout({"data": WORD_BITS})
+    """What one stream carries through one superlane, in one beat: its bytes, the lowest lane first. Check bits will
+    join it here."""
+    return StructLayout({"data": WORD_BITS // config.beats})
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,6 @@ def hop(
     m.d.comb += load.eq(_any_of(masks, count) | present_in)
     m.d.sync += present_out.eq(load)
     for i, word_out in enumerate(words_out):
-        register = unreset_register(m, word_out)
         drivers = [(mask[i], drive.words[i % len(drive.words)]) for mask, drive in zip(masks, drives, strict=True)]
         if words_in is None:
             *drivers, (_, source) = drivers
@@ -104,8 +105,20 @@ def hop(
             source = Value.cast(words_in[i])
         for driven, word in reversed(drivers):
             source = Mux(driven, Value.cast(word), source)
-        with m.If(load[i]):
-            m.d.sync += register.eq(source)
+        _word_register(m, word_out, load[i], source, load[i] | present_out[i])
+
+
+def _word_register(m: Module, port: Any, load: Value, source: Value, moves: Value) -> None:
+    """A register that drives an output port: in T + 1 what was at ``source`` in T, if ``load`` held then.
+
+    ``moves``: whether a word comes or goes; otherwise no register of a word that passes in beats is loaded.
+    """
+    target = Value.cast(port)
+    count = WORD_BITS // len(target)
+    register = Signal(len(target), name=f"{target.name}_register", reset_less=True)
+    with m.If(load):
+        m.d[beats.domain(count)] += register.eq(source)
+    m.d.comb += target.eq(beats.in_next_cycle(m, register.name, count, register, moves))
 
 
 def unreset_register(m: Module, port: Any) -> Signal:

@@ -6,9 +6,10 @@ Everything here is a dictionary of ports for a component's signature, or adds lo
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Member, Out
 
+from rtl import beats
 from rtl.stream import WORD_BITS, Fault, gated, unreset_register
 from tsp import isa
 from tsp.config import ChipConfig
@@ -140,9 +141,9 @@ def host_request(config: ChipConfig) -> dict[str, int]:
 
 
 def host_ports(config: ChipConfig) -> dict[str, Member]:
-    """What the host asks (one cycle) and the answer (one cycle later; zero when not valid)."""
+    """What the host asks (one cycle) and the answer (one cycle later, in beats; zero when not valid)."""
     ports = {name: In(width) for name, width in host_request(config).items()}
-    return ports | {"host_rvalid": Out(1), "host_rdata": Out(WORD_BITS)}
+    return ports | {"host_rvalid": Out(1), "host_rdata": Out(WORD_BITS // config.beats)}
 
 
 def host_addressed(m: Module, tile: Any) -> Signal:
@@ -155,14 +156,19 @@ def host_addressed(m: Module, tile: Any) -> Signal:
 def answer_signature(m: Module, tile: Any, signature: Value) -> None:
     """The host port of a tile that has nothing but a signature to show (feature ``trace``)."""
     m.d.sync += tile.host_rvalid.eq(host_addressed(m, tile) & ~tile.host_write & tile.host_signature)
-    m.d.comb += tile.host_rdata.eq(gated(tile.host_rvalid, signature))
+    m.d.comb += tile.host_rdata.eq(gated(tile.host_rvalid, signature_part(signature, tile.config)))
+
+
+def signature_part(signature: Value, config: ChipConfig) -> Value:
+    """The beats of an answer with a signature."""
+    return signature if config.beats == 1 else beats.part(config.beats, Cat(signature, Const(0, SIGNATURE_BITS)))
 
 
 def host_to_tiles(m: Module, site: Any, tiles: Sequence[Any], config: ChipConfig) -> None:
     """Hand the host's request to every tile of a site and gather their answers."""
     for tile in tiles:
         m.d.comb += [getattr(tile, name).eq(getattr(site, name)) for name in host_request(config)]
-    answers: Value = Const(0, WORD_BITS)
+    answers: Value = Const(0, WORD_BITS // config.beats)
     valid: Value = Const(0)
     for tile in tiles:
         valid, answers = valid | tile.host_rvalid, answers | tile.host_rdata

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib.wiring import Component, In, Member, Out
 
+from rtl import beats
 from rtl.stream import WORD_BITS, gated
 from rtl.tile import PLACE_BITS, SIGNATURE_BITS, TIME_BITS
 
@@ -28,22 +29,24 @@ class EventHasher(Component):
         events: how many events one cycle can bring.
         offsets: for each of them, its time minus ``time`` in the cycle it is at the inputs: 1 for a drive, whose words
             are valid in the cycle before they are in the SR, 0 for a memory write. 1 for all by default.
+        beat_count: ``beats`` of the configuration.
 
     Ports:
         valid (events): event i happens.
-        address_<i> (16), data_<i> (128): its address and data, used while ``valid[i]``.
+        address_<i> (16), data_<i> (128 / beats): its address and data, used while ``valid[i]``.
         time (32), place (16): of this cycle and this slice.
         total (64): sum of all hashes so far; an event is in it :data:`SIGNATURE_DELAY` cycles later.
     """
 
-    def __init__(self, events: int = 1, offsets: Sequence[int] | None = None):
+    def __init__(self, events: int = 1, offsets: Sequence[int] | None = None, beat_count: int = 1):
         self.events = events
+        self.beat_count = beat_count
         self.offsets = tuple(offsets) if offsets is not None else (1,) * events
         if len(self.offsets) != events:
             raise ValueError(f"{events} events need as many offsets, not {len(self.offsets)}")
         ports: dict[str, Member] = {"valid": In(events), "time": In(TIME_BITS), "place": In(PLACE_BITS)}
         for i in range(events):
-            ports |= {f"address_{i}": In(16), f"data_{i}": In(WORD_BITS)}
+            ports |= {f"address_{i}": In(16), f"data_{i}": In(WORD_BITS // beat_count)}
         super().__init__(ports | {"total": Out(SIGNATURE_BITS)})
 
     def elaborate(self, platform: object) -> Module:
@@ -63,7 +66,7 @@ class EventHasher(Component):
         valid = [self.valid[i], *(Signal(name=f"valid_{i}_{stage}") for stage in (1, 2, 3))]
         a, b, c = (Signal(SIGNATURE_BITS, name=f"{name}_{i}", reset_less=True) for name in "abc")
         d0, d1, d1_late = (Signal(64, name=f"{name}_{i}", reset_less=True) for name in ("d0", "d1", "d1_late"))
-        data = getattr(self, f"data_{i}")
+        data = beats.whole(m, f"data_{i}", self.beat_count, getattr(self, f"data_{i}"))
         time = (self.time + Const(offset % (1 << TIME_BITS), TIME_BITS))[:TIME_BITS]
         key = Cat(time, getattr(self, f"address_{i}"), self.place)
         for earlier, later in zip(valid, valid[1:], strict=False):

@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from amaranth.back import rtlil
-from amaranth.hdl import ClockDomain, Fragment
+from amaranth.hdl import ClockDomain, EnableInserter, Fragment
 from amaranth.hdl._ir import PortDirection
 from amaranth.lib.wiring import Component
 
+from rtl.beats import BEAT, beat_number, beats_of, last_beat
 from rtl.stamp import collecting, ports_of, verilog_name
 from tsp.config import ChipConfig
 
@@ -51,11 +52,23 @@ DIRECT = ("proc -nomux -norom", "memory_collect", "opt_clean -purge")
 
 
 def to_rtlil(component: Component, name: str) -> str:
-    """RTLIL of one module with ports ``clk`` and ``rst`` beside the component's own; stamped modules stay outside."""
+    """RTLIL of one module with ports ``clk`` and ``rst`` beside the component's own; stamped modules stay outside.
+
+    With several clocks a cycle there is ``beat`` too (:mod:`rtl.beats`), except in a component that has an attribute
+    ``counts_beats``, and drives it.
+    """
     fragment = Fragment.get(component, None)
     domain = ClockDomain("sync")
     fragment.add_domains(domain)
     ports = {"clk": (domain.clk, PortDirection.Input), "rst": (domain.rst, PortDirection.Input)}
+    beats = beats_of(component)
+    if beats > 1:
+        fragment = EnableInserter(last_beat(beats))(fragment)
+        every_clock = ClockDomain(BEAT)
+        every_clock.clk, every_clock.rst = domain.clk, domain.rst
+        fragment.add_domains(every_clock)
+        if not getattr(component, "counts_beats", False):
+            ports[BEAT] = (beat_number(beats), PortDirection.Input)
     for port, (value, is_input) in ports_of(component).items():
         signal = value if not hasattr(value, "as_value") else value.as_value()
         ports[verilog_name(port)] = (signal, PortDirection.Input if is_input else PortDirection.Output)

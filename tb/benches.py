@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tb.unit.frame import framed
 from tsp.config import ChipConfig
 
 
@@ -39,6 +40,10 @@ class Bench:
     sources: str
     tests: str
     quick: bool = True
+
+    def module(self, config: ChipConfig) -> str:
+        """The module that the simulator runs."""
+        return framed(self.top, config)
 
     def verilog(self, config: ChipConfig) -> Sequence[Path]:
         found: Callable[[ChipConfig], Sequence[Path]] = resolve(self.sources)

@@ -20,14 +20,14 @@ from tb import host
 PERIOD_NS = 2
 REGISTERS = (host.STATUS, host.CYCLES, host.FAULT, host.COUNTERS)
 READ_LIMIT = 1000
-"""Clock cycles a read may take: far more than two superlane crossings."""
+"""Schedule cycles a read may take: far more than two superlane crossings."""
 
 
 class Chip:
     """The chip under test: reset, host writes and reads, run to completion. Inputs change after rising edges."""
 
-    def __init__(self, dut):  # type: ignore[no-untyped-def]
-        self.dut, self.clk = dut, dut.clk
+    def __init__(self, dut, beats: int = 1):  # type: ignore[no-untyped-def]
+        self.dut, self.clk, self.beats = dut, dut.clk, beats
         for name in ("host_write", "host_read", "host_address", "host_wdata", "hac_fast", "hac_slow"):
             setattr(self, name, getattr(dut, name))
             getattr(self, name).value = 0
@@ -36,11 +36,15 @@ class Chip:
         Clock(self.clk, PERIOD_NS, unit="ns", impl="gpi").start()
 
     async def reset(self) -> None:
-        """Two cycles of reset: queues empty, faults, signatures, presence and counters cleared; memories stay."""
+        """Some cycles of reset: queues empty, faults, signatures, presence and counters cleared; memories stay."""
         self.dut.rst.value = 1
-        await ClockCycles(self.clk, 3)
+        await self.cycles(3)
         self.dut.rst.value = 0
-        await RisingEdge(self.clk)
+        await self.cycles(1)
+
+    async def cycles(self, count: int) -> None:
+        """Wait for schedule cycles, each ``beats`` clocks long; the first begins where reset ends."""
+        await ClockCycles(self.clk, count * self.beats)
 
     async def write(self, addresses: Sequence[int], words: Sequence[int]) -> None:
         """One write a cycle."""
@@ -48,7 +52,7 @@ class Chip:
         for address, word in zip(addresses, words, strict=True):
             self.host_address.value = address
             self.host_wdata.value = word
-            await RisingEdge(self.clk)
+            await self.cycles(1)
         self.host_write.value = 0
 
     async def read(self, addresses: Sequence[int]) -> list[int | None]:
@@ -64,7 +68,7 @@ class Chip:
             if sent < len(order):
                 self.host_address.value = addresses[order[sent]]
                 sent += 1
-            await RisingEdge(self.clk)
+            await self.cycles(1)
             waited += 1
             assert waited < len(order) + READ_LIMIT, f"{len(words)} of {len(order)} reads were answered"
             if self.dut.host_rvalid.value:
@@ -80,22 +84,22 @@ class Chip:
         """Start the program; returns when the chip says that it runs."""
         await self.write([host.register(host.CONTROL)], [host.START])
         if not self.dut.running.value:
-            await First(RisingEdge(self.dut.running), Timer(100 * PERIOD_NS, unit="ns"))
+            await First(RisingEdge(self.dut.running), Timer(100 * self.beats * PERIOD_NS, unit="ns"))
         assert self.dut.running.value, "the chip did not start"
 
     async def finish(self, max_cycles: int) -> bool:
         """Wait until the program is done, at most ``max_cycles``; whether it is."""
-        await First(FallingEdge(self.dut.running), Timer(max_cycles * PERIOD_NS, unit="ns"))
+        await First(FallingEdge(self.dut.running), Timer(max_cycles * self.beats * PERIOD_NS, unit="ns"))
         return not self.dut.running.value
 
     async def drift(self, cycles: Sequence[int], steps: Sequence[int]) -> None:
-        """Step the HAC by ``steps`` (+1 or -1) in the given clock cycles after now."""
+        """Step the HAC by ``steps`` (+1 or -1) in the given schedule cycles after now."""
         now = 0
         for cycle, step in zip(cycles, steps, strict=True):
             if cycle > now:
-                await ClockCycles(self.clk, cycle - now)
+                await self.cycles(cycle - now)
             self.hac_fast.value, self.hac_slow.value = int(step > 0), int(step < 0)
-            await RisingEdge(self.clk)
+            await self.cycles(1)
             self.hac_fast.value = self.hac_slow.value = 0
             now = cycle + 1
 
@@ -105,7 +109,7 @@ async def jobs(dut) -> None:  # type: ignore[no-untyped-def]
     """Work through the job file ``TSP_JOBS`` and leave what was read in ``TSP_RESULTS``."""
     with np.load(os.environ["TSP_JOBS"], allow_pickle=False) as archive:
         job = {name: archive[name] for name in archive.files}
-    chip = Chip(dut)
+    chip = Chip(dut, int(job["beats"]))
     rows: list[_Row] = []
     for number in range(len(job["max_cycles"])):
         rows.append(await _one(chip, job, number))
@@ -134,7 +138,7 @@ async def _one(chip: Chip, job: dict[str, np.ndarray], number: int) -> _Row:
     began, began_cpu, began_ns = time.perf_counter(), time.process_time(), get_sim_time("ns")
     done = await chip.finish(int(job["max_cycles"][number]))
     seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - began_cpu
-    clocks = (get_sim_time("ns") - began_ns) / PERIOD_NS
+    clocks = (get_sim_time("ns") - began_ns) / PERIOD_NS / chip.beats
     drift.cancel()
     chip.hac_fast.value = chip.hac_slow.value = 0
     registers = [host.register(n) for n in REGISTERS]

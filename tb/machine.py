@@ -21,9 +21,9 @@ class Job:
 
     Attributes:
         program: queues and initial memory.
-        max_cycles: clock cycles after which the run is given up.
+        max_cycles: schedule cycles after which the run is given up.
         read: (slice index, word) pairs to read back, all superlanes.
-        drift: (clock cycle after the start, +1 or -1) steps of the HAC.
+        drift: (schedule cycle after the start, +1 or -1) steps of the HAC.
     """
 
     program: Program
@@ -53,7 +53,7 @@ class RtlResult:
         signatures: slice index → 64-bit signature (empty without the feature ``trace``); without undefined ones, which
             only a program with a fault can leave.
         tile_signatures: uint64 [slices, S] (no rows without it); a slice's signature is the sum of its tiles'.
-        clocks: clock cycles from start to done.
+        clocks: schedule cycles from start to done, stalled ones too.
         seconds, cpu_seconds: what they took by the clock on the wall, and of the processor.
         hac, sac, delta: the counters at the end.
     """
@@ -158,6 +158,7 @@ def encode(jobs: Sequence[Job], config: ChipConfig) -> dict[str, np.ndarray]:
         "drift_cycles": joined([[cycle for cycle, _ in job.drift] for job in jobs], np.int64),
         "drift_steps": joined([[step for _, step in job.drift] for job in jobs], np.int64),
         "max_cycles": np.array([job.max_cycles for job in jobs], dtype=np.int64),
+        "beats": np.array(config.beats, dtype=np.int64),
     }
 
 

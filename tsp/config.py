@@ -36,6 +36,7 @@ class ChipConfig:
         queue_depth: instruction words a queue holds.
         acc_depth: rows of an MXM accumulator.
         vxm_mul_bits: multiplier operand width of an ALU; 0 leaves MUL out.
+        beats: clocks a schedule cycle takes; in each, 16 / beats lanes of a superlane work. No effect on schedules.
         sxm: the SXM queues exist.
         trace: every slice folds its events into a signature.
         vxm_float, mxm_fp16, ecc, ifetch: see :data:`UNBUILT_FEATURES`.
@@ -56,6 +57,7 @@ class ChipConfig:
     queue_depth: int = 256
     acc_depth: int = 512
     vxm_mul_bits: int = 32
+    beats: int = 1
     vxm_float: bool = False
     mxm_fp16: bool = False
     sxm: bool = True
@@ -103,7 +105,7 @@ class ChipConfig:
             if value % multiple:
                 up = value + multiple - value % multiple
                 raise InputError(f"config {self.name}: {name} is {value}, must be a multiple of {multiple}; try {up}")
-        for name in ("streams", "mem_words", "hac_period", "queue_depth", "acc_depth"):
+        for name in ("streams", "mem_words", "hac_period", "queue_depth", "acc_depth", "beats"):
             value = getattr(self, name)
             if value & (value - 1):
                 up = 1 << value.bit_length()
@@ -181,6 +183,7 @@ _RANGES = {
     "queue_depth": (16, 65536),
     "acc_depth": (2, 8192),
     "vxm_mul_bits": (0, 32),
+    "beats": (1, LANES_PER_SUPERLANE),
 }
 
 PRESETS = {
@@ -190,8 +193,11 @@ PRESETS = {
         ChipConfig("groqchip", 20, 32, 44, 8192, 2, 2, 4, 4, 5, 6, queue_depth=1024, acc_depth=2048),
         # Small enough to simulate fast, with two superlanes so that the stagger shows.
         ChipConfig("tiny", 2, 32, 12, 128, 1, 2, 2, 2, 1, 1),
-        # Meant for a Lattice ECP5-85F: 8-bit multipliers, no signature. It does not fit yet: docs/verification.md.
-        ChipConfig("board", 1, 16, 8, 512, 0, 1, 1, 4, 0, 0, queue_depth=512, vxm_mul_bits=8, sxm=False, trace=False),
+        # Fits a Lattice ECP5-85F (`make synth`): 8-bit multipliers, two lanes at a time, no signature.
+        ChipConfig(
+            "board", 1, 16, 8, 512, 0, 1, 1, 4, 0, 0,
+            queue_depth=512, vxm_mul_bits=8, beats=8, sxm=False, trace=False,
+        ),
     )
 }
 

@@ -58,6 +58,7 @@ def table(config: ChipConfig) -> Table:
         ("dispatch bandwidth", f"{f['dispatch_bytes_per_cycle']:,} B/cycle", f"{INSTRUCTION_BYTES} B in every queue"),
         ("barrier", f"{f['barrier_cycles']} cycles", "NOTIFY to release"),
         ("drain", f"{f['drain_cycles']} cycles", "last queue empty to done"),
+        ("cycle", _count(config.beats, "clock"), f"{LANES_PER_SUPERLANE // config.beats} lanes a superlane in each"),
     ]
     result = Table(title=f"config {config.name}", title_justify="left", show_header=False)
     result.add_column(style="bold")
@@ -66,6 +67,10 @@ def table(config: ChipConfig) -> Table:
     for row in rows:
         result.add_row(*row)
     return result
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _size(size: int) -> str:

@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 
-from rtl import stream, tile
+from rtl import beats, stream, tile
 from rtl.mxm.bundle import LOAD_BITS, SUM_BITS, tile_side
 from rtl.trace import EventHasher
 from tsp import isa
@@ -22,8 +22,8 @@ class MxmTile(Component):
     """Obeys LW, IW, LW_IW, ABC and ACC. The two operands are read in T, the bundle and the drive are valid in T + 1.
 
     Ports beside those of every tile (instruction ports have the prefixes of :data:`KINDS`):
-        weights (2048), weights_present: in T of an LW, its sixteen streams (stream j in bits 128·j …), all present.
-        activations (128), activations_present: in T of an ABC, its stream.
+        weights (16 words), weights_present: in T of an LW, its sixteen streams, the lowest first, all present.
+        activations (word), activations_present: in T of an ABC, its stream.
         load … activation, sum, sum_valid: to and from the plane row, see :mod:`rtl.mxm.bundle`.
         drive_mask (streams): the streams driven, all of the one direction an edge site drives; zero without a drive.
         drive_word_0 … _3: byte planes 0 … 3 of the sixteen int32 results, lane l in bits 8·l …. In T + 1.
@@ -35,8 +35,8 @@ class MxmTile(Component):
 
     def __init__(self, config: ChipConfig):
         self.config = config
-        ports = {"weights": In(LOAD_BITS), "weights_present": In(1)}
-        ports |= {"activations": In(stream.WORD_BITS), "activations_present": In(1)}
+        ports = {"weights": In(LOAD_BITS // config.beats), "weights_present": In(1)}
+        ports |= {"activations": In(stream.WORD_BITS // config.beats), "activations_present": In(1)}
         for kind in KINDS:
             ports |= tile.instruction_ports(f"mxm_{kind}", kind)
         ports |= {f"drive_word_{i}": Out(stream.stream_word(config)) for i in range(stream.RESIDUES)}
@@ -68,8 +68,11 @@ class MxmTile(Component):
         m.d.sync += self.fault_valid[0].eq(load & ~self.weights_present)
         index = stream.unreset_register(m, self.load_index)
         data = stream.unreset_register(m, self.load_data)
+        count, word_bits = self.config.beats, len(self.weights) // LANES
+        words = (self.weights.word_select(j, word_bits) for j in range(LANES))
+        weights = Cat(beats.whole(m, f"weights_{j}", count, word) for j, word in enumerate(words))
         with m.If(load):
-            m.d.sync += [index.eq(tile.operand(instr, "LW", "supercell")), data.eq(self.weights)]
+            m.d.sync += [index.eq(tile.operand(instr, "LW", "supercell")), data.eq(weights)]
 
     def _activations(self, m: Module) -> None:
         # The queue has one instruction, ABC.
@@ -77,8 +80,9 @@ class MxmTile(Component):
         m.d.sync += self.activate.eq(valid)
         m.d.sync += self.fault_valid[1].eq(valid & ~self.activations_present)
         activation = stream.unreset_register(m, self.activation)
+        vector = beats.whole(m, "activations", self.config.beats, self.activations)
         with m.If(valid):
-            m.d.sync += activation.eq(self.activations)
+            m.d.sync += activation.eq(vector)
 
     def _accumulate(self, m: Module) -> None:
         """The row is read in T; in T + 1 the sum is there, the value is driven and the row written."""
@@ -108,7 +112,7 @@ class MxmTile(Component):
         ]
         for plane in range(RESULT_PLANES):
             octets = [result[32 * lane + 8 * plane : 32 * lane + 8 * plane + 8] for lane in range(LANES)]
-            m.d.comb += getattr(self, f"drive_word_{plane}").eq(Cat(octets))
+            m.d.comb += getattr(self, f"drive_word_{plane}").eq(beats.part(self.config.beats, Cat(octets)))
         self._drive(m, valid & tile.operand(instr, "ACC", "out"), tile.operand(instr, "ACC", "stream"))
 
     def _forward(self, m: Module, valid: Value, row: Value, read: Value, writer: Any) -> Value:
@@ -130,7 +134,7 @@ class MxmTile(Component):
 
     def _trace(self, m: Module) -> Value:
         """The tile's signature over its drives, which are hashed in T + 1."""
-        m.submodules.hasher = hasher = EventHasher(RESULT_PLANES)
+        m.submodules.hasher = hasher = EventHasher(RESULT_PLANES, beat_count=self.config.beats)
         first = Signal(8, reset_less=True)
         with m.If(self.instr_accumulate_valid):
             m.d.sync += first.eq(tile.operand(self.instr_accumulate, "ACC", "stream"))

@@ -9,20 +9,24 @@ from rtl.trace import EventHasher
 from rtl.vxm.decode import Decoded, decode, operand_bits, sources
 from rtl.vxm.lane import lane, lazily
 from rtl.vxm.operands import Streams, by_row, choices_of, lanes_of, read_port
-from tsp.config import LANES_PER_SUPERLANE, ChipConfig
+from tsp.config import ChipConfig
 from tsp.isa import INTEGER_TYPES, STREAM_DIRECTION_BIT, Type
 
-RESULT_BITS = RESIDUES * WORD_BITS
-"""16 int32 numbers as four byte planes: lane l's byte p is bits 128·p + 8·l …"""
+
+def result_bits(config: ChipConfig) -> int:
+    """16 int32 numbers in one beat, as four byte planes: lane l's byte p is bits 128·p + 8·l …, with one beat."""
+    return RESIDUES * WORD_BITS // config.beats
 
 
 class VxmAlu(Component):
     """Reads its operands in T and computes in T + 1, where drive and result are valid. Illegal words never reach it.
 
+    Words, results and the lanes that compute pass in beats.
+
     Ports beside those of every tile; R is ``vxm_rows``:
         e_<i>, w_<i> (word), e_present, w_present: in T, the streams that arrive at the site.
-        previous_<r> (512 bits, four byte planes), previous_valid (R): in T, results of the stage before, by row.
-        result (512), result_valid: in T + 1, the same of this ALU, for instructions with ``to_next``.
+        previous_<r> (four byte planes), previous_valid (R): in T, results of the stage before, by row.
+        result, result_valid: in T + 1, the same of this ALU, for instructions with ``to_next``.
         drive_mask (2·streams), drive_word_0 … _3: in T + 1; stream s takes word s mod 4. Words not driven are
             arbitrary.
         drive_valid: whether the mask is not zero.
@@ -35,10 +39,10 @@ class VxmAlu(Component):
         self.config = config
         word = stream.stream_word(config)
         ports: dict[str, Member] = {f"{side}_{i}": In(word) for side in "ew" for i in range(config.streams)}
-        ports |= {f"previous_{row}": In(RESULT_BITS) for row in range(config.vxm_rows)}
+        ports |= {f"previous_{row}": In(result_bits(config)) for row in range(config.vxm_rows)}
         ports |= {f"drive_word_{i}": Out(word) for i in range(RESIDUES)}
         ports |= {"e_present": In(config.streams), "w_present": In(config.streams)}
-        ports |= {"previous_valid": In(config.vxm_rows), "result": Out(RESULT_BITS), "result_valid": Out(1)}
+        ports |= {"previous_valid": In(config.vxm_rows), "result": Out(result_bits(config)), "result_valid": Out(1)}
         ports |= {"drive_mask": Out(2 * config.streams), "drive_valid": Out(1)}
         ports |= tile.instruction_ports("vxm") | tile.fault_ports() | tile.place_ports()
         if config.trace:
@@ -62,7 +66,7 @@ class VxmAlu(Component):
         previous = [getattr(self, f"previous_{row}") for row in range(self.config.vxm_rows)]
         ports = sources(self.instr)
         raw = [
-            read_port(m, name, self.instr_valid, source, streams.group(source.source), previous)
+            read_port(m, name, self.instr_valid, source, streams.group(source.source), previous, self.config.beats)
             for name, source in zip("xyz", ports, strict=True)
         ]
         lost = [source.alu & ~by_row(list(self.previous_valid), source.source) for source in ports]
@@ -73,12 +77,12 @@ class VxmAlu(Component):
         return decode(m, self.instr_valid, self.instr, ports), raw
 
     def _compute(self, m: Module, decoded: Decoded, x_raw: Signal, y_raw: Signal, z_raw: Signal) -> list[Signal]:
-        """Cycle T + 1: 16 results in int32."""
+        """Cycle T + 1: results in int32, one a lane."""
         immediate = operand_bits(self.north, "immediate")
         x, y = lanes_of(m, "x", decoded.x, x_raw, immediate), lanes_of(m, "y", decoded.y, y_raw, immediate)
         z = choices_of(decoded, z_raw, immediate)
         bits = self.config.vxm_mul_bits
-        return [lane(m, str(i), decoded.do, x[i], y[i], z[i], bits) for i in range(LANES_PER_SUPERLANE)]
+        return [lane(m, str(i), decoded.do, *operands, bits) for i, operands in enumerate(zip(x, y, z, strict=True))]
 
     def _drive(self, m: Module, results: list[Signal], anything: Value) -> list[Value]:
         """Cycle T + 1: results as byte planes, for the next stage and, in the stream's type, for a stream."""
@@ -90,13 +94,14 @@ class VxmAlu(Component):
         m.d.comb += self.result.eq(lazily(self.north_valid, Cat(_planes(results)), anything))
         clip = Signal()
         m.d.comb += clip.eq(self.drive_valid & operand_bits(word, "saturate") & ~int32)
-        low_halves = [Signal(16, name=f"low_half_{i}") for i in range(LANES_PER_SUPERLANE)]
+        low_halves = [Signal(16, name=f"low_half_{i}") for i in range(len(results))]
         for low_half, number in zip(low_halves, results, strict=True):
             m.d.comb += low_half.eq(lazily(clip, _nearest(int8, number), number))
-        low = Signal(2 * WORD_BITS, name="low_planes")
+        word_bits = 8 * len(results)
+        low = Signal(2 * word_bits, name="low_planes")
         m.d.comb += low.eq(lazily(self.drive_valid, Cat(_planes(low_halves)), anything))
-        whole = [self.result[i : i + WORD_BITS] for i in range(0, RESULT_BITS, WORD_BITS)]
-        planes = [low[:WORD_BITS], low[WORD_BITS:], *whole[2:]]
+        whole = [self.result.word_select(plane, word_bits) for plane in range(RESIDUES)]
+        planes = [low[:word_bits], low[word_bits:], *whole[2:]]
         # A narrow result starts at any stream of its alignment, so every word it may fall on carries it.
         m.d.comb += [
             self.drive_word_0.eq(planes[0]),
@@ -111,7 +116,7 @@ class VxmAlu(Component):
         return planes
 
     def _trace(self, m: Module, planes: list[Value]) -> None:
-        m.submodules.hasher = hasher = EventHasher(RESIDUES)
+        m.submodules.hasher = hasher = EventHasher(RESIDUES, beat_count=self.config.beats)
         kind, operand = operand_bits(self.north, "type"), operand_bits(self.north, "stream")
         wide, half = kind == Type.INT32, kind == Type.INT16
         events = Cat(self.drive_valid, self.drive_valid & (half | wide), *[self.drive_valid & wide] * 2)
@@ -124,7 +129,7 @@ class VxmAlu(Component):
 
 
 def _planes(numbers: list[Value]) -> list[Value]:
-    """Byte plane p of 16 numbers: byte p of each, lane 0 lowest."""
+    """Byte plane p of numbers: byte p of each, lane 0 lowest."""
     return [Cat(number[8 * p : 8 * p + 8] for number in numbers) for p in range(len(numbers[0]) // 8)]
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
-from rtl.stream import RESIDUES, WORD_BITS, gated, read_word, select
+from rtl import beats
+from rtl.stream import RESIDUES, gated, read_word, select
 from rtl.vxm.decode import Decoded, Port, Source
 from rtl.vxm.lane import INT_BITS, sign_extended
 from tsp import isa
-from tsp.config import LANES_PER_SUPERLANE
 
 
 @dataclass(frozen=True)
@@ -42,25 +42,36 @@ def by_row(values: Sequence[Value], row: Value) -> Value:
     return select([*values, *[values[-1]] * spare], row)
 
 
-def read_port(m: Module, name: str, valid: Value, source: Source, words: Value, results: Sequence[Value]) -> Signal:
-    """The register of a port; it loads in T when the instruction reads a stream (``words``) or one of ``results``."""
+def read_port(
+    m: Module, name: str, valid: Value, source: Source, words: Value, results: Sequence[Value], count: int = 1
+) -> Value:
+    """The register of a port; it loads in T when the instruction reads a stream (``words``) or one of ``results``.
+
+    Args:
+        count: ``beats`` of the configuration.
+    """
     raw = Signal(len(words), name=f"{name}_raw", reset_less=True)
     with m.If(valid & (source.stream | source.alu)):
-        m.d.sync += raw.eq(Mux(source.stream, words, by_row(results, source.source)))
-    return raw
+        m.d[beats.domain(count)] += raw.eq(Mux(source.stream, words, by_row(results, source.source)))
+    return beats.in_next_cycle(m, raw.name, count, raw)
+
+
+def byte_planes(raw: Value) -> list[Value]:
+    """The four words of a port's register."""
+    return [raw.word_select(plane, len(raw) // RESIDUES) for plane in range(RESIDUES)]
 
 
 def lanes_of(m: Module, name: str, port: Port, raw: Value, immediate: Value) -> list[Signal]:
-    """The port's 16 numbers in T + 1."""
-    planes = [raw[i : i + WORD_BITS] for i in range(0, len(raw), WORD_BITS)]
-    low, high = Signal(WORD_BITS, name=f"{name}_low"), Signal(WORD_BITS, name=f"{name}_high")
+    """The port's numbers in T + 1, one a lane."""
+    planes = byte_planes(raw)
+    low, high = Signal(len(planes[0]), name=f"{name}_low"), Signal(len(planes[0]), name=f"{name}_high")
     constant = Signal(INT_BITS, name=f"{name}_constant")
     m.d.comb += [
         low.eq(select(planes, port.align)),
         high.eq(Mux(port.align[1], planes[3], planes[1])),
         constant.eq(gated(port.immediate, immediate)),
     ]
-    lanes = [Signal(INT_BITS, name=f"{name}_{lane}") for lane in range(LANES_PER_SUPERLANE)]
+    lanes = [Signal(INT_BITS, name=f"{name}_{lane}") for lane in range(len(planes[0]) // 8)]
     for i, lane in enumerate(lanes):
         at = slice(8 * i, 8 * i + 8)
         byte, half = sign_extended(low[at], INT_BITS), sign_extended(Cat(low[at], high[at]), INT_BITS)
@@ -71,10 +82,10 @@ def lanes_of(m: Module, name: str, port: Port, raw: Value, immediate: Value) -> 
 
 def choices_of(decoded: Decoded, raw: Value, immediate: Value) -> list[Value]:
     """Port z in T + 1, one bit per lane: the operand is not zero. Use each once."""
-    planes = [raw[i : i + WORD_BITS] for i in range(0, len(raw), WORD_BITS)]
+    planes = byte_planes(raw)
     constant = decoded.z_immediate & immediate.any()
     found = []
-    for i in range(0, WORD_BITS, 8):
+    for i in range(0, len(planes[0]), 8):
         bytes_ = (used & plane[i : i + 8].any() for used, plane in zip(decoded.z_used, planes, strict=True))
         found.append(constant | Cat(bytes_).any())
     return found

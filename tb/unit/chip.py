@@ -44,10 +44,10 @@ class ChipBench:
     """The chip with a host that loads programs, runs them and compares what they leave with the golden model."""
 
     def __init__(self, dut):  # type: ignore[no-untyped-def]
-        self.chip, self.dut, self.plan = Chip(dut), dut, floorplan(config())
+        self.chip, self.dut, self.plan = Chip(dut, config().beats), dut, floorplan(config())
 
     async def run(self, program: Program, drift: Drift = (), wait: int = 0) -> Registers:
-        """Reset, load, run to the end while the HAC drifts; ``wait``: clock cycles that DESKEWs may take."""
+        """Reset, load, run to the end while the HAC drifts; ``wait``: cycles that DESKEWs may take."""
         await self.chip.reset()
         addresses, words = host_writes(program, config())
         await self.chip.write(addresses, [low | high << 64 for low, high in words])

@@ -35,6 +35,7 @@ class Ports:
 
     def __init__(self, dut: Any):
         self._dut = dut
+        self._beats = config().beats
         self._handles: dict[str, Any] = {}
         self._held: dict[str, int] = {}
 
@@ -51,6 +52,8 @@ class Ports:
         """Begin a cycle with these inputs; the others keep their values. Outputs can be read when this returns."""
         await RisingEdge(self._dut.clk)
         self._set({"rst": 0, **inputs})
+        for _ in range(self._beats - 1):
+            await RisingEdge(self._dut.clk)
         await ReadOnly()
 
     def __getitem__(self, name: str) -> int:

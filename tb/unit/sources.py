@@ -11,6 +11,7 @@ from rtl.mem import MemSite
 from rtl.sxm import SxmSite
 from rtl.vxm import VxmSite
 from tb.generated import generated
+from tb.unit.frame import frame
 from tb.unit.hemisphere import Hemisphere
 from tsp.config import ChipConfig
 
@@ -45,6 +46,8 @@ def _module(
 ) -> Sequence[Path]:
     name = component.module_name  # type: ignore[attr-defined]
     key = [config.as_dict() | {"name": ""}, name]
-    return generated(
-        f"{config.name}-{name}", key, lambda folder: verilog.generate(config, folder, component(config)), also
-    )
+
+    def write(folder: Path) -> Sequence[Path]:
+        return verilog.generate(config, folder, frame(component(config), config))
+
+    return generated(f"{config.name}-{name}", key, write, [*also, Path(frame.__code__.co_filename)])

@@ -8,10 +8,12 @@ import pytest
 from tb import simulator
 from tb.__main__ import run_bench
 from tb.benches import BENCHES, Bench, Options
-from tsp.config import preset
+from tsp.config import ChipConfig, preset
 
 HERE = Path(__file__).parent
 CONFIG = preset("tiny")
+BEATS = preset("board")
+"""A cycle of this one is several clocks (docs/rtl.md)."""
 UNITS = {name: bench for name, bench in BENCHES.items() if isinstance(bench, Bench)}
 
 # Unit → one of its tests, and how the scoreboard says what differs.
@@ -26,12 +28,15 @@ NOTICED = {
 }
 
 
+RUNS = [(CONFIG, sim) for sim in simulator.SIMULATORS] + [(BEATS, "icarus")]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("sim", simulator.SIMULATORS)
+@pytest.mark.parametrize("config, sim", RUNS, ids=[f"{config.name}-{sim}" for config, sim in RUNS])
 @pytest.mark.parametrize("name", UNITS)
-def test_bench(name: str, sim: str) -> None:
-    options = Options(CONFIG, [sim], seed=1, waves=None)
-    row = run_bench(name, UNITS[name], UNITS[name].verilog(CONFIG), sim, options)
+def test_bench(name: str, config: ChipConfig, sim: str) -> None:
+    options = Options(config, [sim], seed=1, waves=None)
+    row = run_bench(name, UNITS[name], UNITS[name].verilog(config), sim, options)
     assert row["passed"], row["error"]
     assert row["tests"] >= 3
 

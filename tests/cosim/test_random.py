@@ -24,6 +24,8 @@ SEEDS = range(1, 1001 if FULL else 201)
 TURNS = 10 if FULL else 3
 """Illegal programs of each class."""
 CONFIG = preset("tiny")
+BEATS = preset("board").override(["trace=true"])
+"""A cycle of this one is several clocks (docs/rtl.md), and its events can be compared."""
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,16 @@ def test_rtl_does_what_the_golden_model_does(sim: str, cases: list[regress.Case]
     row = regress.Row(sim)
     regress.run_cases(chosen, CONFIG, sim, row)
     assert row.seeds == len(chosen) and not row.failed, "\n".join(row.failed.values())
+
+
+@pytest.mark.slow
+def test_words_that_pass_in_beats_are_those_of_the_golden_model() -> None:
+    cases = [regress.prepare(seed, BEATS) for seed in SEEDS[: len(SEEDS) // 10]]
+    assert not {case.seed: case.trouble for case in cases if case.trouble}
+    for sim, chosen in regress.shares(cases, ["verilator", "icarus"]).items():
+        row = regress.Row(sim)
+        regress.run_cases(chosen, BEATS, sim, row)
+        assert row.seeds == len(chosen) and not row.failed, "\n".join(row.failed.values())
 
 
 def test_every_bin_is_covered(cases: list[regress.Case]) -> None:

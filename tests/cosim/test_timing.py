@@ -23,7 +23,9 @@ from tsp.timing import arrival, timing
 
 CONFIGS = {
     "tiny": preset("tiny"),
-    "one superlane": preset("tiny").override(["superlanes=1", "mxm_planes_w=0", "vxm_rows=1"]),
+    "one superlane, cycles of two clocks": preset("tiny").override(
+        ["superlanes=1", "mxm_planes_w=0", "vxm_rows=1", "beats=2"]
+    ),
 }
 Measure = Callable[[], int]
 
