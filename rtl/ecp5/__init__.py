@@ -2,8 +2,8 @@
 
 yosys' ``synth_ecp5`` gives every product a MULT18X18D, of which an ECP5-85F has 156; a supercell alone has 256
 products. Each of those sites can be two MULT9X9D instead, a primitive that Lattice's tools take but that yosys and
-nextpnr do not know: :data:`CELLS` declares it and :data:`MAP` maps products of int8 to it. Other products are made of
-LUTs.
+nextpnr do not know: :data:`CELLS` declares it and :data:`MAPS` map products of int8 to it, and sums to carry chains.
+Other products are made of LUTs.
 """
 
 import shutil
@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 CELLS = Path(__file__).with_name("mult9x9d.v")
-MAP = Path(__file__).with_name("mult9x9d_map.v")
-CAPACITY = {"LUT": 83_640, "DSP": 156, "EBR": 208}
-"""What an ECP5-85F has: LUT4s, MULT18X18D sites, DP16KD blocks."""
+MAPS = tuple(CELLS.with_name(name) for name in ("mult9x9d_map.v", "add_map.v"))
+PART = "ECP5-85F"
+CAPACITY = {"LUT": 83_640, "FF": 83_640, "DSP": 156, "EBR": 208}
+"""What it has: LUT4s, flip-flops, MULT18X18D sites, DP16KD blocks."""
 
 # The widths of operands must be known before products are mapped: weights are kept sign-extended, see rtl/mxm.
 BEFORE_MAPPING = ("proc", "opt", "wreduce", "opt_clean")
@@ -25,18 +26,22 @@ def mapping_passes(top: str) -> list[str]:
     They read files that :func:`place` put into the folder yosys runs in: the wheel's yosys has a /tmp of its own, so
     that it cannot read a checkout there by its full path.
     """
-    return [f"read_verilog -lib {CELLS.name}", f"hierarchy -top {top}", *BEFORE_MAPPING, f"techmap -map {MAP.name}"]
+    maps = (f"techmap -map {file.name}" for file in MAPS)
+    return [f"read_verilog -lib {CELLS.name}", f"hierarchy -top {top}", *BEFORE_MAPPING, *maps]
 
 
 def place(folder: Path) -> None:
     """Copy what :func:`mapping_passes` reads into the folder in which yosys will run."""
-    for file in (CELLS, MAP):
+    for file in (CELLS, *MAPS):
         shutil.copy(file, folder)
 
 
 def synthesis_passes(top: str, report: Path) -> list[str]:
     """yosys commands that synthesise a design that has been read and write its cell counts to ``report`` as JSON."""
-    return [*mapping_passes(top), f"synth_ecp5 -nodsp -noflatten -top {top}", f"tee -q -o {report} stat -json"]
+    # Nothing reads a word of a queue or a memory in the cycle it is written, and needs it: without a check for that
+    # (-no-rw-check) memories are block RAM and nothing else.
+    synthesis = f"synth_ecp5 -nodsp -noflatten -no-rw-check -top {top}"
+    return [*mapping_passes(top), synthesis, f"tee -q -o {report} stat -json"]
 
 
 def used(cells: Mapping[str, int]) -> dict[str, int]:
@@ -47,6 +52,7 @@ def used(cells: Mapping[str, int]) -> dict[str, int]:
     count = {name.split("$")[-1]: number for name, number in cells.items()}
     return {
         "LUT": count.get("LUT4", 0) + 2 * count.get("CCU2C", 0) + 6 * count.get("TRELLIS_DPR16X4", 0),
+        "FF": count.get("TRELLIS_FF", 0),
         "DSP": count.get("MULT18X18D", 0) + (count.get("MULT9X9D", 0) + 1) // 2,
         "EBR": count.get("DP16KD", 0) + count.get("PDPW16KD", 0),
     }

@@ -59,11 +59,12 @@ class MxmSupercell(Component):
         return m
 
     def _sum(self, j: int, weights: list[Signal]) -> Value:
-        total = self.psum_in.word_select(j, 32)
-        for i, weight in enumerate(weights):
-            # Cut to 32 bits at every step: wider intermediate values would make a simulator slow.
+        # The products first: synthesis sees that their sums are narrow. Cut to 32 bits at every step: wider
+        # intermediate values would make a simulator slow.
+        total = (weights[0] * _byte(self.activation, 0))[:32]
+        for i, weight in enumerate(weights[1:], 1):
             total = (total + (weight * _byte(self.activation, i))[:32])[:32]
-        return total
+        return (total + self.psum_in.word_select(j, 32))[:32]
 
 
 def _weight(i: int, j: int) -> Signal:
