@@ -16,7 +16,7 @@ export PYTHONHASHSEED := 0
 export AMARANTH_USE_YOSYS := builtin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sim digits test lint verify regress coverage bench verilog clean distclean
+.PHONY: help setup sim digits test lint verify regress coverage bench verilog synth clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,8 +36,9 @@ digits: $(STAMP) ## Classify the handwritten digits on golden, Icarus and Verila
 test: $(STAMP) ## Run every test, with reduced counts
 	@$(PY) -m pytest
 
-verify: $(STAMP) ## Run every test with the full counts
+verify: $(STAMP) ## Run every test with the full counts, then synthesise board
 	@TSP_FULL=1 $(PY) -m pytest
+	@$(PY) -m tb.synth
 
 regress: $(STAMP) ## Run SEEDS random programs on golden and both simulators
 	@$(PY) -m tb.regress --seeds "$(SEEDS)" --config "$(CONFIG)"
@@ -50,6 +51,10 @@ bench: $(STAMP) ## Measure speed and size
 
 verilog: $(STAMP) ## Write the Verilog of CONFIG to build/verilog/CONFIG
 	@.venv/bin/tsp verilog --config "$(CONFIG)" -o "build/verilog/$(CONFIG)"
+
+# Without CONFIG it is board, the preset made for the part.
+synth: $(STAMP) ## Synthesise CONFIG for the ECP5-85F and count what it takes
+	@$(PY) -m tb.synth --config "$(if $(filter file,$(origin CONFIG)),board,$(CONFIG))"
 
 lint: $(STAMP) ## Check style, types and layers
 	@.venv/bin/ruff check .
