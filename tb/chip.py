@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import cocotb
 import numpy as np
-from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, First, RisingEdge, Timer
 from cocotb.utils import get_sim_time
 
 from tb import host
+from tb.clock import start_clock
 
 PERIOD_NS = 2
 REGISTERS = (host.STATUS, host.CYCLES, host.FAULT, host.COUNTERS)
@@ -32,8 +32,7 @@ class Chip:
             setattr(self, name, getattr(dut, name))
             getattr(self, name).value = 0
         dut.rst.value = 1
-        # The GPI clock runs in C++: Python is not called in every cycle.
-        Clock(self.clk, PERIOD_NS, unit="ns", impl="gpi").start()
+        start_clock(dut, PERIOD_NS)
 
     async def reset(self) -> None:
         """Some cycles of reset: queues empty, faults, signatures, presence and counters cleared; memories stay."""

@@ -10,12 +10,17 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TextIO
 
+import cocotb_tools.config
 from cocotb_tools import runner as cocotb_runner
 
 from tb.tools import Tool, build_root, tool
 
 # g++ takes 93 s at -O3 and 5 s at -O1 for the largest function of an ICU.
 QUICK = ("OPT_FAST=-O1",)
+MAIN = Path(__file__).absolute().parent / "cocotb_main.cpp"
+"""The main program of every Verilator model under cocotb."""
+# What tb/clock.py calls must be found in the running program.
+MAIN_FUNCTIONS = ("clock_start", "clock_stop")
 
 
 def digest(key: object) -> str:
@@ -76,9 +81,8 @@ class Icarus(_Runner, cocotb_runner.Icarus):
 
 
 class Verilator(_Runner, cocotb_runner.Verilator):
-    """cocotb's Verilator runner without ``--public-flat-rw``, which costs 3-7 times the speed.
-
-    What Python may touch is listed in a control file among the sources instead.
+    """cocotb's Verilator runner with a main program of our own, and without ``--public-flat-rw``, which costs 3-7 times
+    the speed. What Python may touch is listed in a control file among the sources instead.
     """
 
     hierarchical = False
@@ -91,6 +95,9 @@ class Verilator(_Runner, cocotb_runner.Verilator):
     def _build_command(self):
         verilate, make = super()._build_command()
         verilate = [word for word in verilate if word != "--public-flat-rw"]
+        theirs = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+        verilate[verilate.index(str(theirs))] = str(MAIN)
+        verilate += ["-LDFLAGS", " ".join(f"-Wl,--export-dynamic-symbol={name}" for name in MAIN_FUNCTIONS)]
         if self.hierarchical:
             make[make.index("Vtop.mk")] = "Vtop_hier.mk"
         return [verilate, [*make, *tool("verilator").make_variables, *(QUICK if self.quick else ())]]

@@ -3,8 +3,8 @@
 :func:`build` compiles a set of Verilog files once: the directory is named by a hash of everything that goes into it and
 a lock keeps two processes from building the same thing. :func:`run` runs the tests of one Python module on a build and
 raises unless at least one test ran and all passed. :func:`build_program` compiles the same Verilog with a C++ main
-instead of cocotb. A bench should not touch the design every cycle: start a clock in the simulator (``Clock(...,
-impl="gpi")``, whose first rising edge is at time 0), wait once, read back.
+instead of cocotb. A bench should not touch the design every cycle: start a clock in the simulator
+(:func:`tb.clock.start_clock`, whose first rising edge is at once), wait once, read back.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ import cocotb
 import cocotb_tools.config
 from filelock import FileLock
 
-from tb.runners import Icarus, Library, Verilator, digest, execute
+from tb.runners import MAIN, Icarus, Library, Verilator, digest, execute
 from tb.tools import SIMULATORS, SimulatorMissing, Tool, build_root, can_write_fst, tool
 from tsp.errors import InputError
 
@@ -170,7 +170,8 @@ def build(
         )
 
     key = [top, waves, timescale, options, control, cocotb.__version__, str(cocotb_tools.config.libs_dir)]
-    key += ["quick"] if quick and sim == "verilator" else []
+    if sim == "verilator":
+        key += [MAIN.read_text(), *(["quick"] if quick else [])]
     directory, seconds = _build_once(found, top, files, key, compile_into)
     return Build(sim, top, directory, waves, seconds)
 

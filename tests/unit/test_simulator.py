@@ -139,6 +139,18 @@ def test_waves(sim, counter, tmp_path):
         bench(build(sim, [counter], "counter"), "counts_once_a_cycle", waves=tmp_path / "counter.vcd")
 
 
+def test_verilators_main_program_drives_the_clock(counter):
+    built = build("verilator", [counter], "counter")
+    log = (built.directory / "build.log").read_text()
+    assert "tb/cocotb_main.cpp" in log and "/verilator.cpp" not in log
+    bench(built, ["counts_without_a_clock_of_cocotb", "finds_the_clock_stopped"])
+    bench(built, "sees_the_same_under_both_clocks", time_limit=60)
+
+
+def test_other_simulators_have_a_clock_of_cocotb(counter):
+    bench(build("icarus", [counter], "counter"), "sees_the_same_under_both_clocks", time_limit=60)
+
+
 def test_verilator_makes_only_the_ports_public(counter):
     built = build("verilator", [counter], "counter")
     log = (built.directory / "build.log").read_text()
