@@ -173,7 +173,7 @@ def build(
 
     key = [top, waves, timescale, options, control, cocotb.__version__, str(cocotb_tools.config.libs_dir)]
     if sim == "verilator":
-        key += [MAIN.read_text(), *(["quick"] if quick else [])]
+        key += [MAIN.read_text(), *(["quick", *QUICK_OPTIONS] if quick else [])]
     directory, seconds = _build_once(found, top, files, key, compile_into)
     return Build(sim, top, directory, waves, seconds)
 
