@@ -88,7 +88,11 @@ class Chip:
 
     async def finish(self, max_cycles: int) -> bool:
         """Wait until the program is done, at most ``max_cycles``; whether it is."""
-        await First(FallingEdge(self.dut.running), Timer(max_cycles * self.beats * PERIOD_NS, unit="ns"))
+        # To the middle of the clock before the last edge: whoever goes on begins at that edge, with a cycle.
+        limit = Timer(max_cycles * self.beats * PERIOD_NS - PERIOD_NS // 2, unit="ns")
+        await First(FallingEdge(self.dut.running), limit)
+        if self.dut.running.value:
+            await RisingEdge(self.clk)
         return not self.dut.running.value
 
     async def drift(self, cycles: Sequence[int], steps: Sequence[int]) -> None:

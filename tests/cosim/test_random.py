@@ -14,7 +14,7 @@ from tb import machine, regress
 from tb.compare import fault_text
 from tb.coverage import Model, samples
 from tsp.checker import check
-from tsp.config import preset
+from tsp.config import ChipConfig, preset
 from tsp.floorplan import floorplan
 from tsp.program import Image
 from tsp.randprog import MINIMUM, MISTAKES
@@ -76,6 +76,12 @@ def test_words_that_pass_in_beats_are_those_of_the_golden_model() -> None:
         assert row.seeds == len(chosen) and not row.failed, "\n".join(row.failed.values())
 
 
+@pytest.mark.slow
+def test_faults_are_latched_where_words_pass_in_beats() -> None:
+    cases = [regress.prepare_illegal(seed, BEATS) for seed in range(len(MISTAKES))]
+    _latches(BEATS, "verilator", [case for case in cases if case.expected.runs])
+
+
 def test_every_bin_is_covered(cases: list[regress.Case]) -> None:
     model = Model(CONFIG)
     for case in cases:
@@ -103,8 +109,11 @@ def test_golden_model_latches_the_fault(mistakes: list[regress.IllegalCase]) -> 
 @pytest.mark.parametrize("sim", ["verilator", "icarus"])
 def test_rtl_latches_the_fault(sim: str, mistakes: list[regress.IllegalCase]) -> None:
     every = 1 if sim == "verilator" else TURNS
-    chosen = [case for case in mistakes if case.expected.runs][::every]
-    results = regress.run_jobs(machine.build(CONFIG, sim), [case.job() for case in chosen], CONFIG)
+    _latches(CONFIG, sim, [case for case in mistakes if case.expected.runs][::every])
+
+
+def _latches(config: ChipConfig, sim: str, chosen: list[regress.IllegalCase]) -> None:
+    results = regress.run_jobs(machine.build(config, sim), [case.job() for case in chosen], config)
     wrong = []
     for case, result in zip(chosen, results, strict=True):
         fault = result.fault
@@ -112,7 +121,7 @@ def test_rtl_latches_the_fault(sim: str, mistakes: list[regress.IllegalCase]) ->
         if found != case.expected.fault or result.done != case.expected.ends:
             want = None if case.expected.fault is None else machine.Fault(*case.expected.fault)
             wrong.append(
-                f"illegal seed {case.seed}, {case.expected.mistake}: expected {fault_text(want, CONFIG)}, "
-                f"the RTL latched {fault_text(fault, CONFIG)}, done: {result.done}"
+                f"illegal seed {case.seed}, {case.expected.mistake}: expected {fault_text(want, config)}, "
+                f"the RTL latched {fault_text(fault, config)}, done: {result.done}"
             )
     assert not wrong, "\n".join(wrong)
