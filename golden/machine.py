@@ -106,7 +106,7 @@ def run(
     record = Trace(flow, values)
     signatures = record.signatures(len(floorplan(config).slices)) if trace and config.trace else None
     written = mem.written_words(flow, values.slots, values.of_read)
-    return Result(flow.cycles, flow.faults, written, memory, signatures, record.events() if events else None, flow)
+    return Result(record.cycles, flow.faults, written, memory, signatures, record.events() if events else None, flow)
 
 
 def compute(flow: Flow, memory: Mapping[int, Image]) -> Values:

@@ -43,6 +43,11 @@ class Trace:
         self.slot = np.concatenate([values.of_drive, values.of_read[stores.read]])
         self.values, self.superlanes = values, flow.config.superlanes
 
+    @property
+    def cycles(self) -> int:
+        """The cycle of the last event plus one; 0 without events."""
+        return int(self.time.max(initial=-1)) + 1
+
     def _data(self, rows: Ints) -> NDArray[np.uint8]:
         """uint8 [n, S, 16]."""
         vectors = self.values.slots[self.slot[rows]]
