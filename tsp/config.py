@@ -95,6 +95,8 @@ class ChipConfig:
             kind = _type_of(field)
             if type(value) is not kind:
                 raise InputError(f"config {self.name}: {field.name} is {value!r}, must be {kind.__name__}")
+        if not self.name.isprintable():
+            raise InputError(f"config {self.name!r}: its name must be of characters that can be printed")
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:
@@ -142,7 +144,8 @@ class ChipConfig:
         fields = {field.name: field for field in dataclasses.fields(cls)}
         for name in values:
             if name not in fields:
-                raise InputError(f"config: unknown field '{name}'{nearest(str(name), fields)}")
+                # Quoted as in Python: a stranger's file may have line ends in it.
+                raise InputError(f"config: unknown field {str(name)!r}{nearest(str(name), fields)}")
         required = [name for name, field in fields.items() if field.default is dataclasses.MISSING]
         missing = [name for name in required if name not in values]
         if missing:

@@ -100,7 +100,7 @@ class Program:
             end = symbol.address + symbol.count - 1
             if symbol.address < 0 or symbol.count < 1 or end >= self.config.mem_words:
                 last = self.config.mem_words - 1
-                raise InputError(f"symbol '{name}' takes words {symbol.address}…{end}, but memory ends at {last}")
+                raise InputError(f"symbol {name!r} takes words {symbol.address}…{end}, but memory ends at {last}")
         self.queues = {index: list(words) for index, words in sorted(self.queues.items()) if len(words)}
         self.memory = {place: image for place, image in sorted(self.memory.items()) if len(image.addresses)}
         return self

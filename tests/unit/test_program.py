@@ -229,6 +229,12 @@ def test_garbage_members_never_give_a_traceback(member: str, garbage: bytes, val
         path.unlink()
 
 
+@pytest.mark.parametrize("change", [{"two\nlines": 1}, {"name": "two\nlines"}])
+def test_line_ends_in_a_strangers_config_stay_in_the_line(tmp_path: Path, change: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=r"^[^\n]*two\\nlines[^\n]*$"):
+        load(tmp_path / "p.npz", with_header(DATA, config=program().config.as_dict() | change))
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
