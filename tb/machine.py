@@ -79,9 +79,17 @@ def sources(config: ChipConfig) -> tuple[Path, ...]:
     return generated(config.name, [fields], lambda folder: verilog.generate(config, folder))
 
 
+FLAT_SUPERLANES = 4
+"""Of more superlanes Verilator would need more than 8 GiB to make one flat model."""
+BLOCKS = ("superlane", "mxm_plane_row")
+"""Compiled once each and placed as often as they stand in a large chip: slower to run, and possible to build."""
+
+
 def build(config: ChipConfig, sim: str, *, waves: bool = False) -> simulator.Build:
     """The chip compiled for a simulator, reused when nothing changed."""
-    return simulator.build(sim, sources(config), "chip", waves=waves)
+    blocks = BLOCKS if config.superlanes > FLAT_SUPERLANES else ()
+    planes = config.mxm_planes_w + config.mxm_planes_e
+    return simulator.build(sim, sources(config), "chip", waves=waves, blocks=blocks if planes else blocks[:1])
 
 
 def run(
