@@ -14,7 +14,8 @@ from rich.table import Table
 
 from tb import simulator
 from tb.benches import BENCHES, Bench, Job, Options
-from tsp.config import ChipConfig, preset
+from tb.command import one_sentence, report_path, write_report
+from tsp.config import preset
 from tsp.errors import EXIT_DIFFERS, InputError, nearest
 
 
@@ -33,15 +34,12 @@ def main(
     if listing:
         print("\n".join(BENCHES))
         return
-    try:
+    with one_sentence():
         chosen = select("bench", names, BENCHES)
         folder = simulator.build_root() / "waves" if waves else None
         config = preset(config_name).override(settings)
         options = Options(config, select("simulator", sims, simulator.SIMULATORS), seed, folder)
         sys.exit(0 if run_benches(chosen, options) else EXIT_DIFFERS)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
 
 
 def select(kind: str, text: str, known: Iterable[str]) -> list[str]:
@@ -59,7 +57,7 @@ def run_benches(names: Sequence[str], options: Options) -> bool:
         raise InputError("there is no bench to run")
     for sim in options.sims:
         simulator.tool(sim)  # before anything is generated
-    rows = []
+    report, rows = report_path("sim"), []
     for name in names:
         bench = BENCHES[name]
         if isinstance(bench, Bench):
@@ -76,7 +74,7 @@ def run_benches(names: Sequence[str], options: Options) -> bool:
             passed = bench.run(options)
             seconds = time.perf_counter() - started
             rows += [{"bench": name, "sim": ",".join(options.sims), "passed": passed, "run_seconds": round(seconds, 2)}]
-    write_report(rows, options.config)
+    write_report(report, {"config": options.config.as_dict(), "rows": rows})
     return all(row["passed"] for row in rows)
 
 
@@ -119,12 +117,6 @@ def print_table(rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         if "waves" in row:
             print(f"waves of {row['bench']} on {row['sim']}: {os.path.relpath(row['waves'])}")
-
-
-def write_report(rows: Sequence[dict[str, Any]], config: ChipConfig) -> None:
-    path = simulator.build_root() / "reports" / "sim.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"config": config.as_dict(), "rows": list(rows)}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

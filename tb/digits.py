@@ -5,7 +5,6 @@ must take exactly the cycles that were predicted.
 """
 
 import dataclasses
-import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ from rich.table import Table
 import golden.machine
 from programs.digits import model, program
 from programs.digits.data import LabelledImages, held_out_set
-from tb import machine, simulator
+from tb import command, machine, simulator
 from tb.__main__ import select
 from tb.benches import Options
 from tsp.checker import check
@@ -148,13 +147,14 @@ def print_table(digits: Digits) -> None:
 
 def run(options: Options) -> bool:
     """The job of ``make sim``, on ``tiny`` whatever was asked for: table, report; whether all is as it must be."""
+    path = command.report_path("digits")
     try:
         digits = measure(options.sims, options.waves)
     except (simulator.BuildFailed, simulator.TestsFailed) as error:
         print(f"digits: {error}", file=sys.stderr)
         return False
     print_table(digits)
-    write_report(digits, simulator.build_root() / "reports" / "digits.json")
+    write_report(digits, path)
     differences = digits.differences()
     for difference in differences:
         print(f"digits on {difference}", file=sys.stderr)
@@ -163,8 +163,7 @@ def run(options: Options) -> bool:
 
 def write_report(digits: Digits, path: Path) -> None:
     """Write :meth:`Digits.report` as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(digits.report(), indent=2) + "\n")
+    command.write_report(path, digits.report())
 
 
 @click.command()
@@ -172,15 +171,12 @@ def write_report(digits: Digits, path: Path) -> None:
 @click.option("--waves", is_flag=True, help="Record waves to build/waves.")
 def main(sims: str, waves: bool) -> None:
     """Classify the held-out digits. Exit code 1 when anything differs, 2 when the question is wrong."""
-    try:
+    with command.one_sentence():
         chosen = select("simulator", sims, simulator.SIMULATORS)
         for sim in chosen:
             simulator.tool(sim)  # before anything is generated
         folder = simulator.build_root() / "waves" if waves else None
         sys.exit(EXIT_RIGHT if run(Options(program.CONFIG, chosen, 1, folder)) else EXIT_DIFFERS)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ the RTL must leave the same words, signatures and cycle count. Icarus, fifty tim
 """
 
 import dataclasses
-import json
 import os
 import sys
 import time
@@ -20,6 +19,7 @@ from rich.table import Table
 
 import golden.machine
 from tb import machine, simulator
+from tb.command import one_sentence, report_path, write_report
 from tb.compare import Difference, compare, worst
 from tb.coverage import Model, samples
 from tb.first_difference import first_difference
@@ -27,7 +27,7 @@ from tb.machine import Job
 from tsp.checker import check
 from tsp.config import ChipConfig, preset
 from tsp.dispatch import unroll
-from tsp.errors import EXIT_DIFFERS, InputError
+from tsp.errors import EXIT_DIFFERS
 from tsp.program import Program
 from tsp.randprog import Density, Expectation, density, deskew_count, drift, illegal, legal
 from tsp.timing import timing
@@ -242,22 +242,18 @@ def show(found: dict[str, Any], console: Console) -> None:
 @click.option("--sim", "sims", default="", help="Simulators, separated by commas; both by default.")
 def main(count: int, base: int, name: str, settings: Sequence[str], sims: str) -> None:
     """Run random legal programs on golden model and RTL. Exit code 1 when one differs."""
-    try:
+    with one_sentence():
         config = preset(name).override(settings)
         chosen = sims.replace(",", " ").split() or ["verilator", "icarus"]
         for sim in chosen:
             simulator.tool(sim)  # before anything is generated
+        path = report_path("regress")
         with Progress(console=Console(stderr=True), transient=True) as progress:
             model = Model(config)
             found = regress(range(base, base + count), config, chosen, progress, model)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    found["functional"] = model.report().functional
-    path = simulator.build_root() / "reports" / "regress.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, indent=2) + "\n")
-    model.report().save(seeds=count, first_seed=base)
+        found["functional"] = model.report().functional
+        write_report(path, found)
+        model.report().save(seeds=count, first_seed=base)
     show(found, Console())
     sys.exit(EXIT_DIFFERS if found["failed"] else 0)
 

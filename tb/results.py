@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import click
 
 from tb import tools
+from tb.command import one_sentence
 from tsp.errors import InputError, nearest
 from tsp.files import write_atomic
 
@@ -26,12 +26,8 @@ COMMANDS = {name: f"make {name}" for name in ("bench", "coverage", "digits", "re
 @click.option("--command", help="The command that wrote the report; by default make NAME.")
 def main(name: str, command: str | None) -> None:
     """Keep the report NAME with its commit, machine and command."""
-    try:
-        written = keep(name, command)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    print(written.relative_to(CHECKOUT))
+    with one_sentence():
+        print(keep(name, command).relative_to(CHECKOUT))
 
 
 def keep(name: str, command: str | None = None, checkout: Path = CHECKOUT) -> Path:

@@ -19,8 +19,9 @@ from rich.table import Table
 
 from rtl import ecp5, verilog
 from tb import simulator
+from tb.command import one_sentence, report_path, write_report
 from tsp.config import ChipConfig, preset
-from tsp.errors import EXIT_DIFFERS, InputError
+from tsp.errors import EXIT_DIFFERS
 
 STATISTICS, LOG = "statistics.json", "yosys.log"
 Cells = Mapping[str, int]
@@ -96,16 +97,12 @@ def table(found: Mapping[str, Any]) -> Table:
 def main(name: str, settings: Sequence[str]) -> None:
     """Synthesise a chip for the ECP5-85F. Exit code 1 when it does not fit."""
     console = Console(stderr=True)
-    try:
+    with one_sentence():
         config = preset(name).override(settings)
+        path = report_path("synth")
         with console.status(f"synthesising config {config.name}: some minutes"):
             found = report(config, synthesise(config))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    path = simulator.build_root() / "reports" / "synth.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(found, indent=2) + "\n")
+        write_report(path, found)
     Console().print(table(found))
     print(f"config {config.name} {'fits' if found['fits'] else 'does not fit'} an {found['part']}")
     sys.exit(0 if found["fits"] else EXIT_DIFFERS)

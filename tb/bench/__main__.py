@@ -1,18 +1,17 @@
 """``python -m tb.bench``, behind ``make bench``: measure, print a table, write ``build/reports/bench.json``."""
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 
 import click
 from rich.console import Console
 
-from tb import simulator
 from tb.__main__ import select
 from tb.bench import chip, generation, model, supercell
 from tb.bench.chip import Differs
 from tb.bench.row import Row, table
-from tsp.errors import EXIT_DIFFERS, EXIT_RIGHT, InputError
+from tb.command import one_sentence, report_path, write_report
+from tsp.errors import EXIT_DIFFERS, EXIT_RIGHT
 
 GROUPS: dict[str, Callable[[int], list[Row]]] = {
     "chip": lambda repeats: chip.rows(repeats),
@@ -28,15 +27,14 @@ GROUPS: dict[str, Callable[[int], list[Row]]] = {
 @click.option("--repeats", default=7, show_default=True, help="How often each pair is measured.")
 def main(names: str, repeats: int) -> None:
     """Measure speed and size. Exit code 1 when a figure misses its limit or a run differs, 2 for a wrong question."""
-    try:
-        rows = measure(select("group", names, GROUPS), max(repeats, 1))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except Differs as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(EXIT_DIFFERS)
-    write_report(rows)
+    with one_sentence():
+        chosen, path = select("group", names, GROUPS), report_path("bench")
+        try:
+            rows = measure(chosen, max(repeats, 1))
+        except Differs as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(EXIT_DIFFERS)
+        write_report(path, {"rows": [row.as_dict() for row in rows]})
     Console().print(table(rows))
     sys.exit(EXIT_DIFFERS if any(row.verdict == "missed" for row in rows) else EXIT_RIGHT)
 
@@ -48,12 +46,6 @@ def measure(names: Sequence[str], repeats: int) -> list[Row]:
         with console.status(f"measuring: {name}"):
             rows += GROUPS[name](repeats)
     return rows
-
-
-def write_report(rows: Sequence[Row]) -> None:
-    path = simulator.build_root() / "reports" / "bench.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"rows": [row.as_dict() for row in rows]}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

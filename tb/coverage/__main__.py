@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.progress import track
 
 import golden.machine
+from tb.command import one_sentence, report_path
 from tb.coverage import Model, samples
 from tsp.config import ChipConfig, preset
-from tsp.errors import EXIT_DIFFERS, InputError
+from tsp.errors import EXIT_DIFFERS
 from tsp.randprog import legal
 
 
@@ -31,15 +32,13 @@ def cover(seeds: Iterable[int], config: ChipConfig) -> Model:
 def main(count: int, base: int, name: str, settings: Sequence[str]) -> None:
     """Report the functional coverage of random programs. Exit code 1 when a bin is not hit."""
     console = Console()
-    try:
+    with one_sentence():
         config = preset(name).override(settings)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    seeds = track(range(base, base + count), "programs", console=Console(stderr=True), transient=True)
-    model = cover(seeds, config)
-    report = model.report()
-    report.save(seeds=count, first_seed=base)
+        report_path("coverage")  # before the programs run
+        seeds = track(range(base, base + count), "programs", console=Console(stderr=True), transient=True)
+        model = cover(seeds, config)
+        report = model.report()
+        report.save(seeds=count, first_seed=base)
     console.print(report.table())
     for exclusion, entry in report.as_dict()["excluded"].items():
         console.print(f"excluded: {exclusion}, {entry['bins']} bins: {entry['reason']}", highlight=False)

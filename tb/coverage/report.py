@@ -1,12 +1,11 @@
 """Coverage as numbers: a table for the terminal, a file for CI."""
 
 import dataclasses
-import json
 from typing import Any
 
 from rich.table import Table
 
-from tb import simulator
+from tb.command import report_path, write_report
 from tb.coverage.bins import Bin
 from tb.coverage.exclusions import EXCLUSIONS
 from tsp.config import ChipConfig
@@ -41,9 +40,7 @@ class Report:
 
     def save(self, **more: Any) -> None:
         """Write ``build/reports/coverage.json``."""
-        path = simulator.build_root() / "reports" / "coverage.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(self.as_dict(**more), indent=2) + "\n")
+        write_report(report_path("coverage"), self.as_dict(**more))
 
     def table(self) -> Table:
         """A row per group."""

@@ -1,0 +1,47 @@
+"""What the ``python -m tb…`` commands share: where reports go, and how a command ends that cannot do its work."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tb import tools
+from tsp.errors import EXIT_BAD_INPUT, InputError
+from tsp.files import reason, write_atomic
+
+
+@contextlib.contextmanager
+def one_sentence() -> Iterator[None]:
+    """Around the body of a command: an InputError, or a file that cannot be had, ends it with a sentence and code 2."""
+    try:
+        yield
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        raise  # click ends quietly when whoever read the output has enough
+    except OSError as error:
+        print(f"error: {_unavailable(error)}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
+
+
+def _unavailable(error: OSError) -> str:
+    sentence = f"{error.filename or 'a file'}: {reason(error)}"
+    root, place = tools.build_root(), Path(str(error.filename))
+    if place.is_relative_to(root) or root.is_relative_to(place):
+        sentence += f"; builds and reports go to {root}, and TSP_BUILD=FOLDER sends them elsewhere"
+    return sentence
+
+
+def report_path(name: str) -> Path:
+    """``build/reports/<name>.json``, in a folder that is there. A command that takes long asks before it begins."""
+    folder = tools.build_root() / "reports"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name}.json"
+
+
+def write_report(path: Path, content: Any) -> None:
+    """Write a report as JSON, as a whole or not at all."""
+    write_atomic(path, (json.dumps(content, indent=2) + "\n").encode())
