@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
+
 from tb import tools
 from tsp.errors import EXIT_BAD_INPUT, InputError
 from tsp.files import reason, write_atomic
+
+AT_LEAST_ONE = click.IntRange(min=1)
+"""The type of a count that must not be nought: a regression of no programs would pass."""
 
 
 @contextlib.contextmanager

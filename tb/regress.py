@@ -19,7 +19,7 @@ from rich.table import Table
 
 import golden.machine
 from tb import machine, simulator
-from tb.command import one_sentence, report_path, write_report
+from tb.command import AT_LEAST_ONE, one_sentence, report_path, write_report
 from tb.compare import Difference, compare, worst
 from tb.coverage import Model, samples
 from tb.first_difference import first_difference
@@ -235,7 +235,7 @@ def show(found: dict[str, Any], console: Console) -> None:
 
 
 @click.command()
-@click.option("--seeds", "count", default=1000, show_default=True, help="How many random programs.")
+@click.option("--seeds", "count", type=AT_LEAST_ONE, default=1000, show_default=True, help="How many random programs.")
 @click.option("--seed", "base", default=1, show_default=True, help="The first seed.")
 @click.option("--config", "name", default="tiny", show_default=True)
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Override a field of the config.")

@@ -10,7 +10,7 @@ from tb.__main__ import select
 from tb.bench import chip, generation, model, supercell
 from tb.bench.chip import Differs
 from tb.bench.row import Row, table
-from tb.command import one_sentence, report_path, write_report
+from tb.command import AT_LEAST_ONE, one_sentence, report_path, write_report
 from tsp.errors import EXIT_DIFFERS, EXIT_RIGHT
 
 GROUPS: dict[str, Callable[[int], list[Row]]] = {
@@ -24,13 +24,13 @@ GROUPS: dict[str, Callable[[int], list[Row]]] = {
 
 @click.command()
 @click.option("--only", "names", default="", help=f"Groups, separated by commas: {', '.join(GROUPS)}; all by default.")
-@click.option("--repeats", default=7, show_default=True, help="How often each pair is measured.")
+@click.option("--repeats", type=AT_LEAST_ONE, default=7, show_default=True, help="How often each pair is measured.")
 def main(names: str, repeats: int) -> None:
     """Measure speed and size. Exit code 1 when a figure misses its limit or a run differs, 2 for a wrong question."""
     with one_sentence():
         chosen, path = select("group", names, GROUPS), report_path("bench")
         try:
-            rows = measure(chosen, max(repeats, 1))
+            rows = measure(chosen, repeats)
         except Differs as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(EXIT_DIFFERS)

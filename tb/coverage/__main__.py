@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import track
 
 import golden.machine
-from tb.command import one_sentence, report_path
+from tb.command import AT_LEAST_ONE, one_sentence, report_path
 from tb.coverage import Model, samples
 from tsp.config import ChipConfig, preset
 from tsp.errors import EXIT_DIFFERS
@@ -25,7 +25,7 @@ def cover(seeds: Iterable[int], config: ChipConfig) -> Model:
 
 
 @click.command()
-@click.option("--seeds", "count", default=200, show_default=True, help="How many random programs.")
+@click.option("--seeds", "count", type=AT_LEAST_ONE, default=200, show_default=True, help="How many random programs.")
 @click.option("--seed", "base", default=1, show_default=True, help="The first seed.")
 @click.option("--config", "name", default="tiny", show_default=True)
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Override a field of the config.")

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from tb import __main__ as sim
-from tb import command, digits, regress, synth, tools
+from tb import command, digits, regress, simulator, synth
 from tb.bench import __main__ as bench
 from tb.coverage import __main__ as coverage
 from tsp.errors import InputError
@@ -28,24 +28,37 @@ COMMANDS = {
 }
 
 
-@pytest.fixture(params=COMMANDS)
-def run(request, monkeypatch):
-    """Runs a command that must not come to its work."""
-    main, arguments, (module, work) = COMMANDS[request.param]
-    monkeypatch.setattr(tools, "tool", lambda sim: None)
-    monkeypatch.setattr(sim.simulator, "tool", lambda sim: None)
-    monkeypatch.setattr(module, work, never)
-    return lambda: CliRunner().invoke(main, arguments)
+@pytest.fixture
+def run(monkeypatch):
+    """Runs a command that must not come to its work, with options beside its own."""
+
+    def run(name, *options):
+        main, arguments, (module, work) = COMMANDS[name]
+        monkeypatch.setattr(simulator, "tool", lambda sim: None)
+        monkeypatch.setattr(module, work, never)
+        return CliRunner().invoke(main, [*arguments, *options])
+
+    return run
 
 
-def test_a_build_folder_that_cannot_be_made_is_one_sentence(run, monkeypatch, tmp_path):
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_build_folder_that_cannot_be_made_is_one_sentence(name, run, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("TSP_BUILD", str(tmp_path / "file" / "build"))
-    done = run()
+    done = run(name)
     assert done.exit_code == 2, done.output
     assert done.output.startswith(f"error: {tmp_path}/file/build") and "Not a directory" in done.output
     assert "TSP_BUILD=FOLDER" in done.output and done.output.count("\n") == 1
     assert (tmp_path / "file").read_text() == "no folder"
+
+
+@pytest.mark.parametrize("count", ["0", "-3", "many"])
+@pytest.mark.parametrize("name, option", [("regress", "--seeds"), ("coverage", "--seeds"), ("bench", "--repeats")])
+def test_nothing_to_do_is_a_wrong_question(name, option, count, run, monkeypatch, tmp_path):
+    monkeypatch.setenv("TSP_BUILD", str(tmp_path / "build"))
+    done = run(name, option, count)
+    assert done.exit_code == 2 and f"'{option}': " in done.output and count in done.output
+    assert not (tmp_path / "build").exists()
 
 
 def test_a_report_that_cannot_be_finished_leaves_the_old_one(monkeypatch, tmp_path):
