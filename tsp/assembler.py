@@ -56,6 +56,7 @@ def assemble(
 ) -> Program:
     """The program a text describes, for ``config`` or the configuration it names. ``directory`` is where ``.npy`` files
     are looked for. Raises AssemblyError with at most ``MOST_ERRORS`` mistakes."""
+    text = text.removeprefix("\ufeff")  # the byte-order mark some editors begin a file with
     assembler = _Assembler(name, config, directory or Path())
     lines = list(logical_lines(text))
     # A line that is wrong here leaves names undefined, so the code is looked at only when all of these are right.
@@ -72,6 +73,7 @@ class _Assembler:
         self._names: dict[str, tuple[int, str]] = {}
         self._tracks: dict[int, Track] = {}
         self._track: Track | None = None
+        self._homeless = False  # there is no queue for what follows, and that has been said
         self._nodes = Nodes(self._names)
         self._line = 0
         self._errors: list[str] = []
@@ -83,13 +85,20 @@ class _Assembler:
             try:
                 self._take(line)
             except LineError as error:
-                if self._track is not None:
-                    self._track.lost = True
+                self._mark(line)
                 self._errors.append(f"{self._name}:{line.number + error.line - 1}:{error.column}: {error}")
-                if len(self._errors) >= MOST_ERRORS or line.word == ".config":
+                # Without a configuration, or with another than was meant, all that follows would be wrong.
+                if len(self._errors) >= MOST_ERRORS or line.word == ".config" or self._chosen is None:
                     break
         if self._errors:
             raise AssemblyError(self._errors)
+
+    def _mark(self, line: Line) -> None:
+        """Note that a line was wrong, so that the next ones are not blamed for it."""
+        if line.word == ".queue":
+            self._track, self._homeless = None, True
+        if self._track is not None:
+            self._track.lost = True
 
     def program(self, text: str) -> Program:
         """The finished program."""
@@ -115,6 +124,8 @@ class _Assembler:
             tokens: list[Any] = tree.children
             self._config(*tokens)
             return
+        if self._homeless and tree.data in ("code", "raw"):
+            return
         if self._memory is None:
             self._begin(start(line))
         # Before names are looked up: an instruction that does not exist yet would have operands that do not, either.
@@ -133,8 +144,13 @@ class _Assembler:
         assert self._memory is not None
         return self._memory
 
+    @property
+    def _chosen(self) -> ChipConfig | None:
+        """The configuration the source names or the caller gave, if there is one yet."""
+        return self._named or self._given
+
     def _begin(self, token: Token | None) -> None:
-        config = self._named or self._given
+        config = self._chosen
         if config is None:
             message = "no configuration: begin with '.config tiny' or give --config tiny"
             raise LineError(message, token) if token else AssemblyError([f"{self._name}: {message}"])
@@ -189,12 +205,14 @@ class _Assembler:
 
     def _queue(self, token: Token) -> Track:
         if self._track is None:
+            self._homeless = True
             raise LineError("an instruction stands in no queue; begin with a line such as '.queue mem.e0'", token)
         return self._track
 
     def _open(self, name: Token) -> None:
         queue = located(name, floorplan(self._memory_map.config).queue, str(name))
         self._track = self._tracks.setdefault(queue.index, Track(queue, self._memory_map.config))
+        self._homeless = False
 
     def _raw(self, at: Value | None, token: Token) -> None:
         word = whole(token)
@@ -209,9 +227,12 @@ class _Assembler:
     def _append(self, word: int, at: Value | None, token: Token, raw: bool = False) -> None:
         if at is not None and not 0 <= at.number < _CYCLE_LIMIT:
             raise LineError(f"cycle {at.number} is out of range; cycles are 0…{_CYCLE_LIMIT - 1}", at.token)
+        track = self._queue(token)
+        if track.full:
+            return  # said once
         line = self._line + (token.line or 1) - 1
         cycle = at.number if at else None
-        located(at.token if at else token, self._queue(token).append, word, line, cycle, raw)
+        located(at.token if at else token, track.append, word, line, cycle, raw)
 
 
 _ACTIONS: dict[str, Callable[..., None]] = {

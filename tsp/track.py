@@ -29,6 +29,8 @@ class Track:
     cycle: int = 0
     last: isa.Instruction | None = None
     """The instruction before, as far as a REPEAT may look: None at the beginning and after an illegal word."""
+    full: bool = False
+    """A word did not fit; every later one would not, either."""
     lost: bool = False
     """A word is missing because it was wrong: what comes next is not blamed for what it follows."""
 
@@ -77,6 +79,7 @@ class Track:
 
     def _push(self, word: int, line: int) -> None:
         if self._room() <= 0:
+            self.full = True
             depth = self.config.queue_depth
             raise InputError(
                 f"queue {self.queue.name} is full: queue_depth is {depth} words; use REPEAT, or set it higher"

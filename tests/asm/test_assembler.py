@@ -232,6 +232,39 @@ def test_many_mistakes_are_reported_at_once() -> None:
     assert [message.split(":")[1] for message in found] == [str(2 + i) for i in range(MOST_ERRORS)]
 
 
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        (".queue mem.e0\n" + "READ 0, e0\n" * 280, "a.tsp:258:1: queue mem.e0 is full: queue_depth is 256"),
+        (".queue mem.e0\n@20000000 NOP 1\nREAD 0, e0\n.word 1", "a.tsp:2:2: queue mem.e0 is full"),
+        (".queue mme.e0\nREAD 0, e0\nREPEAT 2, 1\nREED y, e0\n.word 1", "a.tsp:1:8: unknown queue 'mme.e0'"),
+        (".queue mem\nREAD 0, e0\nNOP 1", "a.tsp:1:8: unexpected 'mem'; expected a queue or slice"),
+        (".queue vxm.r0s0\n.queue mem.e77\nREAD 0, e0", "a.tsp:2:8: unknown queue 'mem.e77'"),
+        ("READ 0, e0\nREPEAT 2, 1\nNOP 1", "a.tsp:1:1: an instruction stands in no queue"),
+    ],
+)
+def test_a_mistake_is_told_once(text: str, message: str) -> None:
+    (found,) = errors(text)
+    assert found.startswith(message)
+
+
+def test_what_follows_a_wrong_queue_is_still_looked_at() -> None:
+    found = errors(".queue mme.e0\nREAD 0 e0\n.queue mem.e0\nREED 0, e0\n" + "NOP 1\n" * 257 + "READ 999, e0")
+    assert [message.split(":")[1] for message in found] == ["1", "2", "4", "261", "262"]
+
+
+@pytest.mark.parametrize("text", [".data x: mem.e0 int8 = 1\n.const n = 1\n", ".cofnig tiny\n.const n = 1\n", ""])
+def test_a_missing_configuration_is_told_once(text: str) -> None:
+    with pytest.raises(AssemblyError) as caught:
+        assemble(text + ".queue mem.e0\nNOP 1\nNOP 1", "a.tsp")
+    assert len(caught.value.errors) == 1 and ".config" in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "a.tsp").write_text(".config tiny\n.queue mem.e0\nNOP 1\n", "utf-8-sig")
+    assert len(assemble_file(tmp_path / "a.tsp").queues) == 1
+
+
 def test_column_in_a_continued_line() -> None:
     assert errors(".data x: mem.e0 int8 = 1,\n  2,\n  bad")[0].startswith("a.tsp:3:3: unknown name 'bad'")
 
