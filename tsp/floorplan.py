@@ -83,14 +83,29 @@ class Floorplan:
     def queue(self, name: str) -> Queue:
         """The queue of that name, such as ``mem.e3``, ``vxm.r0s1`` or ``mxm.w0.weights``; InputError otherwise."""
         if name not in self._queue_by_name:
+            self._refuse_without_unit("queue", name)
             raise InputError(f"unknown queue '{name}' in config {self.config.name}{nearest(name, self._queue_by_name)}")
         return self._queue_by_name[name]
 
     def slice(self, name: str) -> Slice:
         """The slice of that name, such as ``mem.w0``, ``vxm`` or ``mxm.e1``; InputError otherwise."""
         if name not in self._slice_by_name:
+            if name.startswith("mxm."):  # no other slice can be left out
+                self._refuse_without_unit("slice", name)
             raise InputError(f"unknown slice '{name}' in config {self.config.name}{nearest(name, self._slice_by_name)}")
         return self._slice_by_name[name]
+
+    def _refuse_without_unit(self, thing: str, name: str) -> None:
+        """InputError if the configuration leaves out the whole unit that a queue or slice belongs to."""
+        unit, _, rest = name.partition(".")
+        field = {"sxm": "sxm", "c2c": f"links_{rest[:1]}", "mxm": f"mxm_planes_{rest[:1]}"}.get(unit, "")
+        value = getattr(self.config, field, True)
+        if not value:
+            least = "True" if field == "sxm" else "1"
+            raise InputError(
+                f"{thing} {name} needs {unit.upper()}, but config {self.config.name} has {field}={value}; "
+                f"set {field}={least}"
+            )
 
     def site_queues(self, site: int) -> list[Queue]:
         """Queues whose slices stand at a site, in queue order."""

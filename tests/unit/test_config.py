@@ -80,6 +80,32 @@ def test_override_refuses(setting: str, message: str) -> None:
         preset("tiny").override([setting])
 
 
+@pytest.mark.parametrize(
+    "setting, name, message",
+    [
+        ("sxm=False", "sxm.e.permute", "queue sxm.e.permute needs SXM, but config tiny has sxm=False; set sxm=True"),
+        ("links_w=0", "c2c.w0", "queue c2c.w0 needs C2C, but config tiny has links_w=0; set links_w=1"),
+        ("mxm_planes_e=0", "mxm.e0.weights", "needs MXM, but config tiny has mxm_planes_e=0; set mxm_planes_e=1"),
+        ("sxm=True", "sxm.e.permut", "unknown queue 'sxm.e.permut' in config tiny; did you mean 'sxm.e.permute'?"),
+        ("mxm_planes_e=1", "mxm.e1.weights", "unknown queue 'mxm.e1.weights' in config tiny; did you mean 'mxm.e0"),
+        ("links_w=0", "c2c.x0", "unknown queue 'c2c.x0'"),
+    ],
+)
+def test_a_queue_of_a_unit_left_out_is_refused_by_name(setting: str, name: str, message: str) -> None:
+    config = preset("tiny").override([setting])
+    with pytest.raises(InputError) as caught:
+        floorplan(config).queue(name)
+    assert message in str(caught.value)
+
+
+def test_a_plane_left_out_is_refused_by_name() -> None:
+    plan = floorplan(preset("tiny").override(["mxm_planes_w=0"]))
+    with pytest.raises(InputError, match="slice mxm.w0 needs MXM, but config tiny has mxm_planes_w=0"):
+        plan.slice("mxm.w0")
+    with pytest.raises(InputError, match="unknown slice 'sxm.w'"):
+        plan.slice("sxm.w")
+
+
 def test_unknown_preset_names_the_nearest() -> None:
     with pytest.raises(InputError, match="did you mean 'tiny'"):
         preset("tinny")
