@@ -12,6 +12,7 @@ import numpy as np
 from lark import Token, Tree
 from lark.exceptions import VisitError
 
+from tsp import isa
 from tsp.assembler_forms import Forms
 from tsp.assembler_lines import Line, logical_lines, parse, start
 from tsp.assembler_nodes import LineError, Nodes, Value, Written, element_type, located, mnemonics, whole
@@ -129,15 +130,16 @@ class _Assembler:
         if self._memory is None:
             self._begin(start(line))
         # Before names are looked up: an instruction that does not exist yet would have operands that do not, either.
-        for token in mnemonics(tree):
-            located(
-                token, operation, token.partition(".")[0].upper(), self._queue(token).queue, self._memory_map.config
-            )
+        self._nodes.operations = [self._operation(token) for token in mnemonics(tree)]
         try:
             tree = self._nodes.transform(tree)
         except VisitError as error:
             raise error.orig_exc if isinstance(error.orig_exc, LineError) else error from None
         _ACTIONS[tree.data](self, *tree.children)
+
+    def _operation(self, token: Token) -> isa.Operation:
+        name = token.partition(".")[0].upper()
+        return located(token, operation, name, self._queue(token).queue, self._memory_map.config)
 
     @property
     def _memory_map(self) -> MemoryMap:

@@ -1,15 +1,16 @@
 """What a parsed line of assembly is made of: expressions are evaluated, operands keep their place in the line."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from lark import Token, Tree, v_args
 from lark.visitors import Transformer_NonRecursive
 
-from tsp import encoding
+from tsp import encoding, isa
 from tsp.encoding import Stream
-from tsp.errors import InputError, nearest
+from tsp.errors import InputError, close, nearest
 from tsp.isa import AccMode, Type
 
 _NUMBER_LIMIT = 1 << 64
@@ -91,20 +92,32 @@ class Written:
 
 @v_args(inline=True)
 class Nodes(Transformer_NonRecursive):  # type: ignore[type-arg]
-    """Turns the tree of one line into nodes. Names are looked up in ``names``; unknown ones raise LineError."""
+    """Turns the tree of one line into nodes. Names are looked up in ``names``; unknown ones raise LineError.
+
+    ``operations`` are those of the line: what their operands may be is suggested beside the names.
+    """
 
     def __init__(self, names: Mapping[str, tuple[int, str]]):
         super().__init__()
         self._names = names
+        self.operations: Sequence[isa.Operation] = ()
 
     def number(self, token: Token) -> Value:
         return Value(token, whole(token))
 
     def name(self, token: Token) -> Value:
         if token not in self._names:
-            raise LineError(f"unknown name '{token}'{nearest(token, self._names) if self._names else ''}", token)
+            raise LineError(f"unknown name '{token}'{self._instead(token)}", token)
         number, symbol = self._names[str(token)]
         return Value(token, number, symbol)
+
+    def _instead(self, token: Token) -> str:
+        kinds = {field.kind for operation in self.operations for field in operation.fields}
+        known = [*self._names, *((mode.name.lower() for mode in AccMode) if "mode" in kinds else ())]
+        found = re.fullmatch(r"[A-Za-z]([0-9]+)", token)
+        if found and "stream" in kinds and not close(token, known):
+            return f"; a stream is written e{found[1]} or w{found[1]}"
+        return nearest(token, known) if known else "; define it with .const, .data or .space"
 
     def add(self, a: Value, b: Value) -> Value:
         return _combine(a, b, a.number + b.number)

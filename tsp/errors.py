@@ -18,5 +18,10 @@ class InputError(Exception):
 def nearest(word: str, known: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for the known word closest to ``word``, or the known words when none is close."""
     names = list(known)
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    return f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(names)}"
+    found = close(word, names)
+    return f"; did you mean '{found}'?" if found else f"; known: {', '.join(names)}"
+
+
+def close(word: str, known: Iterable[str]) -> str:
+    """The known word that ``word`` may be a slip of, or an empty string."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
