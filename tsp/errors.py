@@ -15,11 +15,18 @@ class InputError(Exception):
     exit_code = EXIT_BAD_INPUT
 
 
+_MOST_NAMES = 12
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"`` for the known word closest to ``word``, or the known words when none is close."""
+    """``"; did you mean 'x'?"`` for the known word closest to ``word``; when none is close the first known ones."""
     names = list(known)
-    found = close(word, names)
-    return f"; did you mean '{found}'?" if found else f"; known: {', '.join(names)}"
+    if not names:
+        return ""
+    if found := close(word, names):
+        return f"; did you mean '{found}'?"
+    more = f" … ({len(names)} in all)" if len(names) > _MOST_NAMES else ""
+    return f"; known: {', '.join(names[:_MOST_NAMES])}{more}"
 
 
 def close(word: str, known: Iterable[str]) -> str:
