@@ -217,9 +217,7 @@ class _Assembler:
         self._homeless = False
 
     def _raw(self, at: Value | None, token: Token) -> None:
-        word = whole(token)
-        if word >> WORD_BITS:
-            raise LineError(f".word does not fit {WORD_BITS} bits", token)
+        word = whole(token, most=(1 << WORD_BITS) - 1, large=f".word does not fit {WORD_BITS} bits")
         self._append(word, at, token, True)
 
     def _code(self, at: Value | None, *written: Written) -> None:

@@ -14,7 +14,9 @@ from tsp.errors import InputError, close, nearest
 from tsp.isa import AccMode, Type
 
 _NUMBER_LIMIT = 1 << 64
-_DIGITS = 80
+_LARGE = "the number leaves the 64 bits that numbers are computed with"
+_CHARACTERS = 300
+"""More than any number of use has, and few enough to be converted at once."""
 _T = TypeVar("_T")
 
 
@@ -166,18 +168,23 @@ class Nodes(Transformer_NonRecursive):  # type: ignore[type-arg]
         return Written(token, mnemonic.upper(), suffix, operands or [], results or [])
 
 
-def whole(token: Token, text: str | None = None) -> int:
-    """The whole number of a token; LineError if it is spelled badly or absurdly long."""
+def whole(token: Token, text: str | None = None, most: int = _NUMBER_LIMIT, large: str = _LARGE) -> int:
+    """The whole number of a token; LineError if it is spelled badly, or says ``large`` if it is more than ``most``."""
     text = str(token) if text is None else text
+    if len(text) > _CHARACTERS:
+        raise LineError(large, token)
     try:
-        return int(text, 0 if text[:2] in ("0x", "0b") else 10) if len(text) <= _DIGITS else _NUMBER_LIMIT * 2
+        number = int(text, 0 if text[:2] in ("0x", "0b") else 10)
     except ValueError:
         raise LineError(f"'{text}' is not a number", token) from None
+    if number > most:
+        raise LineError(large, token)
+    return number
 
 
 def _combine(a: Value, b: Value, number: int) -> Value:
     if abs(number) > _NUMBER_LIMIT:
-        raise LineError("the expression leaves the 64 bits it is computed with", a.token)
+        raise LineError("the expression leaves the 64 bits that numbers are computed with", a.token)
     return Value(a.token, number, a.symbol or b.symbol)
 
 

@@ -171,7 +171,8 @@ def dumped_words(program: Program, text: str) -> list[Word]:
         raise InputError(f"--dump {text}: '{name}' is no MEM slice or symbol{known}")
     if not 1 <= len(numbers) <= 2 or not all(number.isascii() and number.isdigit() for number in numbers):
         raise InputError(f"--dump {text}: must be slice:address:count, such as {name}:0:4")
-    address, count = int(numbers[0]), int(numbers[1]) if len(numbers) == 2 else 1
+    # Nineteen digits are as far out of range as six thousand, which int() refuses.
+    address, count = (int(number.lstrip("0")[:19] or 0) for number in [*numbers, "1"][:2])
     if not 1 <= count <= config.mem_words - address:
         raise InputError(f"--dump {text}: must lie in words 0…{config.mem_words - 1} and have at least one")
     place = plan.slice(name).index

@@ -66,6 +66,11 @@ def test_cycles_count_from_the_release_after_a_sync() -> None:
     assert unrolled.bursts[0].start == 19 + 3
 
 
+def test_a_word_may_have_all_its_bits() -> None:
+    (words,) = tiny(f".queue mem.e0\n.word 0b{(1 << 128) - 1:b}\n.word {(1 << 128) - 1:#x}").queues.values()
+    assert words == [(1 << 128) - 1] * 2
+
+
 def test_a_queue_may_be_opened_twice() -> None:
     program = tiny(".queue mem.e0\nNOP 1\n.queue mem.e1\nNOP 2\n.queue mem.e0\n@4 NOP 3")
     assert [len(words) for words in program.queues.values()] == [3, 1]
@@ -166,6 +171,12 @@ MISTAKES = [
     ("READ 0, $", "unexpected '$'"),
     (".wrod 3", "unknown directive '.wrod'; did you mean '.word'?"),
     (".word 0x100000000000000000000000000000000", ".word does not fit 128 bits"),
+    (".word " + "9" * 6000, "a.tsp:2:7: .word does not fit 128 bits"),
+    (".word 0b1" + "0" * 128, ".word does not fit 128 bits"),
+    (f".const A = {'9' * 6000}\nNOP A", "a.tsp:2:12: the number leaves the 64 bits"),
+    (f"NOP {1 << 65}", "a.tsp:2:5: the number leaves the 64 bits"),
+    ("NOP -(1 - 0xffffffffffffffff * 2)", "the expression leaves the 64 bits"),
+    (f".queue vxm.r0s0\nADD r{'9' * 6000}, r0 -> next", "the number leaves the 64 bits"),
     (".queue mem.e12", "unknown queue 'mem.e12' in config tiny; did you mean 'mem.e"),
     (".queue vxm.r0s0\nADD e4:int16, #1 -> next\nADD e3:int16, #1 -> next", "e3: index must be a multiple of 2"),
     (".queue vxm.r0s0\nADD e4, #1 -> next", "e4 needs its type, such as e4:int8"),

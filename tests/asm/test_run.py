@@ -153,6 +153,7 @@ def test_a_machine_that_differs_from_the_prediction_is_told(
         ([ADD, "--dump", "mem.e4:one"], "must be slice:address:count, such as mem.e4:0:4"),
         ([ADD, "--dump", "mem.e4:1:2:3"], "must be slice:address:count, such as mem.e4:0:4"),
         ([ADD, "--dump", "mem.e4:127:2"], "must lie in words 0…127"),
+        ([ADD, "--dump", "mem.e4:" + "9" * 6000], "must lie in words 0…127"),
         ([ADD, "--dump", "mem.e4:0:0"], "must lie in words 0…127"),
         ([ADD, "--waves", "x.fst"], "use --waves with --on icarus or --on verilator"),
         ([ADD, "--max-cycles", "5"], "takes at least 6 cycles, more than the 5 allowed"),
