@@ -1,11 +1,14 @@
 """The Verilog of a configuration: one file per module and a file list."""
 
+import contextlib
+import errno
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +20,8 @@ from amaranth.lib.wiring import Component
 from rtl.beats import BEAT, beat_number, beats_of, last_beat
 from rtl.stamp import collecting, ports_of, verilog_name
 from tsp.config import ChipConfig
+from tsp.errors import InputError
+from tsp.files import reason
 
 TOP = "chip"
 FILE_LIST = f"{TOP}.f"
@@ -116,40 +121,115 @@ def modules(top: Component, name: str = TOP) -> dict[str, str]:
 
 
 def write(texts: dict[str, str], directory: Path, name: str = TOP) -> list[Path]:
-    """Write a file per module and the list ``<name>.f``, and put the folder in place only when it is complete."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    """Write a file per module and the list ``<name>.f``, and put the folder in place only when it is complete.
+
+    InputError if that cannot be. Files of an earlier list go, whatever else is in the folder stays.
+    """
+    with _beside(directory) as fresh:
+        return _put(texts, fresh, directory, name)
+
+
+@contextlib.contextmanager
+def _beside(directory: Path) -> Iterator[Path]:
+    """An empty folder to fill and then rename to ``directory``; gone in the end whatever happens."""
+    place = _place(directory)
+    with _naming(directory):
+        if not next(path for path in (place, *place.parents) if path.exists()).is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
     try:
+        yield fresh
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _place(directory: Path) -> Path:
+    """The folder itself, not a symbolic link to it, which stays."""
+    return Path(os.path.realpath(directory))
+
+
+@contextlib.contextmanager
+def _naming(directory: Path) -> Iterator[None]:
+    """Errors name the folder that was asked for, not the temporary one."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{directory}: cannot be written: {reason(error)}") from None
+
+
+def _put(texts: dict[str, str], fresh: Path, directory: Path, name: str) -> list[Path]:
+    listed = sorted(texts)
+    with _naming(directory):
         for module, text in texts.items():
             (fresh / f"{module}.v").write_text(text)
-        (fresh / f"{name}.f").write_text("".join(f"{module}.v\n" for module in sorted(texts)))
+        (fresh / f"{name}.f").write_text("".join(f"{module}.v\n" for module in listed))
         fresh.chmod(0o755)
-        _replace(fresh, directory)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
-    return [directory / f"{module}.v" for module in sorted(texts)]
+        _replace(fresh, _place(directory), f"{name}.f")
+    return [directory / f"{module}.v" for module in listed]
 
 
-def _replace(fresh: Path, directory: Path) -> None:
-    if not directory.exists():
-        fresh.rename(directory)
+def _replace(fresh: Path, place: Path, file_list: str) -> None:
+    """Make the filled folder ``place``, as a whole if the system can; what was there goes with its list."""
+    if not place.exists():
+        fresh.rename(place)
         return
-    for old in directory.glob("*.v"):
-        if not (fresh / old.name).exists():
-            old.unlink()
-    for file in sorted(fresh.iterdir()):
-        file.replace(directory / file.name)
-    fresh.rmdir()
+    written = sorted(file.name for file in fresh.iterdir())
+    stale = _listed(place / file_list) - set(written)
+    try:
+        # A shell that stands in the folder would be left in the old one.
+        swapped = not Path.cwd().is_relative_to(place) and _swap(fresh, place, stale)
+    except OSError:  # a mount point cannot be renamed
+        swapped = False
+    if not swapped:
+        for name in written:
+            (fresh / name).replace(place / name)
+        for name in stale & {file.name for file in place.iterdir()}:
+            (place / name).unlink()
+
+
+def _swap(fresh: Path, place: Path, stale: set[str]) -> bool:
+    """Rename both: there is a moment without the folder, but never a mixture."""
+    _keep(place, fresh, stale)
+    shutil.copymode(place, fresh)
+    old = Path(tempfile.mkdtemp(prefix=f".{place.name}-old-", dir=place.parent))
+    try:
+        place.rename(old)
+    except BaseException:
+        old.rmdir()
+        raise
+    try:
+        fresh.rename(place)
+    except BaseException:
+        old.rename(place)
+        raise
+    shutil.rmtree(old)
+    return True
+
+
+def _listed(file_list: Path) -> set[str]:
+    return set(file_list.read_text().split("\n")) - {""} if file_list.is_file() else set()
+
+
+def _keep(old: Path, fresh: Path, stale: set[str]) -> None:
+    """Link what else is in the old folder into the new one: at any time one of them has it."""
+    for entry in old.iterdir():
+        if entry.name in stale or (fresh / entry.name).exists():
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.copytree(entry, fresh / entry.name, symlinks=True, copy_function=os.link)
+        else:
+            os.link(entry, fresh / entry.name, follow_symlinks=False)
 
 
 def generate(config: ChipConfig, directory: Path, top: Component | None = None) -> list[Path]:
     """Write the Verilog of a chip to ``directory`` and return its files; the file list is ``chip.f`` beside them.
 
-    The same configuration gives the same bytes. Nothing half-written is left behind. With ``top``, a component that can
-    be stamped, it is that module instead.
+    The same configuration gives the same bytes. Nothing half-written is left behind. InputError, before anything is
+    generated, if the folder cannot be written. With ``top``, a component that can be stamped, it is that module.
     """
     from rtl.chip import Chip
 
-    component = Chip(config) if top is None else top
-    return write(modules(component, component.module_name), Path(directory), component.module_name)
+    with _beside(Path(directory)) as fresh:
+        component = Chip(config) if top is None else top
+        return _put(modules(component, component.module_name), fresh, Path(directory), component.module_name)

@@ -11,6 +11,7 @@ from rtl import verilog
 from rtl.mem import MemSite
 from rtl.sxm import SxmSite
 from tb import machine, tools
+from tsp import cli
 from tsp.config import PRESETS, preset
 
 FULL = os.environ.get("TSP_FULL")
@@ -106,6 +107,79 @@ def test_writing_again_replaces_what_was_there(tmp_path):
     assert files == [target / "sxm_site.v"]
     assert sorted(path.name for path in target.iterdir()) == ["chip.f", "sxm_site.v"]
     assert list(tmp_path.iterdir()) == [target]
+
+
+def mixed(target: Path) -> None:
+    """A folder that holds modules and what a user put beside them."""
+    verilog.write({"a": "module a;\nendmodule\n", "b": "module b;\nendmodule\n"}, target)
+    (target / "bench").mkdir()
+    (target / "bench" / "top.v").write_text("module top;\nendmodule\n")
+    (target / "mine.v").write_text("module mine;\nendmodule\n")
+    target.chmod(0o700)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["from elsewhere", "from inside"])
+def test_what_else_is_in_the_folder_stays(inside, tmp_path, monkeypatch):
+    target = tmp_path / "out"
+    mixed(target)
+    if inside:
+        monkeypatch.chdir(target)
+    verilog.write({"b": "module b2;\nendmodule\n", "c": "module c;\nendmodule\n"}, Path() if inside else target)
+    found = contents(target)
+    assert sorted(found) == ["b.v", "bench/top.v", "c.v", "chip.f", "mine.v"]
+    assert found["chip.f"] == "b.v\nc.v\n" and "b2" in found["b.v"] and "top" in found["bench/top.v"]
+    assert target.stat().st_mode & 0o777 == 0o700 and list(tmp_path.iterdir()) == [target]
+    if inside:
+        assert Path.cwd().samefile(target)
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_an_interruption_leaves_the_old_folder(step, tmp_path, monkeypatch):
+    target = tmp_path / "out"
+    mixed(target)
+    before, real, calls = contents(target), Path.rename, []
+
+    def rename(self, to):
+        calls.append(to)
+        if len(calls) == step:
+            raise KeyboardInterrupt
+        return real(self, to)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(KeyboardInterrupt):
+        verilog.write({"b": "module b2;\nendmodule\n", "c": "module c;\nendmodule\n"}, target)
+    assert contents(target) == before and list(tmp_path.iterdir()) == [target]
+
+
+def test_a_link_to_a_folder_stays_a_link(tmp_path):
+    mixed(tmp_path / "out")
+    (tmp_path / "link").symlink_to("out")
+    verilog.write({"c": "module c;\nendmodule\n"}, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "out" / "c.v").is_file()
+
+
+@pytest.mark.parametrize(
+    "target, why",
+    [
+        ("file", "Not a directory"),
+        ("file/below", "Not a directory"),
+        ("/proc/foo", "No such file or directory"),
+        ("loop/x", "loop"),
+        ("long" * 100, "File name too long"),
+    ],
+)
+def test_a_folder_that_cannot_be_is_named_before_anything_is_generated(target, why, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "loop").symlink_to("loop")
+    monkeypatch.setattr(verilog, "modules", lambda *arguments: pytest.fail("generated"))
+    assert cli.run(["verilog", "--config", "tiny", "-o", str(tmp_path / target)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"{tmp_path / target}: cannot be written: ") and why in error and error.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "loop"]
 
 
 def test_presets_are_all_covered_by_the_full_run():
