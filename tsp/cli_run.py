@@ -15,7 +15,7 @@ from tsp.run import BACKENDS, MAX_CYCLES, RunResult, run, superlanes
 @click.argument("program")
 @click.option("--on", default="golden", show_default=True, metavar="|".join(BACKENDS), help="Where to run it.")
 @click.option("--dump", multiple=True, metavar="WORDS", help="Words to print: mem.e0:0:4 or a symbol.")
-@click.option("--waves", metavar="FILE", help="Record waves (.fst or .vcd) of a simulator.")
+@click.option("--waves", metavar="FILE", help="Record a simulator's waves to this .fst or .vcd file.")
 @click.option("--max-cycles", type=click.IntRange(min=1), default=MAX_CYCLES, show_default=True, help="Refuse more.")
 @click.option("--no-check", is_flag=True, help="Run what the checker refuses, to see the machine's fault.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -1,6 +1,9 @@
 """Run one program on the golden model or on the RTL, and say what became of it."""
 
 import dataclasses
+import errno
+import os
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +17,7 @@ from tsp.checker import check
 from tsp.config import ChipConfig
 from tsp.dispatch import Unrolled, unroll
 from tsp.errors import EXIT_DIFFERS, EXIT_MACHINE_FAULT, EXIT_RIGHT, InputError, nearest
+from tsp.files import reason
 from tsp.floorplan import floorplan
 from tsp.flow import Fault, Flow, analyse
 from tsp.memory_map import plane_slices
@@ -131,7 +135,7 @@ def run(
         checked: refuse what the checker refuses. Without it the machine's own faults show.
         dump: words to read back, see :func:`dumped_words`.
         max_cycles: a program that takes longer is refused before it runs.
-        waves: file to record to, on a simulator.
+        waves: file to record to, on a simulator: ``.fst`` or ``.vcd``, in a folder that is there.
 
     Raises:
         InputError: the question is wrong, the program is illegal (:class:`Refused`) or too long, a simulator is
@@ -141,6 +145,8 @@ def run(
         raise InputError(f"unknown machine '{on}'{nearest(on, BACKENDS)}")
     if on == "golden" and waves is not None:
         raise InputError("the golden model has no signals to record; use --waves with --on icarus or --on verilator")
+    if waves is not None:
+        _refuse_waves(on, waves)
     words = [word for text in dump for word in dumped_words(program, text)]
     if checked and not (report := check(program)).ok:
         raise Refused(str(report))
@@ -152,6 +158,25 @@ def run(
     _refuse_long(flow.cycles, max_cycles)
     backend = _run_golden if on == "golden" else _run_rtl
     return backend(program, flow, on, words, waves)
+
+
+def _refuse_waves(on: str, waves: Path) -> None:
+    """InputError unless ``on`` can write exactly this file."""
+    from tb import simulator
+
+    if waves.suffix not in (".fst", ".vcd"):
+        raise InputError(f"--waves {waves}: must name a .fst or a .vcd file")
+    simulator.tool(on)
+    written = simulator.wave_file(on, waves)
+    if written != waves.absolute():
+        other = waves.with_suffix(written.suffix)
+        raise InputError(f"--waves {waves}: {on} writes {written.suffix} files on this machine; try {other}")
+    try:
+        if waves.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        tempfile.TemporaryFile(dir=waves.parent).close()  # not the file itself, which may hold an older run
+    except OSError as error:
+        raise InputError(f"--waves {waves}: cannot be written: {reason(error)}") from None
 
 
 def dumped_words(program: Program, text: str) -> list[Word]:

@@ -116,12 +116,11 @@ def test_a_program_file_runs_outside_the_checkout(tmp_path: Path) -> None:
 def test_waves_are_written_where_it_says(  # type: ignore[no-untyped-def]
     sim: str, source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, err = run(capsys, source(SMALL), "--on", sim, "--waves", tmp_path / "waves" / "small.fst", "--dump", "z")
+    path = simulator.wave_file(sim, tmp_path / "small.fst")
+    code, out, err = run(capsys, source(SMALL), "--on", sim, "--waves", path, "--dump", "z")
     assert (code, err) == (0, "")
     assert "mem.e4[0]: 01020300" in out
-    path = Path(next(line for line in out.splitlines() if line.startswith("waves: ")).removeprefix("waves: "))
-    assert path.parent == tmp_path / "waves"
-    assert path.stat().st_size > 1000
+    assert f"waves: {path}\n" in out and path.stat().st_size > 1000
 
 
 # --- differs: 1
@@ -170,6 +169,36 @@ def test_bad_input_is_one_sentence(
     assert sentence in err
     assert "Traceback" not in err
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("x.foo", "must name a .fst or a .vcd file"),
+        ("x", "must name a .fst or a .vcd file"),
+        ("missing/x.vcd", "cannot be written: No such file or directory"),
+        ("file/x.vcd", "cannot be written: Not a directory"),
+        ("folder.vcd", "cannot be written: Is a directory"),
+    ],
+)
+def test_waves_that_cannot_be_written_there_are_refused(
+    name: str, sentence: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.vcd").mkdir()
+    code, out, err = run(capsys, ADD, "--on", "icarus", "--waves", tmp_path / name)
+    assert (code, out, err) == (2, "", f"--waves {tmp_path / name}: {sentence}\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.vcd"]
+
+
+@pytest.mark.parametrize(("fst", "asked", "written"), [(True, "vcd", "fst"), (False, "fst", "vcd")])
+def test_waves_in_a_format_that_verilator_lacks_are_refused(
+    fst: bool, asked: str, written: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulator, "can_write_fst", lambda: fst)
+    code, out, err = run(capsys, ADD, "--on", "verilator", "--waves", f"x.{asked}")
+    assert (code, out) == (2, "")
+    assert err == f"--waves x.{asked}: verilator writes .{written} files on this machine; try x.{written}\n"
 
 
 @pytest.mark.parametrize("on", BACKENDS)
