@@ -70,12 +70,19 @@ def run_benches(names: Sequence[str], options: Options) -> bool:
     for name in names:
         bench = BENCHES[name]
         if isinstance(bench, Job):
-            started = time.perf_counter()
-            passed = bench.run(options)
-            seconds = time.perf_counter() - started
-            rows += [{"bench": name, "sim": ",".join(options.sims), "passed": passed, "run_seconds": round(seconds, 2)}]
+            rows.append(run_job(name, bench, options))
+    # The config of the benches; a job's row has its own.
     write_report(report, {"config": options.config.as_dict(), "rows": rows})
     return all(row["passed"] for row in rows)
+
+
+def run_job(name: str, job: Job, options: Options) -> dict[str, Any]:
+    """Run one job; a row of the report, with the config it ran on."""
+    started = time.perf_counter()
+    passed = job.run(options)
+    seconds = round(time.perf_counter() - started, 2)
+    config = preset(job.config).as_dict()
+    return {"bench": name, "sim": ",".join(options.sims), "config": config, "passed": passed, "run_seconds": seconds}
 
 
 def run_bench(name: str, bench: Bench, verilog: Sequence[Path], sim: str, options: Options) -> dict[str, Any]:

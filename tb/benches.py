@@ -52,9 +52,13 @@ class Bench:
 
 @dataclass(frozen=True)
 class Job:
-    """``module:function``, called with :class:`Options`; returns whether everything came out right."""
+    """``module:function``, called with :class:`Options`; returns whether everything came out right.
+
+    ``config`` is the preset it runs on, whatever was asked for: its program is written for that one.
+    """
 
     function: str
+    config: str
 
     def run(self, options: Options) -> bool:
         found: Callable[[Options], bool] = resolve(self.function)
@@ -78,5 +82,5 @@ BENCHES: dict[str, Bench | Job] = {
     "icu": _unit("icu", "icu"),
     "counters": Bench("icu", "tb.unit.sources:icu", "tb.unit.counters"),
     "chip": Bench("chip", "tb.machine:sources", "tb.unit.chip", quick=False),  # the build that programs run on
-    "digits": Job("tb.digits:run"),
+    "digits": Job("tb.digits:run", config="tiny"),
 }

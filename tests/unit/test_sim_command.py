@@ -5,8 +5,10 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from programs.digits import program
 from tb import __main__ as command
-from tb.benches import Bench, Job
+from tb.benches import BENCHES, Bench, Job
+from tsp.config import preset
 
 COUNTER = """
 module counter(input clk, input rst, input en, output reg [31:0] count);
@@ -63,8 +65,19 @@ def test_a_failing_bench_is_exit_code_1_and_named(sim):
 
 
 def test_jobs_count_too(sim):
-    assert sim({"job": Job(f"{__name__}:good_job")})[0] == 0
-    assert sim({"job": Job(f"{__name__}:bad_job")})[0] == 1
+    assert sim({"job": Job(f"{__name__}:good_job", "tiny")})[0] == 0
+    assert sim({"job": Job(f"{__name__}:bad_job", "tiny")})[0] == 1
+
+
+def test_a_job_names_the_config_it_ran_on(sim):
+    benches = {"counter": bench("passing_bench"), "job": Job(f"{__name__}:good_job", "tiny")}
+    _, _, report = sim(benches, "--sim", "icarus", "--config", "board", "--set", "streams=16")
+    assert report["config"] == preset("board").override(["streams=16"]).as_dict()
+    assert [row.get("config") for row in report["rows"]] == [None, preset("tiny").as_dict()]
+
+
+def test_the_digits_run_on_the_config_their_program_is_written_for():
+    assert preset(BENCHES["digits"].config) == program.CONFIG
 
 
 @pytest.mark.parametrize(
