@@ -14,7 +14,7 @@ from rich.table import Table
 
 from tb import simulator
 from tb.benches import BENCHES, Bench, Job, Options
-from tb.command import one_sentence, report_path, write_report
+from tb.command import one_sentence, report_path, require_checkout, write_report
 from tsp.config import preset
 from tsp.errors import EXIT_DIFFERS, InputError, nearest
 
@@ -57,6 +57,10 @@ def run_benches(names: Sequence[str], options: Options) -> bool:
         raise InputError("there is no bench to run")
     for sim in options.sims:
         simulator.tool(sim)  # before anything is generated
+    for name in names:
+        bench = BENCHES[name]
+        if isinstance(bench, Job):
+            require_checkout(bench.package)
     report, rows = report_path("sim"), []
     for name in names:
         bench = BENCHES[name]

@@ -54,11 +54,13 @@ class Bench:
 class Job:
     """``module:function``, called with :class:`Options`; returns whether everything came out right.
 
-    ``config`` is the preset it runs on, whatever was asked for: its program is written for that one.
+    ``config`` is the preset it runs on, whatever was asked for: its program is written for that one. ``package`` holds
+    the program, and is not in the wheel.
     """
 
     function: str
     config: str
+    package: str
 
     def run(self, options: Options) -> bool:
         found: Callable[[Options], bool] = resolve(self.function)
@@ -82,5 +84,5 @@ BENCHES: dict[str, Bench | Job] = {
     "icu": _unit("icu", "icu"),
     "counters": Bench("icu", "tb.unit.sources:icu", "tb.unit.counters"),
     "chip": Bench("chip", "tb.machine:sources", "tb.unit.chip", quick=False),  # the build that programs run on
-    "digits": Job("tb.digits:run", config="tiny"),
+    "digits": Job("tb.digits:run", config="tiny", package="programs.digits"),
 }

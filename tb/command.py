@@ -1,6 +1,7 @@
 """What the ``python -m tb…`` commands share: where reports go, and how a command ends that cannot do its work."""
 
 import contextlib
+import importlib.util
 import json
 import sys
 from collections.abc import Iterator
@@ -38,6 +39,21 @@ def _unavailable(error: OSError) -> str:
     if place.is_relative_to(root) or root.is_relative_to(place):
         sentence += f"; builds and reports go to {root}, and TSP_BUILD=FOLDER sends them elsewhere"
     return sentence
+
+
+def require_checkout(package: str) -> None:
+    """InputError where a package that no wheel holds cannot be imported."""
+    try:
+        found = importlib.util.find_spec(package)
+    except ModuleNotFoundError:
+        found = None
+    if found is None:
+        raise not_installed(package.replace(".", "/"))
+
+
+def not_installed(path: str) -> InputError:
+    """The error for a part of the repository that no wheel holds."""
+    return InputError(f"{path} is not there: no wheel holds it, this needs a checkout of the repository")
 
 
 def report_path(name: str) -> Path:

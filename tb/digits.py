@@ -16,10 +16,16 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from tb import command
+
+if __name__ == "__main__":  # before imports that fail without a checkout
+    with command.one_sentence():
+        command.require_checkout("programs.digits")
+
 import golden.machine
 from programs.digits import model, program
 from programs.digits.data import LabelledImages, held_out_set
-from tb import command, machine, simulator
+from tb import machine, simulator
 from tb.__main__ import select
 from tb.benches import Options
 from tsp.checker import check

@@ -9,6 +9,7 @@ import numpy as np
 
 from tb import host, machine, simulator
 from tb.chip import REGISTERS
+from tb.command import not_installed
 from tb.machine import Job, RtlResult
 from tsp.config import ChipConfig
 from tsp.errors import InputError
@@ -22,13 +23,14 @@ def source(name: str) -> Path:
     """A file of ``bench/``; InputError where there is no checkout."""
     path = FOLDER / name
     if not path.is_file():
-        raise InputError(f"bench/{name} is not there: make bench works in a checkout only")
+        raise not_installed(f"bench/{name}")
     return path
 
 
 def build(config: ChipConfig) -> simulator.Build:
     """The chip compiled with the C++ main, reused when nothing changed."""
-    return simulator.build_program(machine.sources(config), "chip", source("chip_main.cpp"))
+    main = source("chip_main.cpp")  # before anything is generated
+    return simulator.build_program(machine.sources(config), "chip", main)
 
 
 def run(made: simulator.Build, jobs: Sequence[Job], config: ChipConfig) -> list[RtlResult]:

@@ -26,7 +26,8 @@ class _Supercell:
         self.module, self.cycles = module, cycles
         self.last: dict[str, float] = {}
         self.checksum = ""
-        self.made = simulator.build_program(_sources(module), module, bare.source("supercell_main.cpp"))
+        main = bare.source("supercell_main.cpp")  # before anything is generated
+        self.made = simulator.build_program(_sources(module), module, main)
 
     def time(self) -> float:
         assert self.made.program is not None

@@ -50,6 +50,10 @@ def bench(tests):
     return Bench("counter", f"{__name__}:sources", tests)
 
 
+def job(name):
+    return Job(f"{__name__}:{name}", "tiny", "programs.digits")
+
+
 def test_a_passing_bench_is_exit_code_0(sim):
     status, output, report = sim({"counter": bench("passing_bench")}, "--sim", "icarus", "--seed", "7", "--waves")
     assert status == 0, output
@@ -65,12 +69,18 @@ def test_a_failing_bench_is_exit_code_1_and_named(sim):
 
 
 def test_jobs_count_too(sim):
-    assert sim({"job": Job(f"{__name__}:good_job", "tiny")})[0] == 0
-    assert sim({"job": Job(f"{__name__}:bad_job", "tiny")})[0] == 1
+    assert sim({"job": job("good_job")})[0] == 0
+    assert sim({"job": job("bad_job")})[0] == 1
+
+
+def test_a_job_without_its_program_is_exit_code_2_before_anything_runs(sim):
+    benches = {"counter": bench("passing_bench"), "job": Job(f"{__name__}:good_job", "tiny", "no.such")}
+    status, output, report = sim(benches, "--sim", "icarus")
+    assert status == 2 and output.startswith("error: no/such is not there: no wheel holds it") and report is None
 
 
 def test_a_job_names_the_config_it_ran_on(sim):
-    benches = {"counter": bench("passing_bench"), "job": Job(f"{__name__}:good_job", "tiny")}
+    benches = {"counter": bench("passing_bench"), "job": job("good_job")}
     _, _, report = sim(benches, "--sim", "icarus", "--config", "board", "--set", "streams=16")
     assert report["config"] == preset("board").override(["streams=16"]).as_dict()
     assert [row.get("config") for row in report["rows"]] == [None, preset("tiny").as_dict()]
