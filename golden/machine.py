@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from golden import mem, vxm
+from golden import mem, sxm, vxm
 from golden.mxm import Planes
 from golden.order import ACC, Batch, batches
 from golden.stream import ZERO, Values
@@ -20,8 +20,11 @@ from tsp.config import ChipConfig
 from tsp.dispatch import unroll
 from tsp.floorplan import floorplan
 from tsp.flow import NONE, Fault, Flow, analyse
+from tsp.flow.collect import sxm_shape
+from tsp.flow.faults import PERMUTE_MAP
 from tsp.isa import OPERAND_NAMES, OperandKind, Type
 from tsp.program import Image, Program
+from tsp.timing import timing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,10 +106,11 @@ def run(
     defined = {place: image.addresses for place, image in memory.items()}
     flow = analyse(unroll(queues, config), config, defined)
     values = compute(flow, memory)
+    faults = sorted([*flow.faults, *_bad_maps(flow, values)])
     record = Trace(flow, values)
     signatures = record.signatures(len(floorplan(config).slices)) if trace and config.trace else None
     written = mem.written_words(flow, values.slots, values.of_read)
-    return Result(record.cycles, flow.faults, written, memory, signatures, record.events() if events else None, flow)
+    return Result(record.cycles, faults, written, memory, signatures, record.events() if events else None, flow)
 
 
 def compute(flow: Flow, memory: Mapping[int, Image]) -> Values:
@@ -121,6 +125,9 @@ def compute(flow: Flow, memory: Mapping[int, Image]) -> Values:
             driven = np.flatnonzero(table.out[batch.issues])
             sums = sums if len(driven) == len(sums) else sums[driven]
             _fill(values, drive[table.issue[batch.issues[driven]]], vxm.narrow(sums, Type.INT32, False))
+        elif not batch.instruction.operation.arity:
+            operands = [values.slots[slots] for slots in _operands(flow, values, batch)]
+            _fill(values, drive[batch.issues], sxm.operate(batch.instruction, operands))
         else:
             result = alus.run(batch)
             if batch.instruction["to_stream"]:
@@ -134,6 +141,26 @@ def _fill(values: Values, drive: NDArray[np.int64], planes: NDArray[np.uint8]) -
     slot = values.of_drive[drive]
     for plane in range(planes.shape[1]):
         values.slots[slot + plane] = planes[:, plane]
+
+
+def _operands(flow: Flow, values: Values, batch: Batch) -> list[NDArray[np.int64]]:
+    """Slots [n, streams] of every stream operand of an SXM's batch."""
+    reads = sxm_shape(batch.instruction)[0]
+    rows = (flow.reads.rows_of(flow.issues, operand)[batch.issues] for operand in range(len(reads)))
+    return [values.of_read[row[:, None] + np.arange(count)] for row, (_, count) in zip(rows, reads, strict=True)]
+
+
+def _bad_maps(flow: Flow, values: Values) -> list[Fault]:
+    """A fault for every PERMUTE whose map does not name each lane once."""
+    found = []
+    row = flow.reads.rows_of(flow.issues, 1)
+    for number, burst in enumerate(flow.issues.bursts):
+        if burst.instruction.mnemonic == "PERMUTE":
+            issues = np.arange(*flow.issues.first[number : number + 2])
+            good = sxm.permutes(values.slots[values.of_read[row[issues][:, None] + np.arange(2)]])
+            cycles = flow.issues.time[issues[~good]] + timing(flow.config).sxm_across_func
+            found += [Fault(cycle, burst.queue, PERMUTE_MAP) for cycle in cycles.tolist()]
+    return found
 
 
 class _Alus:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from golden.stream import Values
+from tsp import isa
 from tsp.flow import NONE, Flow
 from tsp.flow.issues import Ints
 from tsp.isa import Instruction
@@ -60,14 +61,22 @@ def _groups(flow: Flow) -> Ints:
         operation, values = burst.instruction.operation, burst.instruction.values
         if operation.mnemonic == ACC:
             group[index] = numbers.setdefault((ACC,), len(numbers))
-        elif operation.arity:
+        elif _computes(operation):
             same = [value for name, value in values.items() if name not in _OF_AN_ISSUE]
             group[index] = numbers.setdefault((operation.opcode, *same), len(numbers))
     return group
 
 
-_OF_AN_ISSUE = ("immediate", "stream", "a_source", "b_source", "c_source", "to_next")
+_OF_AN_ISSUE = (
+    *("immediate", "stream", "a_source", "b_source", "c_source", "to_next"),
+    *("source", "result", "map", "select"),
+)
 """Fields in which instructions of one batch may differ."""
+
+
+def _computes(operation: isa.Operation) -> bool:
+    """Whether an operation makes bytes of other bytes, by itself."""
+    return bool(operation.arity) or operation.queues[0] in isa.SXM_KINDS
 
 
 def _levels(flow: Flow, values: Values) -> Ints:
@@ -78,7 +87,7 @@ def _levels(flow: Flow, values: Values) -> Ints:
     computes = np.zeros(len(flow.issues), np.int64)
     before, after = _edges(flow, values)
     for index, burst in enumerate(flow.issues.bursts):
-        if burst.instruction.operation.arity:
+        if _computes(burst.instruction.operation):
             computes[flow.issues.first[index] : flow.issues.first[index + 1]] = 1
     step = computes[after]
     table = flow.accumulations

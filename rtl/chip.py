@@ -1,7 +1,9 @@
 """The chip: ICU, superlanes from south to north, MXM planes, host port."""
 
+from collections.abc import Mapping
+
 from amaranth.hdl import Module, ResetSignal, Signal
-from amaranth.lib.wiring import Component, In, Out
+from amaranth.lib.wiring import Component, In, Member, Out
 
 from rtl import beats, station
 from rtl.host_port import ADDRESS_BITS, HostPort
@@ -9,7 +11,8 @@ from rtl.icu import Icu
 from rtl.mxm import MxmPlane
 from rtl.stamp import Stamp, stamp
 from rtl.stream import WORD_BITS
-from rtl.superlane import Superlane, commanded_queues, identifier, plane_ports
+from rtl.superlane import Superlane, beside_ports, commanded_queues, identifier
+from rtl.sxm import SxmAcross
 from tsp.config import ChipConfig
 
 
@@ -58,7 +61,8 @@ class Chip(Component):
         m.d.comb += host.fault_time.eq(rows[-1].north_time)
         for name in station.fault_ports(In, "fault"):
             m.d.comb += getattr(host, name).eq(getattr(rows[-1], f"north_{name}"))
-        self._place_planes(m, rows)
+        for site, members in beside_ports(self.config).items():
+            self._place_beside(m, site, members, rows)
         return m
 
     def _connect_host(self, m: Module, host: Stamp, icu: Stamp) -> None:
@@ -102,16 +106,19 @@ class Chip(Component):
         for name in station.answer_ports(In, "answer"):
             south.bind(f"north_{name}", getattr(north, f"south_{name}"))
 
-    def _place_planes(self, m: Module, rows: list[Stamp]) -> None:
-        """One module per plane, row k beside superlane k: port ``plane_<p>_<x>`` of the site meets port ``<x>_<k>``."""
-        for site, members in plane_ports(self.config).items():
-            for plane in range(self.config.planes(site[-1])):
-                name = f"{identifier(site)}_plane_{plane}"
-                m.submodules[name] = placed = stamp(MxmPlane(self.config), name, self._reset)
-                prefix = f"plane_{plane}_"
-                for port, member in members.items():
-                    if port.startswith(prefix):
-                        for k, row in enumerate(rows):
-                            ends = (placed, f"{port.removeprefix(prefix)}_{k}"), (row, f"{identifier(site)}_{port}")
-                            (source, output), (target, into) = ends if member.flow == In else reversed(ends)
-                            target.bind(into, getattr(source, output))
+    def _place_beside(self, m: Module, site: str, members: Mapping[str, Member], rows: list[Stamp]) -> None:
+        """What stands beside all superlanes at a site: port ``<prefix><x>`` of superlane k's meets port ``<x>_<k>``."""
+        beside: dict[str, Component] = {}
+        if any(name.startswith("across_") for name in members):
+            beside["across_"] = SxmAcross(self.config)
+        else:
+            beside = {f"plane_{plane}_": MxmPlane(self.config) for plane in range(self.config.planes(site[-1]))}
+        for prefix, component in beside.items():
+            name = f"{identifier(site)}_{prefix.removesuffix('_')}"
+            m.submodules[name] = placed = stamp(component, name, self._reset)
+            for port, member in members.items():
+                if port.startswith(prefix):
+                    for k, row in enumerate(rows):
+                        ends = (placed, f"{port.removeprefix(prefix)}_{k}"), (row, f"{identifier(site)}_{port}")
+                        (source, output), (target, into) = ends if member.flow == In else reversed(ends)
+                        target.bind(into, getattr(source, output))

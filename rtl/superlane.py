@@ -44,15 +44,17 @@ def identifier(name: str) -> str:
 
 
 @lru_cache(maxsize=16)
-def plane_ports(config: ChipConfig) -> dict[str, dict[str, Member]]:
-    """Ports between the edge sites and the MXM planes: site name → port of the site → its flow as the site sees it."""
+def beside_ports(config: ChipConfig) -> dict[str, dict[str, Member]]:
+    """Ports between sites and what stands beside all superlanes, MXM planes and the part of an SXM that crosses them:
+    site name → port of the site → its flow as the site sees it."""
     found = {}
     for site in floorplan(config).sites:
-        component = site_component(config, site) if site.unit == "mxm" else None
+        component = site_component(config, site) if site.unit in ("mxm", "sxm") else None
         if component is not None:
             component._MustUse__used = True
             members = component.signature.members
-            found[site.name] = {name: member for name, member in members.items() if name.startswith("plane_")}
+            beside = {name: port for name, port in members.items() if name.startswith(("plane_", "across_"))}
+            found |= {site.name: beside} if beside else {}
     return found
 
 
@@ -64,7 +66,8 @@ class Superlane(Component):
         time, number, north_time, south_request_*, north_request_*, north_answer_*, south_answer_*, south_fault_*,
             north_fault_*: see :class:`rtl.station.Station`.
         stream_event, write_event: those of all sites ORed.
-        <edge site>_plane_<p>_*: the ports of that site to row ``number`` of its plane p.
+        <site>_plane_<p>_*, <site>_across_*: the ports of that site to row ``number`` of its plane p, and across
+            superlanes.
     """
 
     module_name = "superlane"
@@ -80,7 +83,7 @@ class Superlane(Component):
         ports |= station.request_ports(config, Out, "north_request")
         ports |= station.answer_ports(In, "north_answer") | station.answer_ports(Out, "south_answer")
         ports |= station.fault_ports(In, "south_fault") | station.fault_ports(Out, "north_fault")
-        for site, members in plane_ports(config).items():
+        for site, members in beside_ports(config).items():
             ports |= {f"{identifier(site)}_{name}": member for name, member in members.items()}
         super().__init__(ports)
 
@@ -131,7 +134,7 @@ class Superlane(Component):
         for name in tile.site_fault_ports():
             if hasattr(placed, name):
                 m.d.comb += getattr(station_, f"site_{site.index}_{name}").eq(getattr(placed, name))
-        for name, member in plane_ports(self.config).get(site.name, {}).items():
+        for name, member in beside_ports(self.config).get(site.name, {}).items():
             inner, outer = getattr(placed, name), getattr(self, f"{identifier(site.name)}_{name}")
             m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tsp import isa
-from tsp.assembler_nodes import Immediate, LineError, Mode, Next, Node, Row, StreamNode, Value, Written
+from tsp.assembler_nodes import Immediate, LineError, Mode, Next, Node, Row, StreamNode, Value, Written, located
 from tsp.config import ChipConfig
 from tsp.encoding import FieldError, Operand, Result, Stream, alu_values, encode, operation
 from tsp.errors import InputError
@@ -18,7 +18,9 @@ JOINED = {frozenset(("READ", "WRITE")): "READ_WRITE", frozenset(("LW", "IW")): "
 _KINDS: dict[str, tuple[type[Node], str]] = {
     "stream": (StreamNode, "a stream such as e4"),
     "mode": (Mode, "a mode: store, add, pass or peek"),
+    "way": (Mode, "up or down"),
 }
+_MODES = {"mode": isa.AccMode, "way": isa.Way}
 _VALUE = (Value, "a number or a name")
 
 
@@ -65,6 +67,8 @@ class Forms:
             return _alu(one, nodes)
         if one.mnemonic == "ACC":
             return _acc(one, op, nodes)
+        if queue.kind in isa.SXM_KINDS and op.repeatable:
+            return _sxm(one, op, nodes)
         if one.results:
             raise LineError(f"{one.mnemonic} has no result to send with '->'", one.token)
         values = _plain(one, op.fields, nodes)
@@ -93,7 +97,7 @@ def _plain(one: Written, fields: tuple[isa.Field, ...], nodes: dict[str, Node]) 
     values: dict[str, int | Stream] = {}
     for field, node in zip(fields, one.operands, strict=False):
         kind, wanted = _KINDS.get(field.kind, _VALUE)
-        if not isinstance(node, kind):
+        if not isinstance(node, kind) or (isinstance(node, Mode) and not isinstance(node.mode, _MODES[field.kind])):
             raise LineError(f"{one.mnemonic}: {field.name} must be {wanted}", node.token or one.token)
         nodes[field.name] = node
         values[field.name] = _value(node, one)
@@ -133,6 +137,17 @@ def _acc(one: Written, op: isa.Operation, nodes: dict[str, Node]) -> dict[str, i
     if values["mode"] in (isa.AccMode.PASS, isa.AccMode.PEEK):
         raise LineError("ACC pass and peek keep the row, so they need a stream: add '-> w4'", one.token)
     return values
+
+
+def _sxm(one: Written, op: isa.Operation, nodes: dict[str, Node]) -> dict[str, int | Stream]:
+    """The operands of an SXM instruction and its result; a SHIFT may have a third stream that selects."""
+    names = located(one.token, isa.written_operands, op, len(one.operands))
+    values = _plain(one, tuple(op.field(name) for name in names), nodes)
+    if len(one.results) != 1 or not isinstance(result := one.results[0], StreamNode):
+        raise LineError(f"{op.mnemonic} sends its result to one stream or group, such as '-> e8'", one.token)
+    nodes["result"] = result
+    flags = {"selects": 1} if "select" in names else {}
+    return values | flags | {"result": _value(result, one)}
 
 
 def _alu(one: Written, nodes: dict[str, Node]) -> dict[str, int | Stream]:

@@ -11,7 +11,7 @@ from lark.visitors import Transformer_NonRecursive
 from tsp import encoding, isa
 from tsp.encoding import Stream
 from tsp.errors import InputError, close, nearest
-from tsp.isa import AccMode, Type
+from tsp.isa import AccMode, Type, Way
 
 _NUMBER_LIMIT = 1 << 64
 _LARGE = "the number leaves the 64 bits that numbers are computed with"
@@ -65,10 +65,10 @@ class Immediate:
 
 @dataclasses.dataclass(frozen=True)
 class Mode:
-    """A mode of ACC."""
+    """A mode of ACC, or the way of a SHIFT."""
 
     token: Token
-    mode: AccMode
+    mode: AccMode | Way
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +143,8 @@ class Nodes(Transformer_NonRecursive):  # type: ignore[type-arg]
         return Immediate(value.token, value.number)
 
     def mode(self, token: Token) -> Mode:
-        return Mode(token, AccMode[token.upper()])
+        name = token.upper()
+        return Mode(token, Way[name] if name in Way.__members__ else AccMode[name])
 
     def next(self) -> Next:
         return Next()

@@ -167,6 +167,15 @@ class Builder:
         values = alu_values(name, alu_operands(operands), alu_result(to), suffix == "sat")
         self._emit(queue, name, values, at, count, every, None)
 
+    def sxm(self, queue: str, mnemonic: str, *operands: str, to: str, at: int, count: int = 1, every: int = 1) -> None:
+        """An SXM instruction, its operands in the order of assembly: ``"SHIFT", "e4", "up", "3", to="e8"``."""
+        op = operation(mnemonic, self._plan.queue(queue), self.config)
+        names = isa.written_operands(op, len(operands))
+        values: dict[str, int | Stream] = {"result": stream(to)}
+        values |= {name: _spelled(op.field(name), text) for name, text in zip(names, operands, strict=True)}
+        values |= {"selects": 1} if "select" in names else {}
+        self._emit(queue, mnemonic, values, at, count, every, None)
+
     def lw(
         self,
         plane: str,
@@ -285,3 +294,16 @@ class Builder:
         while frame is not None and frame.f_code.co_filename != self._file:
             frame = frame.f_back
         return frame.f_lineno if frame is not None else 0
+
+
+def _spelled(field: isa.Field, text: str) -> int | Stream:
+    """An operand of an SXM instruction from its text; InputError if it is none."""
+    if field.kind == "stream":
+        return stream(text)
+    if field.kind == "way":
+        if text.upper() not in isa.Way.__members__:
+            raise InputError(f"'{text}' is no way to shift; up and down are")
+        return isa.Way[text.upper()]
+    if not text.isdecimal():
+        raise InputError(f"{field.name} is '{text}', must be a whole number")
+    return int(text)

@@ -17,7 +17,7 @@ from tsp.memory_map import MemoryMap, plane_slices, typed
 from tsp.program import Program, Symbol
 
 _CONTINUED = ",\n        "
-_NAME = re.compile(r"(?![ew][0-9]+$|r[0-9]+$|(?:store|add|pass|peek|next|file)$)[A-Za-z_][A-Za-z0-9_]*")
+_NAME = re.compile(r"(?![ew][0-9]+$|r[0-9]+$|(?:store|add|pass|peek|up|down|next|file)$)[A-Za-z_][A-Za-z0-9_]*")
 
 
 def disassemble(program: Program) -> str:
@@ -162,6 +162,11 @@ def spell(instruction: isa.Instruction, queue: Queue, names: dict[tuple[int, int
         case "LW" | "LW_IW":
             text = f"LW {instruction['supercell']}, {isa.stream_name(instruction['stream'])}"
             return text + (" & IW" if op.mnemonic == "LW_IW" else "")
+        case "SHIFT":
+            n, way = instruction["n"], isa.Way(instruction["way"]).name.lower()
+            select = f", {isa.stream_name(instruction['select'])}" if instruction["selects"] else ""
+            moved = f"{isa.stream_name(instruction['source'])}, {way}, {n}{select}"
+            return f"SHIFT {moved} -> {isa.stream_name(instruction['result'])}"
         case "ACC":
             text = f"ACC {instruction['row']}, {AccMode(instruction['mode']).name.lower()}"
             return text + (f" -> {isa.stream_name(instruction['stream'])}" if instruction["out"] else "")
@@ -173,8 +178,10 @@ def spell(instruction: isa.Instruction, queue: Queue, names: dict[tuple[int, int
     operands = [
         isa.stream_name(instruction[field.name]) if field.kind == "stream" else str(instruction[field.name])
         for field in op.fields
+        if field.name != "result"
     ]
-    return " ".join([op.mnemonic, ", ".join(operands)]).rstrip()
+    result = f" -> {isa.stream_name(instruction['result'])}" if "result" in instruction.values else ""
+    return " ".join([op.mnemonic, ", ".join(operands)]).rstrip() + result
 
 
 def _spell_access(i: isa.Instruction, queue: Queue, names: dict[tuple[int, int], str], half: str) -> str:

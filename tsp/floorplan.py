@@ -35,7 +35,7 @@ class Slice:
     unit: str
     hemisphere: str
     number: int
-    """Number within unit and hemisphere: MEM slice, MXM plane; 0 for the VXM."""
+    """Number within unit and hemisphere: MEM slice, MXM plane; 0 for the VXM and an SXM."""
     site: int
 
 
@@ -46,22 +46,24 @@ class Queue:
     index: int
     name: str
     kind: str
-    """``mem``, ``vxm``, ``mxm_weights``, ``mxm_activations``, ``mxm_accumulate``, ``sxm`` or ``c2c``."""
+    """``mem``, ``vxm``, ``mxm_weights``, ``mxm_activations``, ``mxm_accumulate``, ``sxm_permute``, ``sxm_distribute``,
+    ``sxm_transpose``, ``sxm_shift``, ``sxm_rotate`` or ``c2c``."""
     site: int
     slice: int
-    """Index of the slice it commands; -1 for SXM and C2C queues, whose slices drive nothing yet."""
+    """Index of the slice it commands; -1 for C2C queues, whose slices drive nothing yet."""
     hemisphere: str
     number: int
-    """MEM slice, MXM plane, or ALU number stage·rows + row."""
+    """MEM slice, MXM plane, ALU number stage·rows + row, or queue of an SXM."""
 
 
-SXM_QUEUES = (
-    "permute",
-    *("distribute0", "distribute1", "distribute2", "distribute3"),
-    *("transpose0", "transpose1"),
-    *("shift0", "shift1"),
-    "rotate",
-)
+SXM_QUEUES = {
+    "permute": "sxm_permute",
+    **{f"distribute{i}": "sxm_distribute" for i in range(4)},
+    **{f"transpose{i}": "sxm_transpose" for i in range(2)},
+    **{f"shift{i}": "sxm_shift" for i in range(2)},
+    "rotate": "sxm_rotate",
+}
+"""Queues of an SXM in order, and their kinds."""
 C2C_QUEUES = 4
 MXM_KINDS = ("weights", "activations", "accumulate")
 
@@ -76,6 +78,10 @@ class Floorplan:
         self.queues: list[Queue] = []
         for site in self.sites:
             self._populate(site)
+        # Last, so that what has a place without SXMs has the same one with them.
+        for site in self.sites:
+            if site.unit == "sxm" and config.sxm:
+                self._add_sxm(site)
         self._queue_by_name = {queue.name: queue for queue in self.queues}
         self._slice_by_name = {slice_.name: slice_ for slice_ in self.slices}
         self.vxm_site = next(site.index for site in self.sites if site.unit == "vxm")
@@ -90,8 +96,7 @@ class Floorplan:
     def slice(self, name: str) -> Slice:
         """The slice of that name, such as ``mem.w0``, ``vxm`` or ``mxm.e1``; InputError otherwise."""
         if name not in self._slice_by_name:
-            if name.startswith("mxm."):  # no other slice can be left out
-                self._refuse_without_unit("slice", name)
+            self._refuse_without_unit("slice", name)
             raise InputError(f"unknown slice '{name}' in config {self.config.name}{nearest(name, self._slice_by_name)}")
         return self._slice_by_name[name]
 
@@ -138,10 +143,17 @@ class Floorplan:
                 for kind in MXM_KINDS:
                     self._add_queue(site, f"mxm.{h}{plane}.{kind}", f"mxm_{kind}", slice_, plane)
         else:
-            for number, name in enumerate(SXM_QUEUES if self.config.sxm else ()):
-                self._add_queue(site, f"sxm.{h}.{name}", "sxm", -1, number)
+            for number, (name, kind) in enumerate(SXM_QUEUES.items() if self.config.sxm else ()):
+                self._add_queue(site, f"sxm.{h}.{name}", kind, -1, number)
             for number in range(C2C_QUEUES if self.config.links(h) else 0):
                 self._add_queue(site, f"c2c.{h}{number}", "c2c", -1, number)
+
+    def _add_sxm(self, site: Site) -> None:
+        """The slice of an SXM, and its queues' place."""
+        slice_ = self._add_slice(site, f"sxm.{site.hemisphere}", 0)
+        for queue in self.site_queues(site.index):
+            if queue.kind != "c2c":
+                self.queues[queue.index] = dataclasses.replace(queue, slice=slice_)
 
 
 def _sites(config: ChipConfig) -> list[Site]:

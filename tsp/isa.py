@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Literal
 
 from tsp.config import ChipConfig
+from tsp.errors import InputError
 from tsp.floorplan import EAST, WEST, Queue
 
 WORD_BITS = 128
@@ -29,6 +30,9 @@ FieldKind = Literal[
     "supercell",
     "flag",
     "mode",
+    "way",
+    "lanes",
+    "rotation",
     "type",
     "kind",
     "source",
@@ -76,6 +80,13 @@ class AccMode(enum.IntEnum):
     """the row is kept; the value is row + sum"""
 
 
+class Way(enum.IntEnum):
+    """Where SHIFT moves bytes: to higher lanes (north) or to lower ones."""
+
+    UP = 0
+    DOWN = 1
+
+
 @dataclasses.dataclass(frozen=True)
 class Field:
     """Bits ``lo … lo + width - 1`` of a word. ``group``: streams of a stream operand (its index is a multiple)."""
@@ -109,7 +120,8 @@ ADDRESS_A = (8, 16)
 ADDRESS_B = (24, 16)
 """Bit ranges that REPEAT's two steps are added to: MEM READ address, ACC row, LW supercell; MEM WRITE address."""
 
-QUEUE_KINDS = ("mem", "vxm", "mxm_weights", "mxm_activations", "mxm_accumulate", "sxm", "c2c")
+SXM_KINDS = ("sxm_permute", "sxm_distribute", "sxm_transpose", "sxm_shift", "sxm_rotate")
+QUEUE_KINDS = ("mem", "vxm", "mxm_weights", "mxm_activations", "mxm_accumulate", *SXM_KINDS, "c2c")
 
 _T = Field("t", 8, 16, "number")
 _READ = (Field("read_address", *ADDRESS_A, "mem_address"), Field("read_stream", 40, 8, "stream"))
@@ -120,6 +132,21 @@ _ACC = (
     Field("stream", 40, 8, "stream", 4),
     Field("mode", 48, 2, "mode"),
     Field("out", 50, 1, "flag"),
+)
+_SOURCE, _RESULT = Field("source", 40, 8, "stream"), Field("result", 48, 8, "stream")
+_SHIFT = (
+    _SOURCE,
+    _RESULT,
+    Field("select", 56, 8, "stream"),
+    Field("way", 64, 1, "way"),
+    Field("selects", 65, 1, "flag"),
+    Field("n", 72, 16, "lanes"),
+)
+_TRANSPOSE = (Field("source", 40, 8, "stream", GROUP16), Field("result", 48, 8, "stream", GROUP16))
+_ROTATE = (
+    Field("source", 40, 8, "stream", 4),
+    Field("result", 48, 8, "stream", GROUP16),
+    Field("n", 56, 3, "rotation"),
 )
 _REPEAT = (
     Field("n", 8, 16, "count"),
@@ -185,6 +212,17 @@ OPERATIONS = (
     _alu(0x35, "SELECT", 3, "a if c ≠ 0, else b"),
     _alu(0x36, "CONVERT", 1, "a, in the type of the result"),
     _alu(0x37, "RELU", 1, "a if a > 0, else 0"),
+    Operation(
+        0x40, "PERMUTE", ("sxm_permute",), (_SOURCE, _RESULT, Field("map", 56, 8, "stream", 2)),
+        "byte map[l] of the vector to lane l, for any lanes", True,
+    ),
+    Operation(
+        0x41, "DISTRIBUTE", ("sxm_distribute",), (_SOURCE, _RESULT, Field("map", 56, 8, "stream")),
+        "byte map[l] of the superlane to lane l, zero from 16 on", True,
+    ),
+    Operation(0x42, "TRANSPOSE", ("sxm_transpose",), _TRANSPOSE, "lane l of stream j to lane j of stream l", True),
+    Operation(0x43, "SHIFT", ("sxm_shift",), _SHIFT, "bytes n lanes up or down, zeros shifted in", True),
+    Operation(0x44, "ROTATE", ("sxm_rotate",), _ROTATE, "n streams, each rotated by 0 … n - 1 lanes", True),
     Operation(0x60, "LW", ("mxm_weights",), _LW, "sixteen vectors into a supercell column of the weight buffer", True),
     Operation(0x61, "IW", ("mxm_weights",), (), "weight buffer into the array", True),
     Operation(0x62, "LW_IW", ("mxm_weights",), _LW, "both in one cycle; the old buffer is installed", True),
@@ -197,7 +235,6 @@ ALU_OPERATIONS = tuple(operation for operation in OPERATIONS if operation.queues
 
 LATER = {
     **dict.fromkeys(("IFETCH", "CONFIG", "GATHER", "SCATTER"), "is not built yet"),
-    **dict.fromkeys(("SHIFT", "PERMUTE", "DISTRIBUTE", "ROTATE", "TRANSPOSE"), "is not built yet"),
     **dict.fromkeys(("SEND", "RECEIVE", "POLL", "TANH", "EXP", "RSQRT"), "is not built yet"),
 }
 """Mnemonics of the contract that come later: named in errors so that nobody takes them for a typing error."""
@@ -208,7 +245,11 @@ PAYLOAD_BITS = {
     "mxm_weights": 48,
     "mxm_activations": 48,
     "mxm_accumulate": 51,
-    "sxm": 0,
+    "sxm_permute": 64,
+    "sxm_distribute": 64,
+    "sxm_transpose": 56,
+    "sxm_shift": 88,
+    "sxm_rotate": 59,
     "c2c": 0,
 }
 """Low bits of a word that a slice of that queue kind needs: what moves north with the instruction."""
@@ -257,6 +298,20 @@ def instruction(mnemonic: str, **values: int) -> Instruction:
     if unknown := set(values) - names:
         raise KeyError(f"{mnemonic} has no field {', '.join(sorted(unknown))}")
     return Instruction(operation, {field.name: values.get(field.name, 0) for field in operation.fields})
+
+
+def written_operands(operation: Operation, count: int) -> list[str]:
+    """The fields of an SXM instruction that ``count`` operands stand for, in the order they are written in.
+
+    The result is not among them. Raises InputError for another number of operands.
+    """
+    order = ("source", "way", "n", "map", "select")
+    names = [field.name for name in order for field in operation.fields if field.name == name]
+    least = len(names) - ("select" in names)
+    if not least <= count <= len(names):
+        text = ", ".join(name if i < least else f"[{name}]" for i, name in enumerate(names))
+        raise InputError(f"{operation.mnemonic} takes {text}; {count} given")
+    return names[:count]
 
 
 def decode(word: int) -> Instruction | None:
@@ -330,27 +385,36 @@ def _alu_rules(operation: Operation, config: ChipConfig) -> Iterator[Rule]:
         yield Rule(source.name, source.lo, source.width, 0, config.vxm_rows - 1, 1, alu)
 
 
+ROTATIONS = (3, 4)
+"""The n of ROTATE: the first and the last."""
+_COUNTS_WITH = {("ACC", "stream"): "out", ("SHIFT", "select"): "selects"}
+"""Stream operands that count only with a flag, by operation and field."""
+
+
 @lru_cache(maxsize=1024)
 def rules(operation: Operation, hemisphere: str, config: ChipConfig) -> tuple[Rule, ...]:
     """What a word of ``operation`` in a queue of ``hemisphere`` must keep beside having the right opcode."""
     if operation in ALU_OPERATIONS:
         return tuple(_alu_rules(operation, config))
     limits = {"mem_address": config.mem_words, "acc_row": config.acc_depth, "supercell": config.superlanes}
+    limits |= {"lanes": config.lanes + 1}
     found: list[Rule] = []
     for field in operation.fields:
         if field.kind in limits:
             found.append(Rule(field.name, field.lo, field.width, 0, limits[field.kind] - 1))
         elif field.kind == "count":
             found.append(Rule(field.name, field.lo, field.width, 1, (1 << field.width) - 1))
+        elif field.kind == "rotation":
+            found.append(Rule(field.name, field.lo, field.width, *ROTATIONS))
         elif field.kind == "stream":
             inward = WEST if hemisphere == "e" else EAST
             direction = {"LW": 1 - inward, "LW_IW": 1 - inward, "ABC": 1 - inward, "ACC": inward}.get(
                 operation.mnemonic
             )
             when: tuple[tuple[int, int, int], ...] = ()
-            if operation.mnemonic == "ACC":
-                out = operation.field("out")
-                when = ((out.lo, out.width, 1),)
+            if flag := _COUNTS_WITH.get((operation.mnemonic, field.name)):
+                used = operation.field(flag)
+                when = ((used.lo, used.width, 1),)
             found.extend(_stream_rules(field, config, field.group, direction, when))
     return tuple(found)
 

@@ -41,6 +41,12 @@ class Timing:
     """MXM ACC: result in the SR."""
     acc_acc: int
     """ACC→ACC of one row: the first that sees the stored value."""
+    sxm_skew: int
+    """SXM: all stream operands read."""
+    sxm_func: int
+    """DISTRIBUTE, TRANSPOSE, ROTATE: result in the SR."""
+    sxm_across_func: int
+    """PERMUTE, SHIFT, whose bytes cross superlanes: result in the SR."""
     barrier: int
     """NOTIFY→release."""
     deskew: int
@@ -69,6 +75,10 @@ def timing(config: ChipConfig) -> Timing:
         abc_acc=2 * config.superlanes,
         acc_func=2,
         acc_acc=1,
+        sxm_skew=0,
+        sxm_func=2,
+        # The southernmost result waits for the northernmost operand, S - 1 cycles of stagger later.
+        sxm_across_func=config.superlanes + 2,
         # 35 on the published chip; ours elsewhere. groqchip has 27 sites, so one formula serves both.
         barrier=sites + 8,
         deskew=1,

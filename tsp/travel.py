@@ -8,15 +8,17 @@ from tsp.timing import arrival, timing
 
 def travel(config: ChipConfig, source: str, target: str) -> int:
     """Cycles from the dispatch of a producer to that of the consumer of its stream; names of slices or queues,
-    ``mxm.e0`` means its ABC. InputError for unknown names and for two at one site."""
+    ``mxm.e0`` means its ABC, ``sxm.e`` an instruction of it that stays in a superlane. InputError for unknown names and
+    for two at one site."""
     plan, table = floorplan(config), timing(config)
     a, b = _site(plan, source), _site(plan, target)
     if a == b:
         raise InputError(f"{source} and {target} stand at one site, so they cannot feed each other in one pass")
-    func = {"mem": table.read_func, "vxm": table.alu_func, "mxm": table.acc_func}
-    skew = {"mem": table.write_skew, "vxm": table.alu_skew, "mxm": table.abc_skew}
+    func = {"mem": table.read_func, "vxm": table.alu_func, "mxm": table.acc_func, "sxm": table.sxm_func}
+    skew = {"mem": table.write_skew, "vxm": table.alu_skew, "mxm": table.abc_skew, "sxm": table.sxm_skew}
     reads = table.lw_skew if target.endswith(".weights") else skew[plan.sites[b].unit]
-    return func[plan.sites[a].unit] + arrival(a, b) - reads
+    across = plan.sites[a].unit == "sxm" and any(part in source for part in (".permute", ".shift"))
+    return (table.sxm_across_func if across else func[plan.sites[a].unit]) + arrival(a, b) - reads
 
 
 def depart(config: ChipConfig, at: int, source: str, target: str) -> int:

@@ -21,13 +21,14 @@ DISTANCES = ("0", "1", "7", "8", "15", "16", "31", "32", "33", "-1", "lowest")
 SHIFTS = ("SHL", "SRA", "SRL")
 INT8_ENDS = (-128, -1, 0, 1, 127)
 SYNC_TIMES = ("before NOTIFY", "with NOTIFY", "after NOTIFY", "in the last cycle")
+WAYS = tuple(way.name for way in isa.Way)
 WEIGHT_OPERATIONS = ("LW", "IW", "LW_IW")
 
 
 def groups(config: ChipConfig) -> dict[str, list[Bin]]:
     """Group name → its bins, before exclusions."""
     found: dict[str, list[Bin]] = {}
-    for part in (_dispatch(config), _mem(config), _vxm(config), _mxm(config)):
+    for part in (_dispatch(config), _mem(config), _vxm(config), _mxm(config), _sxm(config)):
         for name, bins in part:
             found[name] = list(bins)
     return found
@@ -97,3 +98,23 @@ def _mxm(config: ChipConfig) -> Iterator[tuple[str, list[Bin]]]:
     yield "mxm_activation", list(itertools.product(planes, range(config.streams)))
     yield "mxm_overlap", list(itertools.product(planes, WEIGHT_OPERATIONS, ("with ABC", "between ABC and ACC")))
     yield "mxm_value", list(itertools.product(INT8_ENDS, INT8_ENDS)) if planes else []
+
+
+def shift_distances(config: ChipConfig) -> dict[int, str]:
+    """Distances of SHIFT that have a bin each; the others share one."""
+    return {0: "0", 1: "1", 15: "15", 16: "16", config.lanes - 1: "lanes - 1", config.lanes: "lanes"}
+
+
+def _sxm(config: ChipConfig) -> Iterator[tuple[str, list[Bin]]]:
+    queues = [q for q in floorplan(config).queues if q.kind in isa.SXM_KINDS]
+    yield "sxm_queue", [(q.name,) for q in queues]
+    operations = [op.mnemonic for kind in isa.SXM_KINDS for op in isa.operations(kind, config) if op.repeatable]
+    sites = sorted({q.hemisphere for q in queues})
+    yield "sxm_result", list(itertools.product(operations, sites, DIRECTIONS)) if queues else []
+    # Sixteen streams never come out of the MXM side by side.
+    yield "sxm_source", [(op, site, way) for op in operations for site in sites for way in ("from MEM", "from MXM")
+                         if op in ("PERMUTE", "DISTRIBUTE", "SHIFT") or way == "from MEM"]  # fmt: skip
+    distances = [*shift_distances(config).values(), "other"]
+    yield "sxm_shift", list(itertools.product(WAYS, distances, ("all", "selected"))) if queues else []
+    yield "sxm_rotate", [(n,) for n in range(isa.ROTATIONS[0], isa.ROTATIONS[1] + 1)] if queues else []
+    yield "sxm_map", [(n,) for n in (0, 15, 16, 255)] if queues else []

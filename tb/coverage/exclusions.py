@@ -21,7 +21,7 @@ EXCLUSIONS = (
     Exclusion(
         "repeat_of_control",
         "queue",
-        lambda bin, config: bin[0] in ("sxm", "c2c") and bin[1] == "REPEAT",
+        lambda bin, config: bin[0] == "c2c" and bin[1] == "REPEAT",
         "queues of units that are not built take control instructions only, and REPEAT may follow none of them",
     ),
     Exclusion(

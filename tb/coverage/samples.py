@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 import golden.machine
-from tb.coverage import sample_alu, sample_mxm
+from tb.coverage import sample_alu, sample_mxm, sample_sxm
 from tb.coverage.bins import DIRECTIONS, SIGNS, Bin
 from tsp import isa
 from tsp.dispatch import Burst, Control
@@ -29,6 +29,7 @@ def samples(program: Program, result: golden.machine.Result) -> Samples:
     values = golden.machine.compute(flow, result.initial)
     sample_alu.sample(program, flow, values, found)
     sample_mxm.sample(program, flow, values, found)
+    sample_sxm.sample(program, flow, values, found)
     return found
 
 

@@ -18,7 +18,7 @@ from tsp.config import ChipConfig
 
 def stream(config: ChipConfig) -> Sequence[Path]:
     """A site that only passes streams."""
-    return _module(config, SxmSite)
+    return _module(config.override(["sxm=false"]), SxmSite)
 
 
 def mem(config: ChipConfig) -> Sequence[Path]:

@@ -238,6 +238,30 @@ def acc_acc(lab: Lab) -> Measure:
     return lambda: min(offset for offset, result in tries.items() if next(iter(result().memory.values()))[0] == 11)
 
 
+def _sxm(lab: Lab, mnemonic: str, queue: str, *operands: str, at: int) -> Program:
+    b = Builder(lab.config)
+    b.place("x", "mem.e0", [[1]], address=0)
+    b.read("mem.e0", 0, "e0", at=10)
+    b.sxm(queue, mnemonic, "e0", *operands, to="e8", at=at)
+    return b.build()
+
+
+def sxm_skew(lab: Lab) -> Measure:
+    tries = {at: lab.run(_sxm(lab, "DISTRIBUTE", "sxm.e.distribute0", "e0", at=at)) for at in range(10, 24)}
+    in_sr = 10 + timing(lab.config).read_func + lab.distance("mem.e0", "sxm.e")
+    return lambda: in_sr - only([at for at, result in tries.items() if result().fault is None])
+
+
+def sxm_func(lab: Lab) -> Measure:
+    last = lab.last_event(_sxm(lab, "DISTRIBUTE", "sxm.e.distribute0", "e0", at=30))
+    return lambda: last() - 30
+
+
+def sxm_across_func(lab: Lab) -> Measure:
+    last = lab.last_event(_sxm(lab, "SHIFT", "sxm.e.shift1", "down", "1", at=30))
+    return lambda: last() - 30
+
+
 def _queued(lab: Lab, **queues: list[tuple[str, dict[str, int]]]) -> Program:
     words = {
         lab.plan.queue(f"mem.{name}").index: [instruction(mnemonic, **values).encode() for mnemonic, values in items]
@@ -273,6 +297,7 @@ MEASURES: dict[str, Callable[[Lab], Measure]] = {
     for measure in (
         *(read_func, write_skew, write_read, alu_skew, alu_func, alu_next, lw_skew, lw_iw, iw_abc, abc_skew, abc_acc),
         *(acc_func, acc_acc, barrier, deskew, runtime_deskew, drain),
+        *(sxm_skew, sxm_func, sxm_across_func),
     )
 }
 

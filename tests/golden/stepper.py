@@ -83,7 +83,7 @@ class Stepper:
                 instruction = burst.instruction.with_steps(i * burst.step_a, i * burst.step_b)
                 self.dispatch[burst.start + i * burst.interval].append((burst.queue, instruction))
         self.now = 0
-        last = max(self.dispatch, default=-1) + 8
+        last = max(self.dispatch, default=-1) + 8 + self.table.sxm_across_func
         while self.now <= last:
             self._cycle()
 
@@ -91,7 +91,8 @@ class Stepper:
         self._arrive()
         after = []
         for queue, instruction in self.dispatch[self.now]:
-            unit = {"mem": self._mem, "vxm": self._vxm}.get(self.plan.queues[queue].kind, self._mxm)
+            units = {"mem": self._mem, "vxm": self._vxm, "sxm": self._sxm}
+            unit = units.get(self.plan.queues[queue].kind.split("_")[0], self._mxm)
             after.append(unit(self.plan.queues[queue], instruction))
         for change in after:
             if change:
@@ -171,6 +172,41 @@ class Stepper:
         streams = [self._read(queue, source + plane) for plane in range(planes)]
         lanes = zip(*streams, strict=True)
         return [int.from_bytes(bytes(lane), "little", signed=True) for lane in lanes]
+
+    def _sxm(self, queue, instruction):
+        values, lanes = instruction.values, range(self.config.lanes)
+        across, inside = self.table.sxm_across_func, self.table.sxm_func
+
+        def read(name, count=1):
+            return [self._read(queue, values[name] + i) for i in range(count)]
+
+        match instruction.mnemonic:
+            case "PERMUTE":
+                (source,), (low, high) = read("source"), read("map", 2)
+                named = [low[lane] + 256 * high[lane] for lane in lanes]
+                if sorted(named) != list(lanes):
+                    self.faults.add((self.now + across, queue.index, 7))
+                words = [[source[n] if n in lanes else 0 for n in named]]
+            case "DISTRIBUTE":
+                (source,), (named,) = read("source"), read("map")
+                words = [[source[lane // 16 * 16 + named[lane]] if named[lane] < 16 else 0 for lane in lanes]]
+            case "TRANSPOSE":
+                rows = read("source", 16)
+                words = [[rows[lane % 16][lane // 16 * 16 + j] for lane in lanes] for j in range(16)]
+            case "SHIFT":
+                (source,) = read("source")
+                by = -values["n"] if values["way"] == 0 else values["n"]
+                moved = [source[lane + by] if lane + by in lanes else 0 for lane in lanes]
+                select = read("select")[0] if values["selects"] else [1] * len(lanes)
+                words = [[moved[lane] if select[lane] else source[lane] for lane in lanes]]
+            case "ROTATE":
+                n = values["n"]
+                rows = read("source", n)
+                words = [
+                    [row[lane // 16 * 16 + (lane + j) % 16] for lane in lanes] for row in rows for j in range(n)
+                ]  # fmt: skip
+        func = across if instruction.mnemonic in ("PERMUTE", "SHIFT") else inside
+        self._drive(queue, values["result"], [bytes(word) for word in words], func)
 
     def _mxm(self, queue, instruction):
         values, plane, name = instruction.values, queue.slice, instruction.mnemonic

@@ -102,8 +102,10 @@ def test_a_plane_left_out_is_refused_by_name() -> None:
     plan = floorplan(preset("tiny").override(["mxm_planes_w=0"]))
     with pytest.raises(InputError, match="slice mxm.w0 needs MXM, but config tiny has mxm_planes_w=0"):
         plan.slice("mxm.w0")
-    with pytest.raises(InputError, match="unknown slice 'sxm.w'"):
-        plan.slice("sxm.w")
+    with pytest.raises(InputError, match="slice sxm.w needs SXM, but config board has sxm=False; set sxm=True"):
+        floorplan(preset("board")).slice("sxm.w")
+    with pytest.raises(InputError, match="unknown slice 'sxm.n'"):
+        plan.slice("sxm.n")
 
 
 def test_unknown_preset_names_the_nearest() -> None:

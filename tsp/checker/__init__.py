@@ -8,6 +8,7 @@ that is overwritten or that nobody takes is no mistake.
 from collections.abc import Mapping, Sequence
 
 from tsp.checker.control import check_barriers, check_deskews
+from tsp.checker.maps import check_maps
 from tsp.checker.report import Problem, Report, Writer
 from tsp.checker.state import check_accumulators, check_banks, check_memory, check_products
 from tsp.checker.streams import check_absent, check_chains, check_collisions
@@ -16,7 +17,7 @@ from tsp.config import ChipConfig
 from tsp.dispatch import unroll
 from tsp.flow import analyse
 from tsp.flow.issues import Ints
-from tsp.program import Program, Source
+from tsp.program import Image, Program, Source
 
 __all__ = ["Problem", "Report", "check", "check_parts"]
 
@@ -24,18 +25,20 @@ __all__ = ["Problem", "Report", "check", "check_parts"]
 def check(program: Program) -> Report:
     """Check a program. Raises InputError if it has more issues than can be analysed."""
     defined = {place: image.addresses for place, image in program.memory.items()}
-    return check_parts(program.queues, program.config, defined, program.source)
+    return check_parts(program.queues, program.config, defined, program.source, program.memory)
 
 
 def check_parts(
-    queues: Mapping[int, Sequence[int]], config: ChipConfig, defined: Mapping[int, Ints], source: Source | None = None
-) -> Report:
+    queues: Mapping[int, Sequence[int]], config: ChipConfig, defined: Mapping[int, Ints], source: Source | None = None,
+    memory: Mapping[int, Image] | None = None,
+) -> Report:  # fmt: skip
     """Check queues of words.
 
     Args:
         queues: queue index → 128-bit words.
         defined: place of a MEM slice → int64 [n] ascending addresses that hold a word at the start.
         source: line numbers for the messages.
+        memory: place → what those words hold; without it maps of PERMUTE are not looked at.
 
     Raises InputError as :func:`check`.
     """
@@ -50,4 +53,6 @@ def check_parts(
         rule(flow, writer)
     for rule in (check_banks, check_memory, check_products, check_accumulators):
         rule(flow, writer)
+    if memory is not None:
+        check_maps(flow, memory, writer)
     return writer.report(flow.cycles)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from tsp import isa
 from tsp.dispatch import Burst, unroll
 from tsp.floorplan import floorplan
+from tsp.flow.collect import sxm_shape
 from tsp.program import Program
 from tsp.timing import timing
 
@@ -15,7 +16,7 @@ FILLERS = {isa.BY_MNEMONIC[name].opcode for name in ("NOP", "REPEAT")}
 @dataclasses.dataclass(frozen=True)
 class Density:
     """``instructions``: words other than NOP and REPEAT; ``queues``: queues that command a slice; ``busy``: share of
-    cycles in which two or more of MEM, VXM and MXM dispatch; ``cycles``: the program's cycle count."""
+    cycles in which two or more of MEM, VXM, MXM and SXM dispatch; ``cycles``: the program's cycle count."""
 
     instructions: int
     queues: int
@@ -64,4 +65,6 @@ def _event(burst: Burst, program: Program) -> int | None:
         return table.write_skew
     if instruction.operation in isa.ALU_OPERATIONS:
         return table.alu_func if instruction["to_stream"] else None
+    if instruction.operation.queues[0] in isa.SXM_KINDS:
+        return table.sxm_across_func if sxm_shape(instruction)[2] else table.sxm_func
     return table.acc_func if instruction.mnemonic == "ACC" and instruction["out"] else None

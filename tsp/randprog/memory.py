@@ -48,6 +48,21 @@ class Memory:
             start, step = self.addresses(count)
         return start, step
 
+    def constant(self, queue: Queue, words: list[NDArray[np.uint8]]) -> int:
+        """First of adjacent words that nothing else ever uses, and that hold these from the start; -1 if none are left.
+
+        The words that :meth:`addresses` gives out may be written, or hold something already.
+        """
+        count = len(words)
+        for start in range(self.config.mem_words - count + 1):
+            run = range(start, start + count)
+            if not any(a in self.pool or (queue.slice, a) in self.image for a in run):
+                for address, word in zip(run, words, strict=True):
+                    self.image[queue.slice, address] = word
+                    self.log(lambda key=(queue.slice, address): self.image.pop(key))  # type: ignore[misc]
+                return start
+        return -1
+
     def read(self, queue: Queue, word: int, time: int, data: NDArray[np.uint8] | None = None) -> None:
         """A READ in cycle ``time``; ``data`` is what the word should hold if it is still undefined."""
         key = (queue.slice, word)

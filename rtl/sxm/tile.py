@@ -1,0 +1,187 @@
+"""The SXM's tile in one superlane: reads its streams, moves bytes inside the superlane, hands the rest across."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib.wiring import Component, In, Member, Out
+
+from rtl import beats, stream, tile
+from rtl.stream import WORD_BITS
+from rtl.sxm.across import delayed
+from rtl.sxm.bundle import CONTROL_BITS, UNITS, shift_field, tile_side
+from rtl.trace import EventHasher
+from tsp import isa
+from tsp.config import LANES_PER_SUPERLANE as LANES
+from tsp.config import ChipConfig
+from tsp.floorplan import SXM_QUEUES
+
+MNEMONICS = {op.queues[0]: op.mnemonic for op in isa.OPERATIONS if op.queues[0] in isa.SXM_KINDS}
+MOST_WORDS = {"TRANSPOSE": LANES, "ROTATE": LANES}
+"""Streams an instruction drives, if more than one."""
+
+
+def words_of(queue: str) -> int:
+    """How many words a queue's instructions drive at most; a stream takes the one of its number modulo that."""
+    return MOST_WORDS.get(MNEMONICS[SXM_QUEUES[queue]], 1)
+
+
+class SxmTile(Component):
+    """Obeys all instructions of the ten queues of an SXM (``instr_<queue>`` …, names of ``floorplan.SXM_QUEUES``).
+
+    Operands are read in T. What stays in the superlane is driven in T + 1; what crosses superlanes in T + S + 1.
+
+    Ports beside those of every tile:
+        e_<i>, w_<i> (word), e_present, w_present: in T, the streams that arrive at the site.
+        <queue>_mask (2·streams), <queue>_word_<i>: the drive of a queue's instruction.
+        absent (10): in T + 1, an operand of queue n's instruction was not there.
+        bad_map: in T + S + 3 of a PERMUTE.
+        drive_valid: whether any mask is not zero.
+        across_*: see :mod:`rtl.sxm.bundle`.
+    """
+
+    module_name = "sxm_tile"
+
+    def __init__(self, config: ChipConfig):
+        self.config = config
+        word = stream.stream_word(config)
+        ports: dict[str, Member] = {f"{side}_{i}": In(word) for side in "ew" for i in range(config.streams)}
+        ports |= {"e_present": In(config.streams), "w_present": In(config.streams)}
+        for queue, kind in SXM_QUEUES.items():
+            ports |= tile.instruction_ports(kind, queue) | {f"{queue}_mask": Out(2 * config.streams)}
+            ports |= {f"{queue}_word_{i}": Out(word) for i in range(words_of(queue))}
+        ports |= {"absent": Out(len(SXM_QUEUES)), "bad_map": Out(1), "drive_valid": Out(1)} | tile_side()
+        super().__init__(ports | tile.place_ports() | tile.host_ports(config))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        self._words = [*stream.words(self, "e", self.config), *stream.words(self, "w", self.config)]
+        events: list[tuple[Value, Value, Value]] = []
+        masks = []
+        for number, (queue, kind) in enumerate(SXM_QUEUES.items()):
+            tile.move_north(m, self, queue)
+            valid, words, operand, streams = self._obey(m, number, queue, MNEMONICS[kind])
+            mask = getattr(self, f"{queue}_mask")
+            shift = Cat(operand[: (self.config.streams - 1).bit_length()], operand[isa.STREAM_DIRECTION_BIT])
+            m.d.comb += mask.eq(Mux(valid, (streams << shift)[: 2 * self.config.streams], 0))
+            masks.append(valid)
+            for i, word in enumerate(words):
+                m.d.comb += getattr(self, f"{queue}_word_{i}").eq(beats.part(self.config.beats, word))
+                events.append((valid & streams[i], operand | i if len(words) > 1 else operand, word))
+        m.d.comb += self.drive_valid.eq(Cat(masks).any())
+        if self.config.trace:
+            tile.answer_signature(m, self, self._trace(m, events))
+        return m
+
+    def _obey(self, m: Module, number: int, queue: str, mnemonic: str) -> tuple[Value, list[Value], Value, Value]:
+        """(drives now, words, stream operand of the first, one bit for each word that is driven)."""
+        instr = getattr(self, f"instr_{queue}")
+        valid = getattr(self, f"instr_{queue}_valid")
+        north, later = getattr(self, f"north_{queue}"), getattr(self, f"north_{queue}_valid")
+        result = _field(north, mnemonic, "result")
+        always = Const(1)
+        reads: list[tuple[Value, int, Value]] = [
+            (_field(instr, mnemonic, "source"), _group(mnemonic, "source"), always)
+        ]
+        if mnemonic in ("PERMUTE", "DISTRIBUTE"):
+            reads.append((_field(instr, mnemonic, "map"), _group(mnemonic, "map"), always))
+        elif mnemonic == "SHIFT":
+            reads.append((_field(instr, mnemonic, "select"), 1, _field(instr, mnemonic, "selects")))
+        four = _field(instr, mnemonic, "n") == 4 if mnemonic == "ROTATE" else Const(1)
+        lost, operands = [], []
+        for i, (operand, group, used) in enumerate(reads):
+            operands.append(self._read(m, f"{queue}_{i}", valid & used, operand, group))
+            present = self._present(operand, group, four)
+            lost.append(used & ~present)
+        m.d.sync += self.absent[number].eq(valid & Cat(lost).any())
+        if queue in UNITS:
+            return self._across(m, queue, mnemonic, operands, north, later)
+        if mnemonic == "DISTRIBUTE":
+            return later, [_distributed(*(Cat(words) for words in operands))], result, Const(1, 1)
+        (words,) = operands
+        if mnemonic == "TRANSPOSE":
+            return later, _transposed(words), result, Const((1 << LANES) - 1, LANES)
+        three = _field(north, mnemonic, "n") == 3
+        streams = Mux(three, Const((1 << 9) - 1, LANES), Const((1 << LANES) - 1, LANES))
+        return later, _rotations(words, three), result, streams
+
+    def _read(self, m: Module, name: str, valid: Value, operand: Value, group: int) -> list[Value]:
+        """The words of a group, in registers that load in T."""
+        found = []
+        index = stream.stream_index(operand, self.config.streams, group)
+        for member in range(group):
+            choices = self._words[member::group]
+            word = stream.choose(m, f"{name}_{member}", valid, index, choices)
+            register = Signal(WORD_BITS, name=f"{name}_{member}_word", reset_less=True)
+            together = beats.whole(m, f"{name}_{member}", self.config.beats, word)
+            with m.If(valid):
+                m.d.sync += register.eq(together)
+            found.append(register)
+        return found
+
+    def _present(self, operand: Value, group: int, four: Value) -> Value:
+        """Whether the streams of a group hold values; of a group of four the last counts only if ``four``."""
+        side = Mux(operand[isa.STREAM_DIRECTION_BIT], self.w_present, self.e_present)
+        bits = side.bit_select(operand[: isa.STREAM_INDEX_BITS], group)
+        return bits.all() if group != 4 else bits[:3].all() & (bits[3] | ~four)
+
+    def _across(
+        self, m: Module, queue: str, mnemonic: str, operands: list[list[Value]], north: Value, later: Value
+    ) -> tuple[Value, list[Value], Value, Value]:
+        control = Const(0, CONTROL_BITS)
+        if mnemonic == "SHIFT":
+            control = Cat(north[lo : lo + width] for lo, width in map(shift_field, ("n", "way", "selects")))
+        m.d.comb += [
+            getattr(self, f"across_{queue}_valid").eq(later),
+            getattr(self, f"across_{queue}_source").eq(Cat(operands[0])),
+            getattr(self, f"across_{queue}_with").eq(Cat(operands[1])),
+            getattr(self, f"across_{queue}_control").eq(control),
+        ]
+        result = _field(north, mnemonic, "result")
+        drives, (operand,) = delayed(m, f"{queue}_drive", later, [result], self.config.superlanes)
+        if mnemonic == "PERMUTE":
+            bad = Signal(name="bad_map_before")
+            m.d.sync += [bad.eq(self.across_bad_map), self.bad_map.eq(bad)]
+        return drives, [getattr(self, f"across_{queue}_result")], operand, Const(1, 1)
+
+    def _trace(self, m: Module, events: Sequence[tuple[Value, Value, Value]]) -> Value:
+        """The tile's signature over its drives, hashed in the cycle they are driven in."""
+        m.submodules.hasher = hasher = EventHasher(len(events))
+        m.d.comb += [
+            hasher.valid.eq(Cat(valid for valid, _, _ in events)),
+            hasher.time.eq(self.time),
+            hasher.place.eq(self.place),
+        ]
+        for i, (_, address, word) in enumerate(events):
+            m.d.comb += [getattr(hasher, f"address_{i}").eq(address), getattr(hasher, f"data_{i}").eq(word)]
+        return hasher.total
+
+
+def _field(word: Value, mnemonic: str, name: str) -> Value:
+    return tile.operand(word, mnemonic, name)
+
+
+def _group(mnemonic: str, name: str) -> int:
+    return isa.BY_MNEMONIC[mnemonic].field(name).group
+
+
+def _byte(word: Value, lane: int) -> Value:
+    return word[8 * lane : 8 * lane + 8]
+
+
+def _distributed(source: Value, map_: Value) -> Value:
+    """Lane l takes the byte that map's lane l names, zero from 16 on."""
+    indices = (_byte(map_, lane) for lane in range(LANES))
+    return Cat(Mux(index[4:].any(), 0, source.word_select(index[:4], 8)) for index in indices)
+
+
+def _transposed(words: Sequence[Value]) -> list[Value]:
+    """Word j holds lane j of every word."""
+    return [Cat(_byte(word, j) for word in words) for j in range(LANES)]
+
+
+def _rotations(words: Sequence[Value], three: Value) -> list[Value]:
+    """Word n·i + j: word i, lane l from lane l + j."""
+    turned = [[Cat(word[8 * j :], word[: 8 * j]) for j in range(4)] for word in words]
+    of_four = [turned[i][j] for i in range(4) for j in range(4)]
+    of_three = [turned[i][j] for i in range(3) for j in range(3)]
+    return [Mux(three, of_three[i], word) if i < len(of_three) else word for i, word in enumerate(of_four)]
