@@ -27,7 +27,7 @@ def after(program: Program) -> Program:
 
 
 def test_every_example_is_tested() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.tsp")} == {"vector_add.tsp", "scale.tsp"}
+    assert {path.name for path in EXAMPLES.glob("*.tsp")} == {"vector_add.tsp", "scale.tsp", "transpose.tsp"}
 
 
 def test_vector_add() -> None:
@@ -35,6 +35,16 @@ def test_vector_add() -> None:
     x, y = (typed(program, program.symbols[name]) for name in "xy")
     assert (typed(after(program), program.symbols["z"]) == np.clip(x + y, -128, 127)).all()
     assert check(program).cycles == 6
+
+
+def test_transpose() -> None:
+    program = assemble_file(EXAMPLES / "transpose.tsp")
+    x = np.stack([typed(program, program.symbols[f"x{i}"])[0] for i in range(16)])
+    end = after(program)
+    y = np.stack([typed(end, end.symbols[f"y{i}"])[0] for i in range(16)])
+    for superlane in (slice(0, 16), slice(16, 32)):
+        assert (y[:, superlane] == x[:, superlane].T).all()
+    assert check(program).cycles == 13
 
 
 def test_scale() -> None:
