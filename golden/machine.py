@@ -23,7 +23,8 @@ from tsp.flow import NONE, Fault, Flow, analyse
 from tsp.flow.collect import sxm_shape
 from tsp.flow.faults import PERMUTE_MAP
 from tsp.isa import OPERAND_NAMES, OperandKind, Type
-from tsp.program import Image, Program
+from tsp.memory_map import typed
+from tsp.program import Image, Program, Symbol
 from tsp.timing import timing
 
 
@@ -66,6 +67,10 @@ class Result:
     def memory(self) -> dict[int, Image]:
         """Place → every word that is defined at the end."""
         return mem.merged(self.initial, self.written)
+
+    def values(self, symbol: Symbol) -> NDArray[np.int64]:
+        """int64 [count, lanes]: a symbol's vectors at the end, in its type."""
+        return typed(Program(self.flow.config, memory=self.memory), symbol)
 
     def words(self, place: int, addresses: Sequence[int]) -> NDArray[np.uint8]:
         """uint8 [n, lanes]: words of a slice at the end; undefined ones read as zero."""

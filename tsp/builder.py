@@ -167,12 +167,14 @@ class Builder:
         values = alu_values(name, alu_operands(operands), alu_result(to), suffix == "sat")
         self._emit(queue, name, values, at, count, every, None)
 
-    def sxm(self, queue: str, mnemonic: str, *operands: str, to: str, at: int, count: int = 1, every: int = 1) -> None:
-        """An SXM instruction, its operands in the order of assembly: ``"SHIFT", "e4", "up", "3", to="e8"``."""
+    def sxm(
+        self, queue: str, mnemonic: str, *operands: str | int, to: str, at: int, count: int = 1, every: int = 1
+    ) -> None:
+        """An SXM instruction, its operands in the order of assembly: ``"SHIFT", "e4", "up", 3, to="e8"``."""
         op = operation(mnemonic, self._plan.queue(queue), self.config)
         names = isa.written_operands(op, len(operands))
         values: dict[str, int | Stream] = {"result": stream(to)}
-        values |= {name: _spelled(op.field(name), text) for name, text in zip(names, operands, strict=True)}
+        values |= {name: _spelled(op.field(name), str(text)) for name, text in zip(names, operands, strict=True)}
         values |= {"selects": 1} if "select" in names else {}
         self._emit(queue, mnemonic, values, at, count, every, None)
 

@@ -32,10 +32,14 @@ fields are two's complement.
 | kind | {kinds} |
 | source | stream operand if the kind is stream, row of the stage before if it is alu |
 | mode | {modes} |
+| way | {ways} |
+| lanes | 0…16 · `superlanes` |
+| rotation | {rotations} |
 | flag | 0 or 1 |
 
-A result stream counts only when `to_stream` or `out` is 1; a type belongs to its stream. Fields that do not count are
-ignored. REPEAT adds `step_a` to bits 23…8 and `step_b` to bits 39…24 of the instruction it repeats.
+`stream` counts only when `to_stream` or `out` is 1, `select` only when `selects` is; a type belongs to its stream.
+Fields that do not count are ignored. REPEAT adds `step_a` to bits 23…8 and `step_b` to bits 39…24 of the instruction it
+repeats.
 """
 
 
@@ -49,6 +53,8 @@ def document() -> str:
         types=numbered((int(t), t.name) for t in isa.Type),
         kinds=numbered((int(k), k.name) for k in isa.OperandKind),
         modes=numbered((int(m), m.name) for m in isa.AccMode),
+        ways=numbered((int(w), w.name) for w in isa.Way),
+        rotations=" or ".join(map(str, range(isa.ROTATIONS[0], isa.ROTATIONS[1] + 1))),
     )
     return "\n".join([text, *_summary(), *_layouts(), *_later()]) + "\n"
 

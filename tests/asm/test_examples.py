@@ -62,7 +62,7 @@ def test_the_python_in_the_text(
     names: dict[str, object] = {}
     exec(compile(code, "programming.md", "exec"), names)
     said = re.search(r"# (legal, \d+ cycles)", code)[1]
-    assert capsys.readouterr().out == f"{said}\n"
+    assert capsys.readouterr().out == f"{said}\n{names['inputs'] @ names['weights'].T}\n"
     assert isinstance(names["b"], Builder)
     program = Program.load(tmp_path / "matmul.npz")
     result = typed(after(program), program.symbols["y"])

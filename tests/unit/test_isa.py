@@ -1,5 +1,6 @@
 """The instruction set: words worked out by hand from the bit positions in ``docs/isa.md``, and the document itself."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,12 @@ def test_words_by_hand_cover_every_operation() -> None:
     seen = {isa.decode(word).mnemonic for _, _, word in BY_HAND}
     assert seen == set(isa.BY_MNEMONIC)
     assert len(BY_HAND) >= 40
+
+
+def test_the_document_explains_every_operand_kind() -> None:
+    kinds = {field.kind for operation in isa.OPERATIONS for field in operation.fields}
+    explained = set(re.findall(r"^\| (\w+) \|", isa_doc.document().split("## Operations")[0], re.MULTILINE))
+    assert kinds <= explained, kinds - explained
 
 
 def test_fields_of_an_operation_do_not_overlap() -> None:
