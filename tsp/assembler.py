@@ -4,6 +4,7 @@ The text is taken line by line (a line that ends in a comma goes on), directives
 before the line that defines it, and every mistake is reported at its line and column.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from lark.exceptions import VisitError
 from tsp import isa
 from tsp.assembler_forms import Forms
 from tsp.assembler_lines import Line, logical_lines, parse, start
-from tsp.assembler_nodes import LineError, Nodes, Value, Written, element_type, located, mnemonics, whole
+from tsp.assembler_nodes import RESERVED, LineError, Nodes, Value, Written, element_type, located, mnemonics, whole
 from tsp.config import ChipConfig, preset
 from tsp.encoding import operation
 from tsp.errors import InputError, nearest
@@ -169,6 +170,9 @@ class _Assembler:
         self._named = config
 
     def _define(self, name: Token, number: int, symbol: str) -> None:
+        for pattern, meaning in RESERVED.items():
+            if re.fullmatch(pattern, str(name)):
+                raise LineError(f"'{name}' means {meaning}; choose another name, such as '{name}_'", name)
         if name in self._names:
             raise LineError(f"'{name}' is defined twice; choose another name", name)
         self._names[str(name)] = (number, symbol)

@@ -20,6 +20,16 @@ _CHARACTERS = 300
 _T = TypeVar("_T")
 
 
+RESERVED = {
+    r"[ew][0-9]+": "a stream",
+    r"r[0-9]+": "a row of ALUs",
+    r"store|add|pass|peek": "a mode of ACC",
+    r"up|down": "a way to SHIFT",
+    r"next|file": "a word of the language",
+}
+"""Patterns of names that mean something else where a name may stand, and what."""
+
+
 class LineError(InputError):
     """A mistake at a line and column of the logical line."""
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from tsp import isa
 from tsp.assembler import assemble
+from tsp.assembler_nodes import RESERVED
 from tsp.config import PRESETS, ChipConfig
 from tsp.errors import InputError
 from tsp.floorplan import Queue, floorplan
@@ -17,7 +18,7 @@ from tsp.memory_map import MemoryMap, plane_slices, typed
 from tsp.program import Program, Symbol
 
 _CONTINUED = ",\n        "
-_NAME = re.compile(r"(?![ew][0-9]+$|r[0-9]+$|(?:store|add|pass|peek|up|down|next|file)$)[A-Za-z_][A-Za-z0-9_]*")
+_NAME = re.compile(rf"(?!(?:{'|'.join(RESERVED)})$)[A-Za-z_][A-Za-z0-9_]*")
 
 
 def disassemble(program: Program) -> str:

@@ -87,6 +87,13 @@ def test_expressions_and_names_before_their_line() -> None:
     assert isa.decode(word)["read_address"] == 16 + 2 * 3 - 1
 
 
+@pytest.mark.parametrize("name", ["e4", "w20", "r0", "store", "up", "next"])
+@pytest.mark.parametrize("line", [".const {} = 3", ".space {}: mem.e0, 1", ".data {}: mem.e0 int8 = 1"])
+def test_a_name_that_means_something_else_is_refused_where_it_is_defined(line: str, name: str) -> None:
+    with pytest.raises(AssemblyError, match=f"'{name}' means (a|the) "):
+        tiny(line.format(name))
+
+
 def test_data_fills_lanes_and_rows() -> None:
     program = tiny(
         """
