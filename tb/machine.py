@@ -85,11 +85,15 @@ BLOCKS = ("superlane", "mxm_plane_row")
 """Compiled once each and placed as often as they stand in a large chip: slower to run, and possible to build."""
 
 
-def build(config: ChipConfig, sim: str, *, waves: bool = False) -> simulator.Build:
-    """The chip compiled for a simulator, reused when nothing changed."""
+def build(config: ChipConfig, sim: str, *, waves: bool = False, quick: bool = False) -> simulator.Build:
+    """The chip compiled for a simulator, reused when nothing changed.
+
+    ``quick``: compiled fast rather than running fast, for a few thousand cycles.
+    """
     blocks = BLOCKS if config.superlanes > FLAT_SUPERLANES else ()
     planes = config.mxm_planes_w + config.mxm_planes_e
-    return simulator.build(sim, sources(config), "chip", waves=waves, blocks=blocks if planes else blocks[:1])
+    blocks = blocks if planes else blocks[:1]
+    return simulator.build(sim, sources(config), "chip", waves=waves, blocks=blocks, quick=quick)
 
 
 def run(
