@@ -28,12 +28,13 @@ NOTICED = {
 }
 
 
-RUNS = [(CONFIG, sim) for sim in simulator.SIMULATORS] + [(BEATS, "icarus")]
+# The whole chip with several beats is what test_random runs, and counters have none.
+RUNS = [(name, CONFIG, sim) for name in UNITS for sim in simulator.SIMULATORS]
+RUNS += [(name, BEATS, "icarus") for name in UNITS if name not in ("chip", "counters")]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config, sim", RUNS, ids=[f"{config.name}-{sim}" for config, sim in RUNS])
-@pytest.mark.parametrize("name", UNITS)
+@pytest.mark.parametrize("name, config, sim", RUNS, ids=[f"{name}-{config.name}-{sim}" for name, config, sim in RUNS])
 def test_bench(name: str, config: ChipConfig, sim: str) -> None:
     options = Options(config, [sim], seed=1, waves=None)
     row = run_bench(name, UNITS[name], UNITS[name].verilog(config), sim, options)
