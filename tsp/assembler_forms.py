@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tsp import isa
 from tsp.assembler_nodes import Immediate, LineError, Mode, Next, Node, Row, StreamNode, Value, Written, located
 from tsp.config import ChipConfig
-from tsp.encoding import FieldError, Operand, Result, Stream, alu_values, encode, operation
+from tsp.encoding import FieldError, Operand, Result, Stream, alu_values, encode, operation, written_operands
 from tsp.errors import InputError
 from tsp.floorplan import Queue, floorplan
 from tsp.isa import OperandKind, Type
@@ -141,7 +141,7 @@ def _acc(one: Written, op: isa.Operation, nodes: dict[str, Node]) -> dict[str, i
 
 def _sxm(one: Written, op: isa.Operation, nodes: dict[str, Node]) -> dict[str, int | Stream]:
     """The operands of an SXM instruction and its result; a SHIFT may have a third stream that selects."""
-    names = located(one.token, isa.written_operands, op, len(one.operands))
+    names = located(one.token, written_operands, op, len(one.operands))
     values = _plain(one, tuple(op.field(name) for name in names), nodes)
     if len(one.results) != 1 or not isinstance(result := one.results[0], StreamNode):
         raise LineError(f"{op.mnemonic} sends its result to one stream or group, such as '-> e8'", one.token)

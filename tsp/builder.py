@@ -24,7 +24,7 @@ from tsp import isa, travel
 from tsp.builder_operands import alu_operands, alu_result
 from tsp.config import ChipConfig
 from tsp.disassembler import spell
-from tsp.encoding import Stream, alu_values, cost, element_type, encode, operation, stream
+from tsp.encoding import Stream, alu_values, cost, element_type, encode, operation, stream, written_operands
 from tsp.errors import InputError
 from tsp.floorplan import Queue, floorplan
 from tsp.memory_map import MemoryMap, plane_slices
@@ -172,7 +172,7 @@ class Builder:
     ) -> None:
         """An SXM instruction, its operands in the order of assembly: ``"SHIFT", "e4", "up", 3, to="e8"``."""
         op = operation(mnemonic, self._plan.queue(queue), self.config)
-        names = isa.written_operands(op, len(operands))
+        names = written_operands(op, len(operands))
         values: dict[str, int | Stream] = {"result": stream(to)}
         values |= {name: _spelled(op.field(name), str(text)) for name, text in zip(names, operands, strict=True)}
         values |= {"selects": 1} if "select" in names else {}

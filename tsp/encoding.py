@@ -87,6 +87,20 @@ def spelled(mnemonics: Mapping[str, object]) -> list[str]:
     return [name for name in mnemonics if name not in ("READ_WRITE", "LW_IW")]
 
 
+def written_operands(operation: isa.Operation, count: int) -> list[str]:
+    """The fields of an SXM instruction that ``count`` operands stand for, in the order they are written in.
+
+    The result is not among them. Raises InputError for another number of operands.
+    """
+    order = ("source", "way", "n", "map", "select")
+    names = [field.name for name in order for field in operation.fields if field.name == name]
+    least = len(names) - ("select" in names)
+    if not least <= count <= len(names):
+        text = ", ".join(name if i < least else f"[{name}]" for i, name in enumerate(names))
+        raise InputError(f"{operation.mnemonic} takes {text}; {count} given")
+    return names[:count]
+
+
 def encode(mnemonic: str, values: Mapping[str, int | Stream], queue: Queue, config: ChipConfig) -> int:
     """The word; fields not given are 0. Raises FieldError for an operand out of range, InputError for the mnemonic."""
     op = operation(mnemonic, queue, config)

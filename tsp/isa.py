@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import Literal
 
 from tsp.config import ChipConfig
-from tsp.errors import InputError
 from tsp.floorplan import EAST, WEST, Queue
 
 WORD_BITS = 128
@@ -120,6 +119,8 @@ ADDRESS_A = (8, 16)
 ADDRESS_B = (24, 16)
 """Bit ranges that REPEAT's two steps are added to: MEM READ address, ACC row, LW supercell; MEM WRITE address."""
 
+SXM_ACROSS = ("sxm_permute", "sxm_shift")
+"""Queue kinds of the SXM whose instructions move bytes across superlanes."""
 SXM_KINDS = ("sxm_permute", "sxm_distribute", "sxm_transpose", "sxm_shift", "sxm_rotate")
 QUEUE_KINDS = ("mem", "vxm", "mxm_weights", "mxm_activations", "mxm_accumulate", *SXM_KINDS, "c2c")
 
@@ -298,20 +299,6 @@ def instruction(mnemonic: str, **values: int) -> Instruction:
     if unknown := set(values) - names:
         raise KeyError(f"{mnemonic} has no field {', '.join(sorted(unknown))}")
     return Instruction(operation, {field.name: values.get(field.name, 0) for field in operation.fields})
-
-
-def written_operands(operation: Operation, count: int) -> list[str]:
-    """The fields of an SXM instruction that ``count`` operands stand for, in the order they are written in.
-
-    The result is not among them. Raises InputError for another number of operands.
-    """
-    order = ("source", "way", "n", "map", "select")
-    names = [field.name for name in order for field in operation.fields if field.name == name]
-    least = len(names) - ("select" in names)
-    if not least <= count <= len(names):
-        text = ", ".join(name if i < least else f"[{name}]" for i, name in enumerate(names))
-        raise InputError(f"{operation.mnemonic} takes {text}; {count} given")
-    return names[:count]
 
 
 def decode(word: int) -> Instruction | None:

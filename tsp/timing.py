@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from tsp.config import ChipConfig
 from tsp.floorplan import floorplan
+from tsp.isa import SXM_ACROSS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,11 @@ class Timing:
     runtime_deskew: int
     """RUNTIME_DESKEW t→next instruction, in schedule time, less t."""
     drain: int
-    """All queues empty→done, in cycles of the chip's clock."""
+    """All queues empty→done, in schedule cycles."""
+
+    def sxm_result(self, kind: str) -> int:
+        """Cycles to the result of an instruction of an SXM queue of that kind."""
+        return self.sxm_across_func if kind in SXM_ACROSS else self.sxm_func
 
 
 @lru_cache(maxsize=64)

@@ -14,11 +14,11 @@ def travel(config: ChipConfig, source: str, target: str) -> int:
     a, b = _site(plan, source), _site(plan, target)
     if a == b:
         raise InputError(f"{source} and {target} stand at one site, so they cannot feed each other in one pass")
-    func = {"mem": table.read_func, "vxm": table.alu_func, "mxm": table.acc_func, "sxm": table.sxm_func}
+    moved = table.sxm_result(_kind(plan, source))
+    func = {"mem": table.read_func, "vxm": table.alu_func, "mxm": table.acc_func, "sxm": moved}
     skew = {"mem": table.write_skew, "vxm": table.alu_skew, "mxm": table.abc_skew, "sxm": table.sxm_skew}
     reads = table.lw_skew if target.endswith(".weights") else skew[plan.sites[b].unit]
-    across = plan.sites[a].unit == "sxm" and any(part in source for part in (".permute", ".shift"))
-    return (table.sxm_across_func if across else func[plan.sites[a].unit]) + arrival(a, b) - reads
+    return func[plan.sites[a].unit] + arrival(a, b) - reads
 
 
 def depart(config: ChipConfig, at: int, source: str, target: str) -> int:
@@ -34,6 +34,11 @@ def direction(config: ChipConfig, source: str, target: str) -> int:
     """The way from one to the other: 0 is eastward, 1 westward."""
     plan = floorplan(config)
     return EAST if _site(plan, source) < _site(plan, target) else WEST
+
+
+def _kind(plan: Floorplan, name: str) -> str:
+    """The kind of a queue; empty for a slice."""
+    return next((queue.kind for queue in plan.queues if queue.name == name), "")
 
 
 def _site(plan: Floorplan, name: str) -> int:

@@ -11,21 +11,20 @@ from tsp.flow.streams import stream_specs
 from tsp.timing import timing
 
 
-def sxm_shape(instruction: isa.Instruction) -> tuple[list[tuple[int, int]], int, bool]:
-    """What an SXM instruction reads, as (first stream, streams) of each operand; how many streams it drives; and
-    whether bytes cross superlanes."""
+def sxm_shape(instruction: isa.Instruction) -> tuple[list[tuple[int, int]], int]:
+    """What an SXM instruction reads, as (first stream, streams) of each operand, and how many streams it drives."""
     values = instruction.values
     match instruction.mnemonic:
         case "PERMUTE":
-            return [(values["source"], 1), (values["map"], 2)], 1, True
+            return [(values["source"], 1), (values["map"], 2)], 1
         case "DISTRIBUTE":
-            return [(values["source"], 1), (values["map"], 1)], 1, False
+            return [(values["source"], 1), (values["map"], 1)], 1
         case "TRANSPOSE":
-            return [(values["source"], isa.GROUP16)], isa.GROUP16, False
+            return [(values["source"], isa.GROUP16)], isa.GROUP16
         case "SHIFT":
             select = [(values["select"], 1)] if values["selects"] else []
-            return [(values["source"], 1), *select], 1, True
-    return [(values["source"], values["n"])], values["n"] ** 2, False
+            return [(values["source"], 1), *select], 1
+    return [(values["source"], values["n"])], values["n"] ** 2
 
 
 FROM_STREAM, FROM_ALU = int(isa.OperandKind.STREAM), int(isa.OperandKind.ALU)
@@ -87,10 +86,10 @@ class Collector:
             self.drives.add(number, values["stream"], 4, self.table.acc_func, 0)
 
     def _sxm(self, number: int, burst: Burst, values: Mapping[str, int]) -> None:
-        reads, planes, across = sxm_shape(burst.instruction)
+        reads, planes = sxm_shape(burst.instruction)
         for operand, (stream, count) in enumerate(reads):
             self.reads.add(number, stream, count, self.table.sxm_skew, operand)
-        latency = self.table.sxm_across_func if across else self.table.sxm_func
+        latency = self.table.sxm_result(self.queues[burst.queue].kind)
         self.drives.add(number, values["result"], planes, latency, 0)
 
     _HANDLERS = {

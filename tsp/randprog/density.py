@@ -6,7 +6,6 @@ from collections import defaultdict
 from tsp import isa
 from tsp.dispatch import Burst, unroll
 from tsp.floorplan import floorplan
-from tsp.flow.collect import sxm_shape
 from tsp.program import Program
 from tsp.timing import timing
 
@@ -66,5 +65,5 @@ def _event(burst: Burst, program: Program) -> int | None:
     if instruction.operation in isa.ALU_OPERATIONS:
         return table.alu_func if instruction["to_stream"] else None
     if instruction.operation.queues[0] in isa.SXM_KINDS:
-        return table.sxm_across_func if sxm_shape(instruction)[2] else table.sxm_func
+        return table.sxm_result(instruction.operation.queues[0])
     return table.acc_func if instruction.mnemonic == "ACC" and instruction["out"] else None

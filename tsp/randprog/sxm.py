@@ -31,8 +31,7 @@ def move(layout: Layout, time: int, shape: Shape) -> None:
     mnemonic = next(op.mnemonic for op in isa.OPERATIONS if op.queues == (kind,))
     word = isa.instruction(mnemonic, result=target[0], **fields)
     layout.issue(queue, time, shape, word)
-    across = kind in ("sxm_permute", "sxm_shift")
-    latency = layout.timing.sxm_across_func if across else layout.timing.sxm_func
+    latency = layout.timing.sxm_result(kind)
     for operand in target:
         layout.drive(queue, operand, time, latency, shape)
     wanted = rng.sample(target, min(len(target), rng.choice((1, 2, 4))))
