@@ -1,4 +1,4 @@
-"""The chip: ICU, superlanes from south to north, MXM planes, host port."""
+"""The chip: ICU, superlanes from south to north, what stands beside them all, host port."""
 
 from collections.abc import Mapping
 
@@ -108,11 +108,11 @@ class Chip(Component):
 
     def _place_beside(self, m: Module, site: str, members: Mapping[str, Member], rows: list[Stamp]) -> None:
         """What stands beside all superlanes at a site: port ``<prefix><x>`` of superlane k's meets port ``<x>_<k>``."""
-        beside: dict[str, Component] = {}
-        if any(name.startswith("across_") for name in members):
-            beside["across_"] = SxmAcross(self.config)
-        else:
+        beside: dict[str, Component]
+        if site.startswith("mxm"):
             beside = {f"plane_{plane}_": MxmPlane(self.config) for plane in range(self.config.planes(site[-1]))}
+        else:
+            beside = {"across_": SxmAcross(self.config)}
         for prefix, component in beside.items():
             name = f"{identifier(site)}_{prefix.removesuffix('_')}"
             m.submodules[name] = placed = stamp(component, name, self._reset)

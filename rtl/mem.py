@@ -86,7 +86,7 @@ class MemTile(Component):
         m.d.sync += [self.drive_valid.eq(read), self.drive_mask.eq(0)]
         with m.If(read):
             operand = tile.operand(self.instr, "READ", "read_stream")
-            m.d.sync += self.drive_mask.eq(stream.drive_mask(operand, 1, self.config))
+            m.d.sync += self.drive_mask.eq(stream.drive_mask(operand, Const(1, 1), self.config))
 
     def _trace(self, m: Module, write: Value, write_address: Value) -> Value:
         """The tile's signature over its drives (hashed in T + 1) and its memory writes (hashed in T)."""

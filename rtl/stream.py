@@ -259,7 +259,7 @@ def read_present(operand: Value, eastward: Value, westward: Value, group: int = 
     return side.bit_select(operand[:STREAM_INDEX_BITS], group).all()
 
 
-def drive_mask(operand: Value, planes: int, config: ChipConfig) -> Value:
-    """The mask of a drive on ``planes`` streams from an 8-bit stream operand on."""
+def drive_mask(operand: Value, driven: Value, config: ChipConfig) -> Value:
+    """The mask of a drive from an 8-bit stream operand on: bit i of ``driven`` says whether the i-th stream is."""
     shift = Cat(operand[: (config.streams - 1).bit_length()], operand[STREAM_DIRECTION_BIT])
-    return (Const((1 << planes) - 1, planes) << shift)[: 2 * config.streams]
+    return (driven << shift)[: 2 * config.streams]

@@ -61,12 +61,11 @@ class SxmAcross(Component):
             m.d.sync += moved.eq(result)
         for k in rows:
             word = moved[k * WORD_BITS : (k + 1) * WORD_BITS]
-            flag, (leaving,) = delayed(m, f"{unit}_out_{k}", done, [word], k)
+            _, (leaving,) = delayed(m, f"{unit}_out_{k}", done, [word], k)
             m.d.comb += getattr(self, f"{unit}_result_{k}").eq(leaving)
             if unit == "permute":
                 late_bad, _ = delayed(m, f"{unit}_bad_{k}", bad, [], k)
                 m.d.comb += getattr(self, f"bad_map_{k}").eq(late_bad)
-
 
     def _permute(self, m: Module, valid: Value, source: Signal, maps: Sequence[Value]) -> tuple[Value, Value]:
         """(the result, whether the map names every lane once)."""

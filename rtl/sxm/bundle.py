@@ -5,7 +5,8 @@ For each of :data:`UNITS` u, valid in T + 1 of its instruction, in superlane tim
 - ``across_<u>_valid``, ``across_<u>_source``, ``across_<u>_with``: its vector, and the map or the selection.
 - ``across_<u>_control``: of a SHIFT n, the way and whether it selects, lowest bits first; the same in all superlanes.
 
-And valid in T + S + 1: ``across_<u>_result``; for PERMUTE ``across_bad_map``, that its map names a lane twice.
+And valid in T + S + 1: ``across_<u>_result``; for PERMUTE ``across_bad_map``, that its map does not name every lane
+once.
 """
 
 from amaranth.lib.wiring import In, Member, Out

@@ -1,6 +1,6 @@
 """The SXM's site: the SRs around it in one superlane, and its tile if the configuration has one."""
 
-from amaranth.hdl import Const, Module
+from amaranth.hdl import Const, Module, Value
 from amaranth.lib.wiring import Component, Out
 
 from rtl import stream, tile
@@ -45,17 +45,14 @@ class SxmSite(Component):
         for number, queue in enumerate(SXM_QUEUES):
             words = [getattr(placed, f"{queue}_word_{i}") for i in range(words_of(queue))]
             drives.append(stream.Drive(getattr(placed, f"{queue}_mask"), words, number))
-        faults = [*stream.site_registers(m, self, self.config, drives), *self._absent(placed)]
+        faults = stream.site_registers(m, self, self.config, drives)
+        faults += [_fault(placed.absent[number], number, tile.OPERAND_ABSENT) for number in range(len(SXM_QUEUES))]
         faults.append(_fault(placed.bad_map, 0, tile.PERMUTE_MAP))
         tile.report_fault(m, self, sorted(faults, key=lambda fault: (fault.queue.value, fault.kind.value)))
         tile.host_to_tiles(m, self, [placed], self.config)
         m.d.comb += self.stream_event.eq(placed.drive_valid)
         return m
 
-    def _absent(self, placed: object) -> list[stream.Fault]:
-        absent = placed.absent  # type: ignore[attr-defined]
-        return [_fault(absent[number], number, tile.OPERAND_ABSENT) for number in range(len(SXM_QUEUES))]
 
-
-def _fault(valid: object, queue: int, kind: int) -> stream.Fault:
-    return stream.Fault(valid, Const(queue, tile.QUEUE_BITS), Const(kind, tile.KIND_BITS))  # type: ignore[arg-type]
+def _fault(valid: Value, queue: int, kind: int) -> stream.Fault:
+    return stream.Fault(valid, Const(queue, tile.QUEUE_BITS), Const(kind, tile.KIND_BITS))

@@ -61,8 +61,7 @@ class SxmTile(Component):
             tile.move_north(m, self, queue)
             valid, words, operand, streams = self._obey(m, number, queue, MNEMONICS[kind])
             mask = getattr(self, f"{queue}_mask")
-            shift = Cat(operand[: (self.config.streams - 1).bit_length()], operand[isa.STREAM_DIRECTION_BIT])
-            m.d.comb += mask.eq(Mux(valid, (streams << shift)[: 2 * self.config.streams], 0))
+            m.d.comb += mask.eq(Mux(valid, stream.drive_mask(operand, streams, self.config), 0))
             masks.append(valid)
             for i, word in enumerate(words):
                 m.d.comb += getattr(self, f"{queue}_word_{i}").eq(beats.part(self.config.beats, word))
@@ -78,19 +77,19 @@ class SxmTile(Component):
         valid = getattr(self, f"instr_{queue}_valid")
         north, later = getattr(self, f"north_{queue}"), getattr(self, f"north_{queue}_valid")
         result = _field(north, mnemonic, "result")
-        always = Const(1)
-        reads: list[tuple[Value, int, Value]] = [
-            (_field(instr, mnemonic, "source"), _group(mnemonic, "source"), always)
-        ]
+        reads: list[tuple[str, Value]] = [("source", Const(1))]
         if mnemonic in ("PERMUTE", "DISTRIBUTE"):
-            reads.append((_field(instr, mnemonic, "map"), _group(mnemonic, "map"), always))
+            reads.append(("map", Const(1)))
         elif mnemonic == "SHIFT":
-            reads.append((_field(instr, mnemonic, "select"), 1, _field(instr, mnemonic, "selects")))
-        four = _field(instr, mnemonic, "n") == 4 if mnemonic == "ROTATE" else Const(1)
+            reads.append(("select", _field(instr, mnemonic, "selects")))
         lost, operands = [], []
-        for i, (operand, group, used) in enumerate(reads):
+        for i, (name, used) in enumerate(reads):
+            operand, group = _field(instr, mnemonic, name), isa.BY_MNEMONIC[mnemonic].field(name).group
             operands.append(self._read(m, f"{queue}_{i}", valid & used, operand, group))
-            present = self._present(operand, group, four)
+            present = stream.read_present(operand, self.e_present, self.w_present, group)
+            if mnemonic == "ROTATE":
+                three = stream.read_present(operand, self.e_present, self.w_present, 3)
+                present = present | (three & (_field(instr, mnemonic, "n") == 3))
             lost.append(used & ~present)
         m.d.sync += self.absent[number].eq(valid & Cat(lost).any())
         if queue in UNITS:
@@ -117,12 +116,6 @@ class SxmTile(Component):
                 m.d.sync += register.eq(together)
             found.append(register)
         return found
-
-    def _present(self, operand: Value, group: int, four: Value) -> Value:
-        """Whether the streams of a group hold values; of a group of four the last counts only if ``four``."""
-        side = Mux(operand[isa.STREAM_DIRECTION_BIT], self.w_present, self.e_present)
-        bits = side.bit_select(operand[: isa.STREAM_INDEX_BITS], group)
-        return bits.all() if group != 4 else bits[:3].all() & (bits[3] | ~four)
 
     def _across(
         self, m: Module, queue: str, mnemonic: str, operands: list[list[Value]], north: Value, later: Value
@@ -158,10 +151,6 @@ class SxmTile(Component):
 
 def _field(word: Value, mnemonic: str, name: str) -> Value:
     return tile.operand(word, mnemonic, name)
-
-
-def _group(mnemonic: str, name: str) -> int:
-    return isa.BY_MNEMONIC[mnemonic].field(name).group
 
 
 def _byte(word: Value, lane: int) -> Value:

@@ -10,7 +10,7 @@ from rtl.vxm.decode import Decoded, decode, operand_bits, sources
 from rtl.vxm.lane import lane, lazily
 from rtl.vxm.operands import Streams, by_row, choices_of, lanes_of, read_port
 from tsp.config import ChipConfig
-from tsp.isa import INTEGER_TYPES, STREAM_DIRECTION_BIT, Type
+from tsp.isa import INTEGER_TYPES, Type
 
 
 def result_bits(config: ChipConfig) -> int:
@@ -111,7 +111,7 @@ class VxmAlu(Component):
         ]
         count = Cat(self.drive_valid, self.drive_valid & ~int8, *[self.drive_valid & int32] * 2)
         # Without the gate the mask is undefined in a 4-state simulator until the first instruction: 0 << x is x.
-        mask = _mask(count, operand_bits(word, "stream"), self.config)
+        mask = stream.drive_mask(operand_bits(word, "stream"), count, self.config)
         m.d.comb += self.drive_mask.eq(Mux(self.drive_valid, mask, 0))
         return planes
 
@@ -145,9 +145,3 @@ def _nearest(int8: Value, number: Value) -> Value:
 
 def _alike(bits: Value) -> Value:
     return bits.all() | ~bits.any()
-
-
-def _mask(planes: Value, operand: Value, config: ChipConfig) -> Value:
-    """The mask of a drive: ``planes`` from an 8-bit stream operand on."""
-    index_bits = (config.streams - 1).bit_length()
-    return (planes << Cat(operand[:index_bits], operand[STREAM_DIRECTION_BIT]))[: 2 * config.streams]
