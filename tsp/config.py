@@ -37,7 +37,7 @@ class ChipConfig:
         acc_depth: rows of an MXM accumulator.
         vxm_mul_bits: multiplier operand width of an ALU; 0 leaves MUL out.
         beats: clocks a schedule cycle takes; in each, 16 / beats lanes of a superlane work. No effect on schedules.
-        sxm: the SXM queues exist.
+        sxm: the SXMs and their queues exist.
         trace: every slice folds its events into a signature.
         vxm_float, mxm_fp16, ecc, ifetch: see :data:`UNBUILT_FEATURES`.
     """

@@ -17,11 +17,10 @@ def check_maps(flow: Flow, memory: Mapping[int, Image], writer: Writer) -> None:
     issues = np.flatnonzero(np.isin(flow.issues.burst, permutes))
     maps = {int(issue): _map(flow, memory, int(low[issue])) for issue in issues}
     every = np.arange(writer.config.lanes)
-    wrong = [issue for issue, map_ in maps.items() if map_ is not None and not np.array_equal(np.sort(map_), every)]
-    for number in first_of_burst(flow, np.asarray(wrong, np.int64)).tolist():
-        issue = wrong[number]
-        map_, last = maps[issue], len(every) - 1
-        assert map_ is not None
+    wrong = {i: map_ for i, map_ in maps.items() if map_ is not None and not np.array_equal(np.sort(map_), every)}
+    numbers = np.asarray(list(wrong), np.int64)
+    for issue in numbers[first_of_burst(flow, numbers)].tolist():
+        map_, last = wrong[issue], len(every) - 1
         message = f"PERMUTE takes a map that must name each of the lanes 0…{last} once; "
         beyond = np.flatnonzero(map_ > last)
         if len(beyond):

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,7 @@ class Memory:
             if not any(a in self.pool or (queue.slice, a) in self.image for a in run):
                 for address, word in zip(run, words, strict=True):
                     self.image[queue.slice, address] = word
-                    self.log(lambda key=(queue.slice, address): self.image.pop(key))  # type: ignore[misc]
+                    self.log(partial(self.image.pop, (queue.slice, address)))
                 return start
         return -1
 
