@@ -1,4 +1,4 @@
-"""The ICU's reading of a word: which opcode, and whether it keeps every rule of :func:`tsp.isa.rules`."""
+"""The ICU's reading of a word: which opcode, and whether it keeps every rule of :func:`tsp.isa_rules.rules`."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -6,7 +6,7 @@ from operator import and_
 
 from amaranth.hdl import Const, Value
 
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.config import ChipConfig
 
 OPCODE_BITS = isa.OPCODE.width
@@ -19,7 +19,7 @@ def opcode_is(word: Value, operations: Sequence[isa.Operation]) -> Value:
     return word[:OPCODE_BITS].matches(*(operation.opcode for operation in operations))
 
 
-def holds(word: Value, rule: isa.Rule) -> Value:
+def holds(word: Value, rule: isa_rules.Rule) -> Value:
     """``rule.holds(word)`` in gates."""
     value = word[rule.lo : rule.lo + rule.width]
     # A limit that the field's width gives for free is no gate, and the alignments are powers of two.
@@ -40,7 +40,7 @@ def holds(word: Value, rule: isa.Rule) -> Value:
 
 def operations(kind: str, config: ChipConfig) -> list[isa.Operation]:
     """The operations of a queue of that kind; without REPEAT, which is always out of place, where none can repeat."""
-    found = isa.operations(kind, config)
+    found = isa_rules.operations(kind, config)
     repeats = any(operation.repeatable for operation in found)
     return [operation for operation in found if repeats or operation.mnemonic != "REPEAT"]
 
@@ -51,9 +51,9 @@ def legal(word: Value, kind: str, hemisphere: str, config: ChipConfig) -> Value:
     Each distinct rule is built once, beside the opcodes that it binds.
     """
     taken = operations(kind, config)
-    bound: dict[isa.Rule, list[isa.Operation]] = {}
+    bound: dict[isa_rules.Rule, list[isa.Operation]] = {}
     for operation in taken:
-        for rule in isa.rules(operation, hemisphere, config):
+        for rule in isa_rules.rules(operation, hemisphere, config):
             bound.setdefault(rule, []).append(operation)
     kept = [~opcode_is(word, bound_operations) | holds(word, rule) for rule, bound_operations in bound.items()]
     return reduce(and_, kept, opcode_is(word, taken))
@@ -64,7 +64,7 @@ def addresses_legal(word: Value, kind: str, hemisphere: str, config: ChipConfig)
     stepped = {(lo, width) for lo, width, _ in steps(kind, config)}
     kept = []
     for operation in operations(kind, config):
-        for rule in isa.rules(operation, hemisphere, config):
+        for rule in isa_rules.rules(operation, hemisphere, config):
             if operation.repeatable and (rule.lo, rule.width) in stepped:
                 kept.append(~opcode_is(word, [operation]) | holds(word, rule))
     return reduce(and_, kept, Const(1, 1))

@@ -7,7 +7,7 @@ no meaning) becomes a ``.word``. Symbols are kept where they can be written down
 import re
 from collections.abc import Iterator
 
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.assembler import assemble
 from tsp.assembler_nodes import RESERVED
 from tsp.config import PRESETS, ChipConfig
@@ -129,7 +129,7 @@ class Words:
         """The word as assembly; ``.word`` if no instruction after the word ``before`` assembles to just these bits."""
         instruction = isa.decode(word)
         raw = f".word {word:#034x}"
-        if instruction is None or isa.broken_rule(word, queue, self._config) is not None:
+        if instruction is None or isa_rules.broken_rule(word, queue, self._config) is not None:
             return raw
         if instruction.mnemonic == "REPEAT" and not self._repeatable(before, queue):
             return raw
@@ -137,7 +137,7 @@ class Words:
         return text if self._same(spell(instruction, queue, {}), word, queue, before) else f"{raw}    ; {text}"
 
     def _repeatable(self, word: int | None, queue: Queue) -> bool:
-        if word is None or isa.broken_rule(word, queue, self._config) is not None:
+        if word is None or isa_rules.broken_rule(word, queue, self._config) is not None:
             return False
         return (instruction := isa.decode(word)) is not None and instruction.operation.repeatable
 

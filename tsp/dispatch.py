@@ -7,7 +7,7 @@ reading.
 import dataclasses
 from collections.abc import Sequence
 
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.config import ChipConfig
 from tsp.floorplan import Queue, floorplan
 from tsp.timing import timing
@@ -94,7 +94,7 @@ class _Reader:
             out.ends[self.queue.index] = self.cycle
 
     def _step(self, word: int, out: Unrolled) -> None:
-        reason = isa.broken_rule(word, self.queue, self.config)
+        reason = isa_rules.broken_rule(word, self.queue, self.config)
         instruction = isa.decode(word)
         if reason is not None or instruction is None:
             text = reason if isinstance(reason, str) else f"{reason.field} out of range" if reason else ""

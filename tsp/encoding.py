@@ -1,6 +1,7 @@
 """From a mnemonic and operands to a 128-bit word, refusing what a queue cannot take with the nearest thing it can.
 
-Assembler and builder share this. What is legal comes from :func:`tsp.isa.rules`; nothing here knows a range of its own.
+Assembler and builder share this. What is legal comes from :func:`tsp.isa_rules.rules`; nothing here knows a range of
+its own.
 """
 
 import dataclasses
@@ -8,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.config import ChipConfig
 from tsp.errors import InputError, nearest
 from tsp.floorplan import WEST, Queue
@@ -69,7 +70,7 @@ def element_type(text: str) -> Type:
 
 def operation(mnemonic: str, queue: Queue, config: ChipConfig) -> isa.Operation:
     """The operation of that mnemonic, if ``queue`` takes it; InputError saying why not and what it takes."""
-    taken = {operation.mnemonic: operation for operation in isa.operations(queue.kind, config)}
+    taken = {operation.mnemonic: operation for operation in isa_rules.operations(queue.kind, config)}
     if mnemonic in taken:
         return taken[mnemonic]
     if mnemonic in isa.LATER:
@@ -116,7 +117,7 @@ def encode(mnemonic: str, values: Mapping[str, int | Stream], queue: Queue, conf
             others = {n: v for n, v in plain.items() if n != field.name and _fits(op.field(n), values[n])}
             _check(op, field, values[field.name], isa.Instruction(op, others).encode(), queue, config)
     word = isa.Instruction(op, plain).encode()
-    broken = isa.broken_rule(word, queue, config)
+    broken = isa_rules.broken_rule(word, queue, config)
     if broken is not None:
         name = broken if isinstance(broken, str) else f"{broken.field} out of range"
         raise InputError(f"{mnemonic} is illegal in queue {queue.name}: {name}")
@@ -139,7 +140,7 @@ def _fits(field: isa.Field, value: int | Stream) -> bool:
 def _check(
     op: isa.Operation, field: isa.Field, value: int | Stream, others: int, queue: Queue, config: ChipConfig
 ) -> None:
-    found = isa.rules(op, queue.hemisphere, config)
+    found = isa_rules.rules(op, queue.hemisphere, config)
     rules = [rule for rule in found if rule.field == field.name and _applies(rule, others)]
     if isinstance(value, Stream):
         for rule in rules:
@@ -167,7 +168,7 @@ def _check(
     raise FieldError(f"{op.mnemonic}: {field.name} is {number}, must be {low}…{high}; try {close}", field.name)
 
 
-def _applies(rule: isa.Rule, word: int) -> bool:
+def _applies(rule: isa_rules.Rule, word: int) -> bool:
     return all((word >> lo) & ((1 << width) - 1) == value for lo, width, value in rule.when)
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.config import ChipConfig
 from tsp.encoding import cost
 from tsp.errors import InputError
@@ -37,7 +37,7 @@ class Track:
     def append(self, word: int, line: int = 0, at: int | None = None, raw: bool = False) -> None:
         """Add a word, in cycle ``at`` if given; InputError if that is past, the queue full or (unless ``raw``) a REPEAT
         illegal."""
-        instruction = isa.decode(word) if isa.broken_rule(word, self.queue, self.config) is None else None
+        instruction = isa.decode(word) if isa_rules.broken_rule(word, self.queue, self.config) is None else None
         if instruction is not None and instruction.mnemonic == "REPEAT" and not self._may_repeat():
             if not raw and not self.lost:
                 self._refuse_repeat()

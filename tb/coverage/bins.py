@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator
 
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.config import ChipConfig
 from tsp.floorplan import floorplan
 from tsp.isa import INTEGER_TYPES, AccMode, OperandKind, Operation
@@ -37,8 +37,8 @@ def groups(config: ChipConfig) -> dict[str, list[Bin]]:
 def _dispatch(config: ChipConfig) -> Iterator[tuple[str, list[Bin]]]:
     plan = floorplan(config)
     kinds = [kind for kind in isa.QUEUE_KINDS if any(q.kind == kind for q in plan.queues)]
-    yield "queue", [(kind, op.mnemonic) for kind in kinds for op in isa.operations(kind, config)]
-    repeatable = [op for kind in kinds for op in isa.operations(kind, config) if op.repeatable]
+    yield "queue", [(kind, op.mnemonic) for kind in kinds for op in isa_rules.operations(kind, config)]
+    repeatable = [op for kind in kinds for op in isa_rules.operations(kind, config) if op.repeatable]
     yield "repeat_count", [(op.mnemonic, n) for op in repeatable for n in ("n=1", "n>1")]
     repeats = ((op.mnemonic, d, *signs) for op in repeatable for d in ("d=1", "d>1") for signs in _steps(op))
     yield "repeat_steps", list(repeats)
@@ -70,7 +70,7 @@ def _mem(config: ChipConfig) -> Iterator[tuple[str, list[Bin]]]:
 
 
 def _vxm(config: ChipConfig) -> Iterator[tuple[str, list[Bin]]]:
-    operations = [op for op in isa.operations("vxm", config) if op.arity]
+    operations = [op for op in isa_rules.operations("vxm", config) if op.arity]
     kinds, types = KINDS.values(), [t.name for t in INTEGER_TYPES]
     yield "alu_form", [(op.mnemonic, *form) for op in operations for form in itertools.product(kinds, repeat=op.arity)]
     slots = [(op.mnemonic, name) for op in operations for name in isa.OPERAND_NAMES[: op.arity]]
@@ -108,7 +108,7 @@ def shift_distances(config: ChipConfig) -> dict[int, str]:
 def _sxm(config: ChipConfig) -> Iterator[tuple[str, list[Bin]]]:
     queues = [q for q in floorplan(config).queues if q.kind in isa.SXM_KINDS]
     yield "sxm_queue", [(q.name,) for q in queues]
-    operations = [op.mnemonic for kind in isa.SXM_KINDS for op in isa.operations(kind, config) if op.repeatable]
+    operations = [op.mnemonic for kind in isa.SXM_KINDS for op in isa_rules.operations(kind, config) if op.repeatable]
     sites = sorted({q.hemisphere for q in queues})
     yield "sxm_result", list(itertools.product(operations, sites, DIRECTIONS)) if queues else []
     # Sixteen streams never come out of the MXM side by side.

@@ -4,7 +4,7 @@ import dataclasses
 import random
 
 from tb.unit.words import any_word, legal_word, put
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.config import ChipConfig, preset
 from tsp.dispatch import Unrolled, unroll
 from tsp.floorplan import Queue, floorplan
@@ -26,7 +26,7 @@ class Writer:
 
     def __init__(self, rng: random.Random, queue: Queue, config: ChipConfig):
         self.rng, self.queue, self.config = rng, queue, config
-        self.issuing = [operation for operation in isa.operations(queue.kind, config) if operation.repeatable]
+        self.issuing = [operation for operation in isa_rules.operations(queue.kind, config) if operation.repeatable]
 
     def word(self, mnemonic: str, **values: int) -> int:
         """A control instruction with rubbish in its unused bits."""
@@ -69,7 +69,7 @@ class Writer:
         """An illegal word near a legal one."""
         while True:
             word = any_word(self.rng, self.queue, self.config)
-            if isa.broken_rule(word, self.queue, self.config) is not None:
+            if isa_rules.broken_rule(word, self.queue, self.config) is not None:
                 return word
 
 

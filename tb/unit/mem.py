@@ -10,7 +10,7 @@ from tb.unit.site_driver import SiteDriver
 from tb.unit.site_model import SiteModel
 from tb.unit.traffic import Traffic, operands
 from tb.unit.words import legal_word, put
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.config import SLICES_PER_GROUP, ChipConfig
 from tsp.floorplan import Queue, floorplan
 from tsp.isa import Instruction
@@ -92,7 +92,7 @@ class MemBench:
 
     def propose(self, rng: random.Random, queue: Queue) -> int:
         """READ, WRITE or both, of the chosen addresses."""
-        operation = rng.choice(isa.operations("mem", self.config)[-3:])
+        operation = rng.choice(isa_rules.operations("mem", self.config)[-3:])
         word = legal_word(rng, queue, self.config, operation)
         for field in operation.fields:
             if field.kind == "mem_address":

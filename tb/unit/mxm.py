@@ -15,7 +15,7 @@ from tb.unit.site_driver import SiteDriver
 from tb.unit.site_model import SiteModel
 from tb.unit.traffic import Traffic, payload
 from tb.unit.words import legal_word, put
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.config import ChipConfig
 from tsp.floorplan import Queue, floorplan
 from tsp.isa import GROUP16, AccMode, Instruction, Type
@@ -178,7 +178,7 @@ class MxmBench:
         self.rows = [0, self.config.acc_depth - 1]
 
     def propose(self, rng: random.Random, queue: Queue) -> int:
-        operation = rng.choice([o for o in isa.operations(queue.kind, self.config) if o.repeatable])
+        operation = rng.choice([o for o in isa_rules.operations(queue.kind, self.config) if o.repeatable])
         word = legal_word(rng, queue, self.config, operation)
         if operation.mnemonic == "ACC":
             row = operation.field("row")

@@ -12,7 +12,7 @@ from tb.unit.site_driver import SiteDriver
 from tb.unit.site_model import SiteModel
 from tb.unit.traffic import Traffic, operands
 from tb.unit.words import legal_word, put
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.config import ChipConfig
 from tsp.floorplan import Queue, floorplan
 from tsp.isa import Instruction, OperandKind, Type
@@ -122,7 +122,7 @@ class VxmBench:
         self.place = self.rng.randrange(400)
         self.site = SiteDriver(Ports(dut), self.config, self.config.alus, self.place)
         self.model = VxmModel(self.config, FIRST_TIME)
-        self.operations = isa.operations("vxm", self.config)
+        self.operations = isa_rules.operations("vxm", self.config)
         queues = [queue for queue in floorplan(self.config).queues if queue.kind == "vxm"]
         self.traffic = Traffic(self.model, self.rng, queues, self.propose, operands(self.config), LANES)
 

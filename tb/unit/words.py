@@ -2,7 +2,7 @@
 
 import random
 
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.config import ChipConfig
 from tsp.floorplan import Queue
 
@@ -13,8 +13,8 @@ def legal_word(rng: random.Random, queue: Queue, config: ChipConfig, operation: 
     for field in operation.fields:
         if field.kind in ("count", "number", "signed"):
             word = put(word, field.lo, field.width, rng.randint(1, 6))
-    while rule := isa.broken_rule(word, queue, config):
-        assert isinstance(rule, isa.Rule), rule
+    while rule := isa_rules.broken_rule(word, queue, config):
+        assert isinstance(rule, isa_rules.Rule), rule
         value = rng.choice(range(-(-rule.low // rule.align) * rule.align, rule.high + 1, rule.align))
         word = put(word, rule.lo, rule.width, value)
     return word
@@ -22,10 +22,10 @@ def legal_word(rng: random.Random, queue: Queue, config: ChipConfig, operation: 
 
 def any_word(rng: random.Random, queue: Queue, config: ChipConfig) -> int:
     """A word near the border between legal and illegal: a legal one with up to two fields or the opcode disturbed."""
-    operation = rng.choice(isa.operations(queue.kind, config))
+    operation = rng.choice(isa_rules.operations(queue.kind, config))
     word = legal_word(rng, queue, config, operation)
     for _ in range(rng.randint(0, 2)):
-        rules = isa.rules(operation, queue.hemisphere, config)
+        rules = isa_rules.rules(operation, queue.hemisphere, config)
         if rules and rng.random() < 0.8:
             rule = rng.choice(rules)
             near = [rule.low - 1, rule.low, rule.low + 1, rule.high, rule.high + 1, rng.getrandbits(rule.width)]

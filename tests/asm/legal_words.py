@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.config import ChipConfig
 from tsp.floorplan import Queue
 from tsp.isa import STREAM_DIRECTION_BIT, STREAM_INDEX_BITS, OperandKind
@@ -16,7 +16,7 @@ def bits(word: int, lo: int, width: int) -> int:
 def legal_word(draw: st.DrawFn, queue: Queue, config: ChipConfig, operation: isa.Operation, clean: bool) -> int:
     """A legal word of ``operation``; ``clean``: nothing in bits that have no meaning."""
     word = operation.opcode
-    rules = isa.rules(operation, queue.hemisphere, config)
+    rules = isa_rules.rules(operation, queue.hemisphere, config)
     # Flags and kinds decide about types, and types about streams.
     rank = {"flag": 0, "kind": 0, "type": 1}
     for field in sorted(operation.fields, key=lambda field: rank.get(field.kind, 2)):
@@ -31,7 +31,7 @@ def legal_word(draw: st.DrawFn, queue: Queue, config: ChipConfig, operation: isa
     return word if _uses_immediate(operation, word) else word & ~(0xFFFFFFFF << 8 if operation.arity else 0)
 
 
-def _value(field: isa.Field, active: list[isa.Rule], clean: bool) -> st.SearchStrategy[int]:
+def _value(field: isa.Field, active: list[isa_rules.Rule], clean: bool) -> st.SearchStrategy[int]:
     index = [rule for rule in active if rule.lo == field.lo]
     direction = [rule for rule in active if rule.lo == field.lo + STREAM_DIRECTION_BIT]
     if field.kind == "stream" or (field.kind == "source" and direction):
@@ -44,7 +44,7 @@ def _value(field: isa.Field, active: list[isa.Rule], clean: bool) -> st.SearchSt
     return _within(index, field.width)
 
 
-def _within(rules: list[isa.Rule], width: int) -> st.SearchStrategy[int]:
+def _within(rules: list[isa_rules.Rule], width: int) -> st.SearchStrategy[int]:
     low = max((rule.low for rule in rules), default=0)
     high = min((rule.high for rule in rules), default=(1 << width) - 1)
     align = max((rule.align for rule in rules), default=1)

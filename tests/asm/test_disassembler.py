@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from legal_words import legal_word, says_something
 
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.assembler import assemble
 from tsp.config import ChipConfig, preset
 from tsp.disassembler import disassemble
@@ -22,7 +22,7 @@ EXAMPLES = 100 if os.environ.get("TSP_FULL") else 8
 def forms(config: ChipConfig) -> list[tuple[Queue, isa.Operation]]:
     """Every operation in a queue of every kind and hemisphere that takes it."""
     queues = {(queue.kind, queue.hemisphere): queue for queue in floorplan(config).queues}.values()
-    return [(queue, operation) for queue in queues for operation in isa.operations(queue.kind, config)]
+    return [(queue, operation) for queue in queues for operation in isa_rules.operations(queue.kind, config)]
 
 
 BEFORE = {"mem": 0x11, "vxm": 0x37 | 1 << 52 | 3 << 67, "mxm_activations": 0x64, "mxm_accumulate": 0x68}
@@ -42,14 +42,14 @@ def before(queue: Queue, config: ChipConfig) -> list[int]:
     """A word that may be repeated, if the queue has one."""
     outward = queue.hemisphere == "w"
     word = BEFORE.get(queue.kind, 0x61) | (outward << 45 if queue.kind == "mxm_activations" else 0)
-    return [word] if isa.broken_rule(word, queue, config) is None else []
+    return [word] if isa_rules.broken_rule(word, queue, config) is None else []
 
 
 def check_word(data: st.DataObject, config: ChipConfig, queue: Queue, operation: isa.Operation, clean: bool) -> None:
     """Draw a legal word and take it through a round trip; a clean word must not need a ``.word``."""
     first = before(queue, config)
     word = data.draw(legal_word(queue, config, operation, clean))
-    assert isa.broken_rule(word, queue, config) is None
+    assert isa_rules.broken_rule(word, queue, config) is None
     program = Program(config, {queue.index: [*first, word]})
     same(program)
     if clean and says_something(word, queue) and (operation.mnemonic != "REPEAT" or first):

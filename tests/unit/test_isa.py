@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tsp import isa, isa_doc
+from tsp import isa, isa_doc, isa_rules
 from tsp.assembler import assemble
 from tsp.config import preset
 from tsp.disassembler import spell
@@ -91,7 +91,7 @@ def assembled(queue: str, text: str) -> int:
 @pytest.mark.parametrize("queue, text, word", BY_HAND)
 def test_word_by_hand(queue: str, text: str, word: int) -> None:
     assert assembled(queue, text) == word
-    assert isa.broken_rule(word, floorplan(TINY).queue(queue), TINY) is None
+    assert isa_rules.broken_rule(word, floorplan(TINY).queue(queue), TINY) is None
     decoded = isa.decode(word)
     assert decoded is not None and decoded.encode() == word
     assert spell(decoded, floorplan(TINY).queue(queue), {}) == text

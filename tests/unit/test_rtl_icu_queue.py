@@ -13,7 +13,7 @@ from rtl.stamp import collecting
 from rtl.verilog import to_rtlil
 from tb.unit.icu_programs import expected, small_config
 from tb.unit.words import any_word, legal_word
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.config import preset
 from tsp.floorplan import floorplan
 
@@ -96,11 +96,11 @@ def test_gates_refuse_exactly_what_the_rules_refuse(name, config):
         for number in range(900):
             value = number if number < 256 else any_word(rng, queue, config)
             ctx.set(word, value)
-            wanted = isa.broken_rule(value, queue, config) is None
+            wanted = isa_rules.broken_rule(value, queue, config) is None
             if wanted and value & 0xFF == isa.BY_MNEMONIC["REPEAT"].opcode and not isa.PAYLOAD_BITS[queue.kind]:
                 # A queue in which nothing can repeat refuses REPEAT for its place.
                 wanted = False
-            assert bool(ctx.get(legal)) == wanted, f"{value:#034x}: {isa.broken_rule(value, queue, config)}"
+            assert bool(ctx.get(legal)) == wanted, f"{value:#034x}: {isa_rules.broken_rule(value, queue, config)}"
             verdicts.append(wanted)
 
     simulator = Simulator(m)
@@ -113,7 +113,7 @@ def test_gates_refuse_exactly_what_the_rules_refuse(name, config):
 def test_a_full_queue_dispatches_a_word_a_cycle(name):
     queue = floorplan(CONFIG).queue(name)
     rng = random.Random(1)
-    issuing = [operation for operation in isa.operations(queue.kind, CONFIG) if operation.repeatable]
+    issuing = [operation for operation in isa_rules.operations(queue.kind, CONFIG) if operation.repeatable]
     notify = isa.BY_MNEMONIC["NOTIFY"]
     words = [legal_word(rng, queue, CONFIG, rng.choice(issuing or [notify])) for _ in range(CONFIG.queue_depth)]
     check(queue, words, CONFIG.queue_depth + 8)

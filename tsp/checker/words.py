@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.checker.report import Writer
 from tsp.dispatch import Mistake, Unrolled
 from tsp.floorplan import Queue
@@ -86,7 +86,7 @@ def _no_result(instruction: isa.Instruction) -> str | None:
 
 def illegal_reason(word: int, queue: Queue, writer: Writer) -> str | None:
     """Why a word is illegal, and what would be legal; None if it is legal."""
-    broken = isa.broken_rule(word, queue, writer.config)
+    broken = isa_rules.broken_rule(word, queue, writer.config)
     if broken is None:
         return None
     operation = isa.BY_OPCODE.get(word & 0xFF)
@@ -95,13 +95,13 @@ def illegal_reason(word: int, queue: Queue, writer: Writer) -> str | None:
             return f"config {writer.config.name} has no multipliers (vxm_mul_bits is 0), so no MUL"
         if operation is None:
             return broken
-        known = ", ".join(operation.mnemonic for operation in isa.operations(queue.kind, writer.config))
+        known = ", ".join(operation.mnemonic for operation in isa_rules.operations(queue.kind, writer.config))
         return f"{operation.mnemonic} is no instruction of a {queue.kind} queue; it takes {known}"
     assert operation is not None
     return f"{operation.mnemonic}: {_rule_text(broken, word, operation, queue)}"
 
 
-def _rule_text(rule: isa.Rule, word: int, operation: isa.Operation, queue: Queue) -> str:
+def _rule_text(rule: isa_rules.Rule, word: int, operation: isa.Operation, queue: Queue) -> str:
     value = (word >> rule.lo) & ((1 << rule.width) - 1)
     field = operation.field(rule.field)
     stream = field.kind in ("stream", "source") and rule.width in (isa.STREAM_INDEX_BITS, 3)

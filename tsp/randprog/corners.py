@@ -3,7 +3,7 @@
 import itertools
 from functools import lru_cache
 
-from tsp import isa
+from tsp import isa_rules
 from tsp.config import ChipConfig
 from tsp.floorplan import EAST, WEST
 from tsp.isa import INTEGER_TYPES, OperandKind, Type
@@ -25,7 +25,7 @@ def corners(seed: int, config: ChipConfig) -> list[Wanted]:
 @lru_cache(maxsize=8)
 def _every(config: ChipConfig) -> tuple[Wanted, ...]:
     """Every form of every VXM operation; every result of each, from the boundary values of int32; every distance."""
-    operations = [op for op in isa.operations("vxm", config) if op.arity]
+    operations = [op for op in isa_rules.operations("vxm", config) if op.arity]
     forms = [Wanted(op, kinds) for op in operations for kinds in itertools.product(KINDS, repeat=op.arity)]
     results = []
     for saturate, type_, direction, op in itertools.product((0, 1), INTEGER_TYPES, (EAST, WEST), operations):

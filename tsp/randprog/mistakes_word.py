@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from functools import partial
 
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.floorplan import Queue
 from tsp.randprog import streams
 from tsp.randprog.expectation import ILLEGAL_INSTRUCTION, Expectation
@@ -28,7 +28,7 @@ def _place(layout: Layout, *kinds: str) -> tuple[Queue, int]:
 
 def _single(mistake: str, layout: Layout, queue: Queue, time: int, word: int) -> Expectation:
     """Book a word that is illegal by itself."""
-    if isa.broken_rule(word, queue, layout.config) is None:
+    if isa_rules.broken_rule(word, queue, layout.config) is None:
         raise NoRoom
     layout.book(queue.index, Item(time, time + 1, (word,)))
     return _illegal(mistake, time, queue)
@@ -44,19 +44,19 @@ def unknown_opcode(layout: Layout, planes: list[Plane]) -> Expectation:
 def wrong_queue(layout: Layout, planes: list[Plane]) -> Expectation:
     """An instruction of another unit, or one that this configuration does not have."""
     queue, time = _place(layout)
-    own = isa.operations(queue.kind, layout.config)
+    own = isa_rules.operations(queue.kind, layout.config)
     operation = layout.rng.choice([op for op in isa.OPERATIONS if op not in own])
     return _single("wrong_queue", layout, queue, time, operation.opcode)
 
 
 def broken_rule(
-    name: str, chosen: Callable[[isa.Rule, isa.Field], bool], layout: Layout, _: list[Plane]
+    name: str, chosen: Callable[[isa_rules.Rule, isa.Field], bool], layout: Layout, _: list[Plane]
 ) -> Expectation:
     """An operand that breaks one rule of its operation."""
     queue, time = _place(layout)
     candidates = []
-    for operation in isa.operations(queue.kind, layout.config):
-        for rule in isa.rules(operation, queue.hemisphere, layout.config):
+    for operation in isa_rules.operations(queue.kind, layout.config):
+        for rule in isa_rules.rules(operation, queue.hemisphere, layout.config):
             if chosen(rule, operation.field(rule.field)):
                 candidates.append((operation, rule))
     if not candidates:
@@ -69,7 +69,7 @@ def broken_rule(
     return _single(name, layout, queue, time, word)
 
 
-def _bad_value(rule: isa.Rule, rng: random.Random) -> int:
+def _bad_value(rule: isa_rules.Rule, rng: random.Random) -> int:
     """A value that breaks a rule, often the nearest."""
     top = (1 << rule.width) - 1
     bad = [v for v in (rule.low - 1, rule.high + 1, top, rule.low + 1, rule.high - 1) if 0 <= v <= top]
@@ -84,11 +84,11 @@ def _set(word: int, lo: int, width: int, value: int) -> int:
     return word & ~(((1 << width) - 1) << lo) | value << lo
 
 
-def _of_kind(*kinds: str) -> Callable[[isa.Rule, isa.Field], bool]:
+def _of_kind(*kinds: str) -> Callable[[isa_rules.Rule, isa.Field], bool]:
     return lambda rule, field: field.kind in kinds and rule.align == 1
 
 
-def _aligned(rule: isa.Rule, field: isa.Field) -> bool:
+def _aligned(rule: isa_rules.Rule, field: isa.Field) -> bool:
     return rule.align > 1
 
 

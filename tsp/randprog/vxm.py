@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.floorplan import EAST, WEST, Queue
 from tsp.isa import INTEGER_TYPES, OperandKind, Operation, Type
 from tsp.randprog import streams, values
@@ -65,7 +65,7 @@ class Tree:
 
     def _node(self, queue: Queue, time: int, depth: int, wanted: Wanted, root: bool) -> list[int]:
         layout, rng = self.layout, self.layout.rng
-        known = isa.operations("vxm", layout.config)
+        known = isa_rules.operations("vxm", layout.config)
         operation = wanted.operation or rng.choice([op for op in isa.ALU_OPERATIONS if op in known])
         fields = {"immediate": values.immediate(rng, operation.mnemonic in SHIFTS)}
         fields["saturate"] = rng.randrange(2) if wanted.saturate is None else wanted.saturate
