@@ -7,6 +7,11 @@ SEEDS ?= 1000
 CONFIG ?= tiny
 WAVES ?=
 PYTHON ?= python3
+JOBS ?= $(shell nproc)
+
+# A file of tests stays in one process: what its tests share is made once. In the order of the folders, as the long ones
+# (tests/asm, tests/cosim) stand first.
+PYTEST = -m pytest -n "$(JOBS)" --dist loadfile --no-loadscope-reorder
 
 PY := .venv/bin/python
 STAMP := .venv/.installed
@@ -20,7 +25,7 @@ export AMARANTH_USE_YOSYS := builtin
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  variables:      SIM=icarus|verilator TB=<bench> SEED=<n> CONFIG=tiny|board|groqchip WAVES=1 SEEDS=<n>"
+	@echo "  variables:      SIM=icarus|verilator TB=<bench> SEED=<n> CONFIG=tiny|board|groqchip WAVES=1 SEEDS=<n> JOBS=<n>"
 
 $(STAMP): pyproject.toml requirements.txt scripts/setup.sh
 	@PYTHON="$(PYTHON)" scripts/setup.sh
@@ -34,10 +39,10 @@ digits: $(STAMP) ## Classify the handwritten digits on golden, Icarus and Verila
 	@$(PY) -m tb.digits
 
 test: $(STAMP) ## Run every test, with reduced counts
-	@$(PY) -m pytest
+	@$(PY) $(PYTEST)
 
 verify: $(STAMP) ## Run every test with the full counts, then synthesise board
-	@TSP_FULL=1 $(PY) -m pytest
+	@TSP_FULL=1 $(PY) $(PYTEST)
 	@$(PY) -m tb.synth
 
 regress: $(STAMP) ## Run SEEDS random programs on golden and both simulators
