@@ -12,6 +12,7 @@ from tsp.floorplan import EAST, WEST, Queue
 from tsp.isa import (
     ALU_OPERATIONS,
     BY_OPCODE,
+    INDIRECT,
     INTEGER_TYPES,
     OPERAND_NAMES,
     OPERATIONS,
@@ -107,7 +108,13 @@ def rules(operation: Operation, hemisphere: str, config: ChipConfig) -> tuple[Ru
 def operations(kind: str, config: ChipConfig) -> tuple[Operation, ...]:
     """The operations a queue of that kind takes in a configuration."""
     found = (operation for operation in OPERATIONS if kind in operation.queues)
-    return tuple(operation for operation in found if operation.mnemonic != "MUL" or config.vxm_mul_bits)
+    return tuple(operation for operation in found if missing_feature(operation.mnemonic, config) is None)
+
+
+def missing_feature(mnemonic: str, config: ChipConfig) -> str | None:
+    """The field of a configuration without which an operation does not exist, as it stands there; None if it does."""
+    needed = {"MUL": "vxm_mul_bits", **dict.fromkeys(INDIRECT, "gather")}.get(mnemonic)
+    return needed if needed is not None and not getattr(config, needed) else None
 
 
 def broken_rule(word: int, queue: Queue, config: ChipConfig) -> Rule | str | None:

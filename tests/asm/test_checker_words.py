@@ -67,7 +67,7 @@ def test_streams_of_a_smaller_chip():
 def test_a_chip_without_multipliers():
     report = words("tiny", "vxm.r0s0", isa.instruction("MUL", a_kind=2, b_kind=2, to_stream=1), vxm_mul_bits=0)
     assert [problem.message for problem in report.problems] == [
-        "config tiny has no multipliers (vxm_mul_bits is 0), so no MUL"
+        "MUL needs vxm_mul_bits, which config tiny does not have"
     ]
 
 
