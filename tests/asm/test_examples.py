@@ -9,15 +9,21 @@ import pytest
 from golden.machine import run
 from programs.digits.model import INPUTS
 from programs.digits.program import IMAGES, build
+from programs.examples import convolution
+from tb import machine, simulator
 from tsp.assembler import assemble, assemble_file
 from tsp.builder import Builder
 from tsp.checker import check
+from tsp.config import preset
 from tsp.disassembler import disassemble
 from tsp.memory_map import typed
 from tsp.program import Program
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "programs" / "examples"
+
+
+SOURCES = ("vector_add", "scale", "transpose", "lookup")
 
 
 def after(program: Program) -> Program:
@@ -27,7 +33,8 @@ def after(program: Program) -> Program:
 
 
 def test_every_example_is_tested() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.tsp")} == {"vector_add.tsp", "scale.tsp", "transpose.tsp"}
+    assert {path.name for path in EXAMPLES.glob("*.tsp")} == {f"{name}.tsp" for name in SOURCES}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {"convolution.py"}
 
 
 def test_vector_add() -> None:
@@ -51,6 +58,38 @@ def test_scale() -> None:
     program = assemble_file(EXAMPLES / "scale.tsp")
     x = typed(program, program.symbols["x"])
     assert (typed(after(program), program.symbols["y"]) == np.clip(np.round((3 * x + 5) / 4), -128, 127)).all()
+
+
+def test_lookup() -> None:
+    program = assemble_file(EXAMPLES / "lookup.tsp")
+    table = typed(program, program.symbols["table"])
+    tokens = typed(program, program.symbols["tokens"])[:, [0, 16]]
+    rows = table.reshape(-1, 2, 16)
+    expected = np.stack([rows[tokens[:, k], k] for k in range(2)], axis=1)
+    assert (typed(after(program), program.symbols["y"]).reshape(-1, 2, 16) == expected).all()
+    assert check(program).cycles == 8
+
+
+def test_convolution() -> None:
+    x, weights = convolution.example()
+    program = convolution.build(x, weights)
+    y = typed(after(program), program.symbols["y"]).reshape(-1, 2, 16)
+    assert (y[..., :14] == convolution.meaning(x, weights)).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sim", simulator.SIMULATORS)
+def test_examples_on_the_rtl(sim: str) -> None:
+    """Same memory, cycles and signatures as the golden model's."""
+    programs = [assemble_file(EXAMPLES / f"{name}.tsp") for name in SOURCES]
+    programs.append(convolution.build(*convolution.example()))
+    wanted = [run(program) for program in programs]
+    read = [[(place, int(a)) for place, image in w.written.items() for a in image.addresses] for w in wanted]
+    jobs = [machine.Job(p, w.cycles + 200, words) for p, w, words in zip(programs, wanted, read, strict=True)]
+    for want, job, found in zip(wanted, jobs, machine.run(jobs, preset("tiny"), sim), strict=True):
+        assert found.done and found.fault is None and found.cycles == want.cycles
+        assert (found.tile_signatures == want.tile_signatures).all()
+        assert all((found.memory[place, a] == want.words(place, [a])[0]).all() for place, a in job.read)
 
 
 def test_the_python_in_the_text(
