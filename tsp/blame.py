@@ -6,7 +6,8 @@ from tsp.config import ChipConfig
 from tsp.dispatch import Control, Mistake
 from tsp.floorplan import floorplan
 from tsp.flow import KINDS, Fault, Flow
-from tsp.flow.faults import COLLISION
+from tsp.flow.faults import COLLISION, PERMUTE_MAP
+from tsp.isa import SXM_KINDS
 from tsp.program import Program
 from tsp.timing import timing
 
@@ -45,7 +46,8 @@ def _word_at(flow: Flow, fault: Fault) -> int | None:
     queues = floorplan(flow.config).queues
     if fault.queue >= len(queues):
         return None
-    issued = fault.cycle - (_result_latency(queues[fault.queue].kind, flow.config) if fault.kind == COLLISION else 0)
+    late = fault.kind in (COLLISION, PERMUTE_MAP)
+    issued = fault.cycle - (_result_latency(queues[fault.queue].kind, flow.config) if late else 0)
     others: list[Mistake | Control] = [*flow.unrolled.mistakes, *flow.unrolled.controls]
     for place in others:
         if place.queue == fault.queue and place.cycle == issued:
@@ -60,4 +62,4 @@ def _word_at(flow: Flow, fault: Fault) -> int | None:
 def _result_latency(kind: str, config: ChipConfig) -> int:
     table = timing(config)
     latencies: Mapping[str, int] = {"mem": table.read_func, "vxm": table.alu_func}
-    return latencies.get(kind, table.acc_func)
+    return table.sxm_result(kind) if kind in SXM_KINDS else latencies.get(kind, table.acc_func)

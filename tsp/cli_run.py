@@ -7,14 +7,15 @@ import click
 
 from tsp.cli import config_options, load_program
 from tsp.config import ChipConfig
+from tsp.dump import superlanes
 from tsp.floorplan import floorplan
-from tsp.run import BACKENDS, MAX_CYCLES, RunResult, run, superlanes
+from tsp.run import BACKENDS, MAX_CYCLES, RunResult, run
 
 
 @click.command("run")
 @click.argument("program")
 @click.option("--on", default="golden", show_default=True, metavar="|".join(BACKENDS), help="Where to run it.")
-@click.option("--dump", multiple=True, metavar="WORDS", help="Words to print: mem.e0:0:4 or a symbol.")
+@click.option("--dump", multiple=True, metavar="WORDS", help="What to print: a symbol, or words such as mem.e0:0:4.")
 @click.option("--waves", metavar="FILE", help="Record a simulator's waves to this .fst or .vcd file.")
 @click.option("--max-cycles", type=click.IntRange(min=1), default=MAX_CYCLES, show_default=True, help="Refuse more.")
 @click.option("--no-check", is_flag=True, help="Run what the checker refuses, to see the machine's fault.")
@@ -45,6 +46,9 @@ def _print(program: str, result: RunResult) -> None:
     slices = floorplan(result.config).slices
     speed = "" if result.clocks is None else f", {result.clocks / max(result.seconds, 1e-9):,.0f} clock cycles/s"
     click.echo(f"{program} on {result.on}: {result.cycles} cycles, predicted {result.predicted}{speed}")
+    for name, vectors in result.symbols.items():
+        for number, vector in enumerate(vectors):
+            click.echo(f"{name}[{number}]: {'undefined' if vector is None else ' '.join(map(str, vector))}")
     for (place, address), word in result.memory.items():
         texts = superlanes(word)
         click.echo(f"{slices[place].name}[{address}]: {'undefined' if texts is None else ' '.join(texts)}")

@@ -12,15 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from golden import machine
 from tsp.blame import fault_name, fault_text, queue_name
 from tsp.checker import check
 from tsp.config import ChipConfig
 from tsp.dispatch import Unrolled, unroll
+from tsp.dump import Word, defined, dumped_words, elements, superlanes
 from tsp.errors import EXIT_DIFFERS, EXIT_MACHINE_FAULT, EXIT_RIGHT, InputError, nearest
 from tsp.files import reason
 from tsp.floorplan import floorplan
 from tsp.flow import Fault, Flow, analyse
-from tsp.memory_map import plane_slices
+from tsp.flow.faults import COMPUTED_KINDS
 from tsp.program import Program
 from tsp.timing import timing
 
@@ -30,10 +32,6 @@ MAX_CYCLES = 1_000_000
 _SLACK = 64
 """Clock cycles that the RTL may take beyond its prediction before it counts as hanging."""
 
-Word = tuple[int, int]
-"""(place of a MEM slice, address)."""
-
-
 @dataclasses.dataclass(frozen=True)
 class RunResult:
     """What a run left behind.
@@ -42,9 +40,11 @@ class RunResult:
         on: where it ran.
         predicted: cycles computed before the run (last event + 1); ``cycles``: what the machine counted.
         done: it finished; False only for RTL that runs on beyond its prediction.
-        fault, expected_fault: the first fault, latched by the machine and as predicted.
+        fault, expected_fault: the first fault, latched by the machine and as predicted: by the dataflow for the golden
+            model, by the golden model for RTL.
         fault_text: the latched fault as a sentence, empty without one.
         memory: the words asked for → uint8 [16·S], or None for a word that is undefined at the end.
+        symbols: the symbols asked for → their vectors' elements, or None for a vector that is not defined.
         signature: slice name → 64-bit signature; empty without the feature ``trace``.
         seconds: wall clock from start to done; ``clocks``: clock cycles of the RTL, with the drain.
         waves: the file written, or None.
@@ -59,6 +59,7 @@ class RunResult:
     expected_fault: Fault | None
     fault_text: str
     memory: dict[Word, NDArray[np.uint8] | None]
+    symbols: dict[str, list[list[int] | None]]
     signature: dict[str, int]
     seconds: float
     clocks: int | None = None
@@ -103,6 +104,7 @@ class RunResult:
             "fault": fault,
             "signature": {name: f"{value:016x}" for name, value in self.signature.items()},
             "memory": memory,
+            "symbols": self.symbols,
             "clocks": self.clocks,
             "seconds": self.seconds,
             "waves": None if self.waves is None else str(self.waves),
@@ -133,7 +135,7 @@ def run(
     Args:
         on: one of :data:`BACKENDS`.
         checked: refuse what the checker refuses. Without it the machine's own faults show.
-        dump: words to read back, see :func:`dumped_words`.
+        dump: words and symbols to read back, see :func:`tsp.dump.dumped_words`.
         max_cycles: a program that takes longer is refused before it runs.
         waves: file to record to, on a simulator: ``.fst`` or ``.vcd``, in a folder that is there.
 
@@ -147,7 +149,7 @@ def run(
         raise InputError("the golden model has no signals to record; use --waves with --on icarus or --on verilator")
     if waves is not None:
         _refuse_waves(on, waves)
-    words = [word for text in dump for word in dumped_words(program, text)]
+    asked = {text: dumped_words(program, text) for text in dump}
     if checked and not (report := check(program)).ok:
         raise Refused(str(report))
     unrolled = unroll(dict(program.queues), program.config)
@@ -156,8 +158,19 @@ def run(
     _refuse_long(max(unrolled.ends.values(), default=0), max_cycles)
     flow = analyse(unrolled, program.config, {place: image.addresses for place, image in program.memory.items()})
     _refuse_long(flow.cycles, max_cycles)
-    backend = _run_golden if on == "golden" else _run_rtl
-    return backend(program, flow, on, words, waves)
+    began = time.perf_counter()
+    expected = machine.run(program)
+    seconds = time.perf_counter() - began
+    words = {word for found in asked.values() for word in found}
+    known = words & defined(program, expected.flow, expected.written, expected.fault)
+    if on == "golden":
+        result = _of_golden(program, flow, expected, seconds)
+        held = {word: expected.words(word[0], [word[1]])[0] for word in known}
+    else:
+        result, held = _run_rtl(program, flow, expected, on, known, waves)
+    symbols = {text: elements(program, program.symbols[text], held) for text in dump if text in program.symbols}
+    memory = {word: held.get(word) for text in dump if text not in symbols for word in asked[text]}
+    return dataclasses.replace(result, memory=memory, symbols=symbols)
 
 
 def _refuse_waves(on: str, waves: Path) -> None:
@@ -179,36 +192,6 @@ def _refuse_waves(on: str, waves: Path) -> None:
         raise InputError(f"--waves {waves}: cannot be written: {reason(error)}") from None
 
 
-def dumped_words(program: Program, text: str) -> list[Word]:
-    """The words ``mem.e0:4`` (one), ``mem.e0:0:4`` (slice, address, count) or a symbol's name stand for.
-
-    Raises InputError for anything else, and for words that memory does not have.
-    """
-    plan, config = floorplan(program.config), program.config
-    name, *numbers = text.split(":")
-    if not numbers and name in program.symbols:
-        symbol = program.symbols[name]
-        places = plane_slices(config, plan.slices[symbol.slice], symbol.type)
-        return [(place, symbol.address + i) for place in places for i in range(symbol.count)]
-    memories = [slice_.name for slice_ in plan.slices if slice_.unit == "mem"]
-    if name not in memories:
-        known = nearest(name, [*memories, *program.symbols])
-        raise InputError(f"--dump {text}: '{name}' is no MEM slice or symbol{known}")
-    if not 1 <= len(numbers) <= 2 or not all(number.isascii() and number.isdigit() for number in numbers):
-        raise InputError(f"--dump {text}: must be slice:address:count, such as {name}:0:4")
-    # Nineteen digits are as far out of range as six thousand, which int() refuses.
-    address, count = (int(number.lstrip("0")[:19] or 0) for number in [*numbers, "1"][:2])
-    if not 1 <= count <= config.mem_words - address:
-        raise InputError(f"--dump {text}: must lie in words 0…{config.mem_words - 1} and have at least one")
-    place = plan.slice(name).index
-    return [(place, address + i) for i in range(count)]
-
-
-def superlanes(word: NDArray[np.uint8] | None) -> list[str] | None:
-    """A word's bytes in hexadecimal, lane 0 first, a string per superlane; None for an undefined word."""
-    return None if word is None else [row.tobytes().hex() for row in word.reshape(-1, 16)]
-
-
 def _refuse_endless(program: Program, unrolled: Unrolled) -> None:
     for queue in program.queues:
         if queue not in unrolled.ends:
@@ -226,27 +209,24 @@ def _refuse_long(cycles: int, max_cycles: int) -> None:
         )
 
 
-def _run_golden(program: Program, flow: Flow, on: str, words: Sequence[Word], waves: Path | None) -> RunResult:
-    from golden import machine
-
-    began = time.perf_counter()
-    found = machine.run(program)
-    seconds = time.perf_counter() - began
-    known = _defined(program, flow, words)
-    memory = {word: found.words(word[0], [word[1]])[0] if word in known else None for word in words}
+def _of_golden(program: Program, flow: Flow, found: machine.Result, seconds: float) -> RunResult:
+    """What the golden model found. Of maps and addresses the dataflow knows nothing: those faults are taken as they
+    are."""
+    predicted = found.fault if found.fault and found.fault.kind in COMPUTED_KINDS else _first_fault(flow)
     text = fault_text(program, flow, found.fault)
     return RunResult(
-        on, program.config, flow.cycles, found.cycles, True, found.fault, _first_fault(flow), text, memory,
+        "golden", program.config, flow.cycles, found.cycles, True, found.fault, predicted, text, {}, {},
         found.signature, seconds,
     )  # fmt: skip
 
 
-def _run_rtl(program: Program, flow: Flow, on: str, words: Sequence[Word], waves: Path | None) -> RunResult:
+def _run_rtl(
+    program: Program, flow: Flow, expected: machine.Result, on: str, known: set[Word], waves: Path | None
+) -> tuple[RunResult, dict[Word, NDArray[np.uint8]]]:
     from tb import machine, simulator
 
     config = program.config
     simulator.tool(on)  # before anything is generated
-    known = _defined(program, flow, words)
     job = machine.Job(program, _clock_limit(flow), read=sorted(known))
     try:
         (found,) = machine.run([job], config, on, waves=waves)
@@ -254,21 +234,23 @@ def _run_rtl(program: Program, flow: Flow, on: str, words: Sequence[Word], waves
         raise SimulatorFailed(f"{on}: {error}") from error
     fault = None if found.fault is None else Fault(found.fault.cycle, found.fault.queue, found.fault.kind)
     slices = floorplan(config).slices
-    return RunResult(
+    result = RunResult(
         on=on,
         config=config,
         predicted=flow.cycles,
         cycles=found.cycles,
         done=found.done,
         fault=fault,
-        expected_fault=_first_fault(flow),
+        expected_fault=expected.fault,
         fault_text=fault_text(program, flow, fault),
-        memory={word: found.memory.get(word) for word in words},
+        memory={},
+        symbols={},
         signature={slices[place].name: value for place, value in found.signatures.items()},
         seconds=found.seconds,
         clocks=found.clocks,
         waves=None if waves is None else simulator.wave_file(on, waves),
     )
+    return result, found.memory
 
 
 def _first_fault(flow: Flow) -> Fault | None:
@@ -281,13 +263,3 @@ def _clock_limit(flow: Flow) -> int:
     deskews = sum(control.mnemonic == "DESKEW" for control in flow.unrolled.controls)
     end = max([flow.cycles, *flow.unrolled.ends.values()])
     return end + 2 * deskews * flow.config.hac_period + timing(flow.config).drain + _SLACK
-
-
-def _defined(program: Program, flow: Flow, words: Sequence[Word]) -> set[Word]:
-    """The words that are defined at the end: given, or written before the first fault and not after it."""
-    given = {(place, address) for place in program.memory for address in program.memory[place].addresses.tolist()}
-    stores, fault = flow.stores, _first_fault(flow)
-    times = flow.reads.time[stores.read].tolist()
-    where = list(zip(stores.place.tolist(), stores.address.tolist(), strict=True))
-    spoilt = {word for word, t in zip(where, times, strict=True) if fault is not None and t >= fault.cycle}
-    return set(words) & (given | set(where)) - spoilt

@@ -13,6 +13,7 @@ from tsp.run import BACKENDS
 
 ADD = Path(__file__).parents[2] / "programs" / "examples" / "vector_add.tsp"
 SUM = "0b16212c37424d587f7f7f8080807f00 000000000000000020407f7f7f7e800b"
+ELEMENTS = [int.from_bytes([byte], signed=True) for byte in bytes.fromhex(SUM)]
 
 # Both values enter the SR west of group 0 in cycle 6; nobody reads them.
 COLLIDES = """
@@ -31,6 +32,25 @@ ABSENT = """
 .space z: mem.e4, 1
 .queue mem.e4
 @5      WRITE z, e8
+"""
+# What these two read, only running tells.
+BAD_MAP = """
+.config tiny
+.data m: mem.e0 int8 = -56  ; 200 in the low byte
+.queue mem.e0
+        READ m, e0
+.queue mem.e4
+@2      GATHER e1, e0
+"""
+NO_PERMUTATION = """
+.config tiny
+.data m: mem.e0 int16 = 1, 1
+.queue mem.e0
+        READ m, e0
+.queue mem.e1
+        READ m, e1
+.queue sxm.e.permute
+@4      PERMUTE e0, e0 -> w0
 """
 ENDLESS = """
 .config tiny
@@ -80,9 +100,10 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 
 @pytest.mark.parametrize("on", BACKENDS)
 def test_vector_add_runs_as_predicted(on: str, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = run(capsys, ADD, "--on", on, "--dump", "z", "--dump", "mem.e5:3")
+    code, out, err = run(capsys, ADD, "--on", on, "--dump", "z", "--dump", "mem.e4:0", "--dump", "mem.e5:3")
     assert (code, err) == (0, "")
     assert f"on {on}: 6 cycles, predicted 6" in out
+    assert f"z[0]: {' '.join(map(str, ELEMENTS))}\n" in out
     assert f"mem.e4[0]: {SUM}" in out
     assert "mem.e5[3]: undefined" in out
     assert "signature mem.e4: 19b442481ce83b04" in out
@@ -91,7 +112,7 @@ def test_vector_add_runs_as_predicted(on: str, capsys: pytest.CaptureFixture[str
 def test_json_is_the_same_on_every_machine(capsys: pytest.CaptureFixture[str]) -> None:
     answers = []
     for on in BACKENDS:
-        code, out, _ = run(capsys, ADD, "--on", on, "--json", "--dump", "mem.e4:0:1")
+        code, out, _ = run(capsys, ADD, "--on", on, "--json", "--dump", "mem.e4:0:1", "--dump", "z")
         answer = json.loads(out)
         assert code == 0
         assert answer.pop("on") == on
@@ -101,6 +122,7 @@ def test_json_is_the_same_on_every_machine(capsys: pytest.CaptureFixture[str]) -
     assert answers[0] == answers[1] == answers[2]
     assert answers[0]["predicted_cycles"] == answers[0]["cycles"] == 6
     assert answers[0]["fault"] is None
+    assert answers[0]["symbols"] == {"z": [ELEMENTS]}
     assert answers[0]["memory"] == [{"slice": "mem.e4", "address": 0, "superlanes": SUM.split()}]
 
 
@@ -109,7 +131,7 @@ def test_a_program_file_runs_outside_the_checkout(tmp_path: Path) -> None:
     subprocess.run([*command, "asm", str(ADD), "-o", str(tmp_path / "add.npz")], check=True, cwd=tmp_path)
     found = subprocess.run([*command, "run", "add.npz", "--dump", "z"], cwd=tmp_path, capture_output=True, text=True)
     assert found.returncode == 0
-    assert SUM in found.stdout
+    assert f"z[0]: {' '.join(map(str, ELEMENTS))}\n" in found.stdout
 
 
 @pytest.mark.parametrize("sim", simulator.SIMULATORS)
@@ -119,7 +141,7 @@ def test_waves_are_written_where_it_says(  # type: ignore[no-untyped-def]
     path = simulator.wave_file(sim, tmp_path / "small.fst")
     code, out, err = run(capsys, source(SMALL), "--on", sim, "--waves", path, "--dump", "z")
     assert (code, err) == (0, "")
-    assert "mem.e4[0]: 01020300" in out
+    assert "z[0]: 1 2 3 0" in out
     assert f"waves: {path}\n" in out and path.stat().st_size > 1000
 
 
@@ -243,6 +265,8 @@ def test_the_checker_refuses_with_its_sentences(source, capsys: pytest.CaptureFi
     [
         (COLLIDES, "cycle 6: mem.e0: collision"),
         (ABSENT, "cycle 5: mem.e4: operand absent"),
+        (BAD_MAP, "cycle 2: mem.e4: gather address"),
+        (NO_PERMUTATION, "cycle 8: sxm.e.permute: permute map"),
     ],
 )
 def test_a_fault_is_a_sentence(  # type: ignore[no-untyped-def]

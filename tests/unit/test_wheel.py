@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "programs" / "examples" / "vector_add.tsp"
-SUM = "0b16212c37424d587f7f7f8080807f00"
+SUM = "z[0]: 11 22 33 44 55 66 77 88 127 127"
 TSP = ("-c", "from tsp.cli import main; main()")
 Python = Callable[..., subprocess.CompletedProcess[str]]
 

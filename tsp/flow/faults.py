@@ -18,6 +18,8 @@ KINDS = {
     9: "deskew_negative",
     10: "drift_saturated",
 }
+COMPUTED_KINDS = (GATHER_ADDRESS, PERMUTE_MAP)
+"""Faults that depend on what vectors hold: the golden model finds them, the dataflow does not."""
 NO_QUEUE = 255
 """Queue of a fault that no queue causes."""
 

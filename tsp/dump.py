@@ -1,0 +1,79 @@
+"""What ``tsp run --dump`` shows: words of memory as bytes, symbols as elements of their type."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsp.errors import InputError, nearest
+from tsp.floorplan import floorplan
+from tsp.flow import Fault, Flow
+from tsp.memory_map import plane_slices, typed
+from tsp.program import Image, Program, Symbol
+
+Word = tuple[int, int]
+"""(place of a MEM slice, address)."""
+
+
+def dumped_words(program: Program, text: str) -> list[Word]:
+    """The words ``mem.e0:4`` (one), ``mem.e0:0:4`` (slice, address, count) or a symbol's name stand for.
+
+    Raises InputError for anything else, and for words that memory does not have.
+    """
+    plan, config = floorplan(program.config), program.config
+    name, *numbers = text.split(":")
+    if not numbers and name in program.symbols:
+        symbol = program.symbols[name]
+        places = plane_slices(config, plan.slices[symbol.slice], symbol.type)
+        return [(place, symbol.address + i) for place in places for i in range(symbol.count)]
+    memories = [slice_.name for slice_ in plan.slices if slice_.unit == "mem"]
+    if name not in memories:
+        known = nearest(name, [*memories, *program.symbols])
+        raise InputError(f"--dump {text}: '{name}' is no MEM slice or symbol{known}")
+    if not 1 <= len(numbers) <= 2 or not all(number.isascii() and number.isdigit() for number in numbers):
+        raise InputError(f"--dump {text}: must be slice:address:count, such as {name}:0:4")
+    # Nineteen digits are as far out of range as six thousand, which int() refuses.
+    address, count = (int(number.lstrip("0")[:19] or 0) for number in [*numbers, "1"][:2])
+    if not 1 <= count <= config.mem_words - address:
+        raise InputError(f"--dump {text}: must lie in words 0…{config.mem_words - 1} and have at least one")
+    place = plan.slice(name).index
+    return [(place, address + i) for i in range(count)]
+
+
+def superlanes(word: NDArray[np.uint8] | None) -> list[str] | None:
+    """A word's bytes in hexadecimal, lane 0 first, a string per superlane; None for an undefined word."""
+    return None if word is None else [row.tobytes().hex() for row in word.reshape(-1, 16)]
+
+
+def elements(
+    program: Program, symbol: Symbol, memory: Mapping[Word, NDArray[np.uint8]]
+) -> list[list[int] | None]:
+    """A symbol's vectors in its type; None for one of which a word is missing in ``memory``."""
+    config = program.config
+    places = plane_slices(config, floorplan(config).slices[symbol.slice], symbol.type)
+    found: list[list[int] | None] = []
+    for address in range(symbol.address, symbol.address + symbol.count):
+        if any((place, address) not in memory for place in places):
+            found.append(None)
+            continue
+        images = {place: Image(np.array([address]), memory[place, address][None]) for place in places}
+        vector = dataclasses.replace(symbol, address=address, count=1)
+        found.append(typed(Program(config, memory=images), vector)[0].tolist())
+    return found
+
+
+def defined(program: Program, flow: Flow, written: Mapping[int, Image], fault: Fault | None) -> set[Word]:
+    """The words that are defined at the end: given, or written before the first fault and not after it. Of a slice with
+    a SCATTER, no word after a fault."""
+    known = _words(program.memory) | _words(written)
+    if fault is None:
+        return known
+    stores, scattered = flow.stores, set(flow.indirect.place[flow.indirect.writes].tolist())
+    late = flow.reads.time[stores.read] >= fault.cycle
+    spoilt = set(zip(stores.place[late].tolist(), stores.address[late].tolist(), strict=True))
+    return {word for word in known - spoilt if word[0] not in scattered}
+
+
+def _words(memory: Mapping[int, Image]) -> set[Word]:
+    return {(place, address) for place, image in memory.items() for address in image.addresses.tolist()}
