@@ -164,7 +164,7 @@ class _Assembler:
         if self._memory is not None or self._named is not None:
             raise LineError(".config must come once, before all else", name)
         config = located(name, preset, str(name))
-        config = located(name, config.override, [str(setting) for setting in settings])
+        config = located(name, config.override, [str(setting) for setting in settings], "")
         if self._given is not None:
             located(name, Program(config).require, self._given)
         self._named = config

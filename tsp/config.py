@@ -17,6 +17,8 @@ GATHER_BEATS = 8
 """Most beats with which the two bytes of a GATHER's address pass in one."""
 INSTRUCTION_BYTES = 16
 
+FEATURES = ("gather", "vxm_float", "mxm_fp16", "sxm", "ecc", "ifetch", "trace")
+"""Fields that are on or off. One that is off leaves no trace in the Verilog."""
 UNBUILT_FEATURES = ("vxm_float", "mxm_fp16", "ecc", "ifetch")
 """Fields of the contract whose hardware does not exist yet: they must be False, and presets say so."""
 
@@ -130,17 +132,17 @@ class ChipConfig:
                 raise InputError(f"config {self.name}: {name} is True, but it is not built yet; set it to False")
         return self
 
-    def override(self, settings: Iterable[str]) -> "ChipConfig":
-        """A validated copy with ``field=value`` strings applied, as given to ``--set``."""
+    def override(self, settings: Iterable[str], option: str = "--set ") -> "ChipConfig":
+        """A validated copy with ``field=value`` strings applied; messages begin with ``option`` and the setting."""
         changes: dict[str, Any] = {}
         fields = {field.name: _type_of(field) for field in dataclasses.fields(self) if field.name != "name"}
         for setting in settings:
             name, separator, text = setting.partition("=")
             if not separator:
-                raise InputError(f"--set {setting}: must be field=value, such as superlanes=4")
+                raise InputError(f"{option}{setting}: must be field=value, such as superlanes=4")
             if name not in fields:
-                raise InputError(f"--set {setting}: unknown field '{name}'{nearest(name, fields)}")
-            changes[name] = _parse(setting, text, fields[name])
+                raise InputError(f"{option}{setting}: unknown field '{name}'{nearest(name, fields)}")
+            changes[name] = _parse(f"{option}{setting}", text, fields[name])
         return dataclasses.replace(self, **changes).validate()
 
     def as_dict(self) -> dict[str, Any]:
@@ -173,11 +175,11 @@ def _parse(setting: str, text: str, kind: type) -> int | bool:
             return True
         if text.lower() in ("false", "0", "off"):
             return False
-        raise InputError(f"--set {setting}: '{text}' is not true or false")
+        raise InputError(f"{setting}: '{text}' is not true or false")
     try:
         return int(text, 0)
     except ValueError:
-        raise InputError(f"--set {setting}: '{text}' is not a whole number") from None
+        raise InputError(f"{setting}: '{text}' is not a whole number") from None
 
 
 _RANGES = {

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from tsp.config import INSTRUCTION_BYTES, LANES_PER_SUPERLANE, ChipConfig
+from tsp.config import FEATURES, INSTRUCTION_BYTES, LANES_PER_SUPERLANE, ChipConfig
 from tsp.floorplan import floorplan
 from tsp.timing import timing
 
@@ -21,6 +21,7 @@ def figures(config: ChipConfig) -> dict[str, Any]:
     slices = 2 * config.mem_slices
     return {
         "config": config.as_dict(),
+        "features": {name: getattr(config, name) for name in FEATURES},
         "lanes": config.lanes,
         "vector_bytes": config.lanes,
         "sites": len(plan.sites),
@@ -60,9 +61,12 @@ def table(config: ChipConfig) -> Table:
         ("drain", f"{f['drain_cycles']} cycles", "last queue empty to done"),
         ("cycle", _count(config.beats, "clock"), f"{LANES_PER_SUPERLANE // config.beats} lanes a superlane in each"),
     ]
+    off = [name for name, on in f["features"].items() if not on]
+    on = ", ".join(name for name, on in f["features"].items() if on) or "none"
+    rows.append(("features", on, f"without {', '.join(off)}" if off else "all"))
     result = Table(title=f"config {config.name}", title_justify="left", show_header=False)
     result.add_column(style="bold")
-    result.add_column(justify="right", no_wrap=True)
+    result.add_column(justify="right")
     result.add_column(style="dim")
     for row in rows:
         result.add_row(*row)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
 
 from golden import machine
 from tsp.blame import fault_name, fault_text, queue_name
@@ -229,7 +230,8 @@ def _run_rtl(
     simulator.tool(on)  # before anything is generated
     job = machine.Job(program, _clock_limit(flow), read=sorted(known))
     try:
-        (found,) = machine.run([job], config, on, waves=waves)
+        with Console(stderr=True).status(f"building the RTL of {config.name} for {on} (minutes, once), running it"):
+            (found,) = machine.run([job], config, on, waves=waves)
     except (simulator.BuildFailed, simulator.TestsFailed) as error:
         raise SimulatorFailed(f"{on}: {error}") from error
     fault = None if found.fault is None else Fault(found.fault.cycle, found.fault.queue, found.fault.kind)

@@ -1,6 +1,7 @@
 """The ``tsp`` command: what it prints, its exit codes, and one sentence for everything that goes wrong."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,13 @@ def test_info_as_json_with_settings(capsys: Capture) -> None:
     assert run(["info", "--config", "tiny", "--set", "superlanes=4", "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["config"]["superlanes"] == 4 and figures["vector_bytes"] == 64
+    assert figures["features"]["sxm"] and figures["features"]["gather"]
+
+
+def test_info_names_the_features(capsys: Capture) -> None:
+    assert run(["info", "--config", "tiny", "--set", "sxm=off", "--set", "gather=off"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "trace" in text and re.search("without gather, .*sxm", text)
 
 
 @pytest.mark.parametrize("config", PRESETS)
