@@ -1,5 +1,5 @@
 """All proofs, in the order of the report."""
 
-from tb.formal import fifo, sequencer
+from tb.formal import counters, fifo, sequencer
 
-PROOFS = [*fifo.PROOFS, *sequencer.PROOFS]
+PROOFS = [*fifo.PROOFS, *sequencer.PROOFS, *counters.PROOFS]
