@@ -1,5 +1,5 @@
 """All proofs, in the order of the report."""
 
-from tb.formal import counters, fifo, sequencer
+from tb.formal import barrier, counters, fifo, sequencer
 
-PROOFS = [*fifo.PROOFS, *sequencer.PROOFS, *counters.PROOFS]
+PROOFS = [*fifo.PROOFS, *sequencer.PROOFS, *barrier.PROOFS, *counters.PROOFS]

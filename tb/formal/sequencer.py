@@ -34,6 +34,17 @@ class AnyWords(Component):
         return m
 
 
+def any_words() -> tuple[Callable[[int, int], AnyWords], list[AnyWords]]:
+    """What to put in the place of ``QueueMemory``, and the list of what is made so."""
+    made: list[AnyWords] = []
+
+    def memory(width: int, depth: int) -> AnyWords:
+        made.append(AnyWords(width, depth))
+        return made[-1]
+
+    return memory, made
+
+
 class Expected:
     """What the contract says of the word in the last stage, in a slot: a cycle in which it may dispatch."""
 
@@ -92,11 +103,7 @@ def sequencer(kind: str, config: ChipConfig) -> Callable[[Rtl], Bench]:
     """The proof's bench for queues of a kind."""
 
     def build_with(rtl: Rtl) -> Bench:
-        made: list[AnyWords] = []
-
-        def memory(width: int, depth: int) -> AnyWords:
-            made.append(AnyWords(width, depth))
-            return made[-1]
+        memory, made = any_words()
 
         def build(bench: Bench) -> None:
             queue = rtl("rtl.icu_queue", QueueMemory=memory).IcuQueue(config, kind)
