@@ -21,7 +21,7 @@ export PYTHONHASHSEED := 0
 export AMARANTH_USE_YOSYS := builtin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sim digits test lint verify regress coverage bench verilog synth clean distclean
+.PHONY: help setup sim digits test lint verify regress coverage formal bench verilog synth clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,8 +41,9 @@ digits: $(STAMP) ## Classify the handwritten digits on golden, Icarus and Verila
 test: $(STAMP) ## Run every test, with reduced counts
 	@$(PY) $(PYTEST)
 
-verify: $(STAMP) ## Run every test with the full counts, then synthesise board
+verify: $(STAMP) ## Run every test with the full counts and the proofs, then synthesise board
 	@TSP_FULL=1 $(PY) $(PYTEST)
+	@$(PY) -m tb.formal --jobs "$(JOBS)"
 	@$(PY) -m tb.synth
 
 regress: $(STAMP) ## Run SEEDS random programs on golden and both simulators
@@ -50,6 +51,9 @@ regress: $(STAMP) ## Run SEEDS random programs on golden and both simulators
 
 coverage: $(STAMP) ## Run random programs and report functional coverage
 	@$(PY) -m tb.coverage
+
+formal: $(STAMP) ## Prove blocks of the RTL by induction, and refute each proof with a bug in it
+	@$(PY) -m tb.formal --jobs "$(JOBS)"
 
 bench: $(STAMP) ## Measure speed and size
 	@$(PY) -m tb.bench
