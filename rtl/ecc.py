@@ -1,0 +1,87 @@
+"""SECDED: nine check bits beside the 128 data bits of a word (docs/architecture.md, "Check bits").
+
+Every check bit is the parity of the data bits whose column has it. All columns have an odd number of ones (a code of
+M. Y. Hsiao, IBM Journal of R&D 14, 1970), so that the syndrome of one wrong bit is odd and that of two is even and not
+zero.
+"""
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.lib.wiring import Component, In, Out
+
+DATA_BITS = 128
+CHECK_BITS = 9
+
+
+def _columns() -> tuple[int, ...]:
+    odd = [number for number in range(1 << CHECK_BITS) if number.bit_count() in (3, 5)]
+    return tuple(sorted(odd, key=lambda number: (number.bit_count(), number))[:DATA_BITS])
+
+
+COLUMNS = _columns()
+"""Data bit → the check bits it is counted in; check bit r itself has column ``1 << r``."""
+ALL_COLUMNS = (*COLUMNS, *(1 << row for row in range(CHECK_BITS)))
+"""Bit of a word, data bits first → its column."""
+ROWS = tuple(sum((column >> row & 1) << bit for bit, column in enumerate(COLUMNS)) for row in range(CHECK_BITS))
+"""Check bit → mask of the data bits it is the parity of."""
+
+
+def encode(data: Value) -> Value:
+    """The check bits (9) of ``data`` (128)."""
+    return Cat((data & Const(row, DATA_BITS)).xor() for row in ROWS)
+
+
+class EccEncoder(Component):
+    """:func:`encode` behind an ``if``, so that a simulator computes only what is driven. Combinational.
+
+    Ports:
+        valid, data (128): in. check (9): the check bits while ``valid``, else zero.
+    """
+
+    module_name = "ecc_encoder"
+    structural = True
+    in_place = True
+
+    def __init__(self) -> None:
+        super().__init__({"valid": In(1), "data": In(DATA_BITS), "check": Out(CHECK_BITS)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        with m.If(self.valid):
+            m.d.comb += self.check.eq(encode(self.data))
+        return m
+
+
+class EccDecoder(Component):
+    """Corrects one wrong bit of a word, data or check, and finds two. Combinational.
+
+    Ports:
+        valid, data (128), check (9): in.
+        fixed (128): the data with the wrong bit set right; as it is if no single bit explains the check bits, or
+            without ``valid``.
+        corrected: ``valid``, and one bit was wrong.
+        uncorrectable: ``valid``, and more bits were.
+    """
+
+    module_name = "ecc_decoder"
+    structural = True
+    in_place = True
+
+    def __init__(self) -> None:
+        ports = {"valid": In(1), "data": In(DATA_BITS), "check": In(CHECK_BITS)}
+        super().__init__(ports | {"fixed": Out(DATA_BITS), "corrected": Out(1), "uncorrectable": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        syndrome, wrong = Signal(CHECK_BITS), Signal(len(ALL_COLUMNS))
+        m.d.comb += self.fixed.eq(self.data)
+        with m.If(self.valid):
+            m.d.comb += syndrome.eq(encode(self.data) ^ self.check)
+            # Words are right nearly always: what follows costs a simulation nothing then.
+            with m.If(syndrome.any()):
+                m.d.comb += [
+                    wrong.eq(Cat(syndrome == column for column in ALL_COLUMNS)),
+                    self.fixed.eq(self.data ^ wrong[:DATA_BITS]),
+                    self.corrected.eq(wrong.any()),
+                    self.uncorrectable.eq(~wrong.any()),
+                ]
+        return m
