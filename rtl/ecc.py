@@ -5,7 +5,7 @@ M. Y. Hsiao, IBM Journal of R&D 14, 1970), so that the syndrome of one wrong bit
 zero.
 """
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
 DATA_BITS = 128
@@ -27,14 +27,15 @@ ROWS = tuple(sum((column >> row & 1) << bit for bit, column in enumerate(COLUMNS
 
 def encode(data: Value) -> Value:
     """The check bits (9) of ``data`` (128)."""
-    return Cat((data & Const(row, DATA_BITS)).xor() for row in ROWS)
+    return Cat(Cat(data[bit] for bit in range(DATA_BITS) if row >> bit & 1).xor() for row in ROWS)
 
 
 class EccEncoder(Component):
     """:func:`encode` behind an ``if``, so that a simulator computes only what is driven. Combinational.
 
     Ports:
-        valid, data (128): in. check (9): the check bits while ``valid``, else zero.
+        valid, data (128): in. check (9): the check bits while ``valid``, else anything (with zeros Verilator would make
+            an AND, which evaluates both sides).
     """
 
     module_name = "ecc_encoder"
@@ -46,6 +47,7 @@ class EccEncoder(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        m.d.comb += self.check.eq(self.data[:CHECK_BITS])
         with m.If(self.valid):
             m.d.comb += self.check.eq(encode(self.data))
         return m
@@ -72,8 +74,9 @@ class EccDecoder(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        syndrome, wrong = Signal(CHECK_BITS), Signal(len(ALL_COLUMNS))
-        m.d.comb += self.fixed.eq(self.data)
+        syndrome = Signal(CHECK_BITS, name="syndrome")
+        wrong = Signal(len(ALL_COLUMNS), name="wrong")
+        m.d.comb += [self.fixed.eq(self.data), syndrome.eq(self.check)]
         with m.If(self.valid):
             m.d.comb += syndrome.eq(encode(self.data) ^ self.check)
             # Words are right nearly always: what follows costs a simulation nothing then.

@@ -76,7 +76,6 @@ def test_worked_examples():
 
 
 def test_nothing_happens_without_valid():
-    assert run(ecc.EccEncoder(), [{"valid": 0, "data": 1}]) == [(0,)]
     (word,) = words(2, 3)[2:]
     assert run(ecc.EccDecoder(), [decoded(word, [3, 4], valid=0)]) == [(word ^ 0b11000, 0, 0)]
 
