@@ -5,8 +5,11 @@ M. Y. Hsiao, IBM Journal of R&D 14, 1970), so that the syndrome of one wrong bit
 zero.
 """
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
+
+from rtl.stamp import stamp
+from tsp.config import ChipConfig
 
 DATA_BITS = 128
 CHECK_BITS = 9
@@ -88,3 +91,45 @@ class EccDecoder(Component):
                     self.uncorrectable.eq(~wrong.any()),
                 ]
         return m
+
+
+def coded(m: Module, name: str, config: ChipConfig, valid: Value, data: Value) -> Value:
+    """What a producer drives: ``data``, with feature ``ecc`` followed by its check bits, right while ``valid``."""
+    if not config.ecc:
+        return data
+    word = Signal(DATA_BITS, name=f"{name}_data")
+    m.submodules[f"{name}_encoder"] = encoder = stamp(EccEncoder(), f"{name}_encoder")
+    m.d.comb += [word.eq(data), encoder.valid.eq(valid), encoder.data.eq(word)]
+    return Cat(word, encoder.check)
+
+
+class Checks:
+    """What a consumer makes of the words it reads, all in one cycle T. Without feature ``ecc`` words are data.
+
+    Attributes:
+        corrected, uncorrectable: a bit for each word read so far.
+    """
+
+    def __init__(self, m: Module, config: ChipConfig):
+        self._m, self._config = m, config
+        self.corrected: list[Value] = []
+        self.uncorrectable: list[Value] = []
+
+    def data(self, name: str, valid: Value, word: Value) -> Value:
+        """The data of a word, set right while it is ``valid``: read, and there."""
+        if not self._config.ecc:
+            return word
+        decoder = stamp(EccDecoder(), f"{name}_decoder")
+        self._m.submodules[f"{name}_decoder"] = decoder
+        self._m.d.comb += [decoder.valid.eq(valid), Cat(decoder.data, decoder.check).eq(word)]
+        self.corrected.append(decoder.corrected)
+        self.uncorrectable.append(decoder.uncorrectable)
+        return decoder.fixed
+
+    @property
+    def count(self) -> Value:
+        """How many words were corrected."""
+        total: Value = Const(0, 1)
+        for bit in self.corrected:
+            total = total + bit
+        return total

@@ -17,7 +17,7 @@ GATHER_BEATS = 8
 """Most beats with which the two bytes of a GATHER's address pass in one."""
 INSTRUCTION_BYTES = 16
 
-UNBUILT_FEATURES = ("vxm_float", "mxm_fp16", "ecc", "ifetch")
+UNBUILT_FEATURES = ("vxm_float", "mxm_fp16", "ifetch")
 """Fields of the contract whose hardware does not exist yet: they must be False, and presets say so."""
 
 
@@ -42,7 +42,8 @@ class ChipConfig:
         gather: MEM slices take GATHER and SCATTER.
         sxm: the SXMs and their queues exist.
         trace: every slice folds its events into a signature.
-        vxm_float, mxm_fp16, ecc, ifetch: see :data:`UNBUILT_FEATURES`.
+        ecc: words of streams and memories have check bits beside them; not with several beats.
+        vxm_float, mxm_fp16, ifetch: see :data:`UNBUILT_FEATURES`.
     """
 
     name: str
@@ -124,6 +125,11 @@ class ChipConfig:
             raise InputError(
                 f"config {self.name}: gather is True with beats={self.beats}, but the two bytes of an address must pass"
                 f" in one beat; beats must be at most {GATHER_BEATS}, or gather False"
+            )
+        if self.ecc and self.beats > 1:
+            raise InputError(
+                f"config {self.name}: ecc is True and beats is {self.beats}, but check bits need the whole word at once; "
+                "set beats to 1 or ecc to False"
             )
         for name in UNBUILT_FEATURES:
             if getattr(self, name):
