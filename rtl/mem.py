@@ -45,7 +45,7 @@ class MemTile(Component):
 
     Ports beside those of every tile:
         operand (word), operand_present: in T, the stream a WRITE or SCATTER names; used only then.
-        map (16; with feature ``ecc`` the word), map_present: in T (its first beat), the low bytes of the stream a GATHER
+        map (16; with ``ecc`` the word), map_present: in T (its first beat), the low bytes of the stream a GATHER
             or SCATTER takes its address from; used only then. With the feature ``gather``.
         corrected: how many maps were, with both features.
         drive_mask (2·streams), drive_word (word): in T + 1 of a READ.

@@ -128,8 +128,8 @@ class ChipConfig:
             )
         if self.ecc and self.beats > 1:
             raise InputError(
-                f"config {self.name}: ecc is True and beats is {self.beats}, but check bits need the whole word at once; "
-                "set beats to 1 or ecc to False"
+                f"config {self.name}: ecc is True, but with beats {self.beats} no word is there at once to be checked; "
+                "set ecc to False or beats to 1"
             )
         for name in UNBUILT_FEATURES:
             if getattr(self, name):
