@@ -18,6 +18,7 @@ from tsp.config import ChipConfig
 from tsp.dispatch import Unrolled, unroll
 from tsp.errors import EXIT_DIFFERS, EXIT_MACHINE_FAULT, EXIT_RIGHT, InputError, nearest
 from tsp.files import reason
+from tsp.flips import Flip, refuse_wrong
 from tsp.floorplan import floorplan
 from tsp.flow import Fault, Flow, analyse
 from tsp.memory_map import plane_slices
@@ -46,6 +47,8 @@ class RunResult:
         fault_text: the latched fault as a sentence, empty without one.
         memory: the words asked for → uint8 [16·S], or None for a word that is undefined at the end.
         signature: slice name → 64-bit signature; empty without the feature ``trace``.
+        corrected: words that units corrected, with feature ``ecc``.
+        lost: words of ``memory`` that the host could not correct, as far as the machine says.
         seconds: wall clock from start to done; ``clocks``: clock cycles of the RTL, with the drain.
         waves: the file written, or None.
     """
@@ -63,6 +66,8 @@ class RunResult:
     seconds: float
     clocks: int | None = None
     waves: Path | None = None
+    corrected: int = 0
+    lost: int = 0
 
     @property
     def difference(self) -> str:
@@ -103,6 +108,8 @@ class RunResult:
             "fault": fault,
             "signature": {name: f"{value:016x}" for name, value in self.signature.items()},
             "memory": memory,
+            "corrected": self.corrected,
+            "lost": self.lost,
             "clocks": self.clocks,
             "seconds": self.seconds,
             "waves": None if self.waves is None else str(self.waves),
@@ -127,6 +134,7 @@ def run(
     dump: Sequence[str] = (),
     max_cycles: int = MAX_CYCLES,
     waves: Path | None = None,
+    flips: Sequence[Flip] = (),
 ) -> RunResult:
     """Run a program.
 
@@ -136,6 +144,7 @@ def run(
         dump: words to read back, see :func:`dumped_words`.
         max_cycles: a program that takes longer is refused before it runs.
         waves: file to record to, on a simulator: ``.fst`` or ``.vcd``, in a folder that is there.
+        flips: bits to turn over, with feature ``ecc``.
 
     Raises:
         InputError: the question is wrong, the program is illegal (:class:`Refused`) or too long, a simulator is
@@ -148,6 +157,7 @@ def run(
     if waves is not None:
         _refuse_waves(on, waves)
     words = [word for text in dump for word in dumped_words(program, text)]
+    refuse_wrong(program, flips)
     if checked and not (report := check(program)).ok:
         raise Refused(str(report))
     unrolled = unroll(dict(program.queues), program.config)
@@ -157,7 +167,7 @@ def run(
     flow = analyse(unrolled, program.config, {place: image.addresses for place, image in program.memory.items()})
     _refuse_long(flow.cycles, max_cycles)
     backend = _run_golden if on == "golden" else _run_rtl
-    return backend(program, flow, on, words, waves)
+    return backend(program, flow, on, words, waves, flips)
 
 
 def _refuse_waves(on: str, waves: Path) -> None:
@@ -226,28 +236,34 @@ def _refuse_long(cycles: int, max_cycles: int) -> None:
         )
 
 
-def _run_golden(program: Program, flow: Flow, on: str, words: Sequence[Word], waves: Path | None) -> RunResult:
+def _run_golden(
+    program: Program, flow: Flow, on: str, words: Sequence[Word], waves: Path | None, flips: Sequence[Flip]
+) -> RunResult:
     from golden import machine
 
     began = time.perf_counter()
-    found = machine.run(program)
+    found = machine.run(program, flips=flips)
     seconds = time.perf_counter() - began
-    known = _defined(program, flow, words)
+    expected = _first_fault(flow, flips)
+    known = _defined(program, flow, words, expected)
     memory = {word: found.words(word[0], [word[1]])[0] if word in known else None for word in words}
     text = fault_text(program, flow, found.fault)
     return RunResult(
-        on, program.config, flow.cycles, found.cycles, True, found.fault, _first_fault(flow), text, memory,
-        found.signature, seconds,
+        on, program.config, flow.cycles, found.cycles, True, found.fault, expected, text, memory,
+        found.signature, seconds, corrected=found.corrected, lost=found.at_host(sorted(known))[1],
     )  # fmt: skip
 
 
-def _run_rtl(program: Program, flow: Flow, on: str, words: Sequence[Word], waves: Path | None) -> RunResult:
+def _run_rtl(
+    program: Program, flow: Flow, on: str, words: Sequence[Word], waves: Path | None, flips: Sequence[Flip]
+) -> RunResult:
     from tb import machine, simulator
 
     config = program.config
     simulator.tool(on)  # before anything is generated
-    known = _defined(program, flow, words)
-    job = machine.Job(program, _clock_limit(flow), read=sorted(known))
+    expected = _first_fault(flow, flips)
+    known = _defined(program, flow, words, expected)
+    job = machine.Job(program, _clock_limit(flow), read=sorted(known), flips=flips)
     try:
         (found,) = machine.run([job], config, on, waves=waves)
     except (simulator.BuildFailed, simulator.TestsFailed) as error:
@@ -261,19 +277,23 @@ def _run_rtl(program: Program, flow: Flow, on: str, words: Sequence[Word], waves
         cycles=found.cycles,
         done=found.done,
         fault=fault,
-        expected_fault=_first_fault(flow),
+        expected_fault=expected,
         fault_text=fault_text(program, flow, fault),
         memory={word: found.memory.get(word) for word in words},
         signature={slices[place].name: value for place, value in found.signatures.items()},
         seconds=found.seconds,
         clocks=found.clocks,
         waves=None if waves is None else simulator.wave_file(on, waves),
+        corrected=found.corrected,
+        lost=found.host_uncorrectable,
     )
 
 
-def _first_fault(flow: Flow) -> Fault | None:
+def _first_fault(flow: Flow, flips: Sequence[Flip]) -> Fault | None:
     """The fault a program is predicted to latch."""
-    return flow.faults[0] if flow.faults else None
+    from golden.flips import follow
+
+    return min([*flow.faults, *follow(flow, flips).faults], default=None)
 
 
 def _clock_limit(flow: Flow) -> int:
@@ -283,10 +303,10 @@ def _clock_limit(flow: Flow) -> int:
     return end + 2 * deskews * flow.config.hac_period + timing(flow.config).drain + _SLACK
 
 
-def _defined(program: Program, flow: Flow, words: Sequence[Word]) -> set[Word]:
+def _defined(program: Program, flow: Flow, words: Sequence[Word], fault: Fault | None) -> set[Word]:
     """The words that are defined at the end: given, or written before the first fault and not after it."""
     given = {(place, address) for place in program.memory for address in program.memory[place].addresses.tolist()}
-    stores, fault = flow.stores, _first_fault(flow)
+    stores = flow.stores
     times = flow.reads.time[stores.read].tolist()
     where = list(zip(stores.place.tolist(), stores.address.tolist(), strict=True))
     spoilt = {word for word, t in zip(where, times, strict=True) if fault is not None and t >= fault.cycle}
