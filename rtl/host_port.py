@@ -141,12 +141,10 @@ class HostPort(Component):
         m.d.comb += [decoder.valid.eq(self.answer_valid & to_correct), decoder.data.eq(data), decoder.check.eq(check)]
         widths = {"units": 32, "host": 16, "uncorrectable": 16}
         self._corrected = [Signal(width, name=f"corrected_{name}") for name, width in widths.items()]
-        for counter, more in zip(
-            self._corrected, (self.corrected, decoder.corrected, decoder.uncorrectable), strict=True
-        ):
-            total = counter + more
+        found = (self.corrected, decoder.corrected, decoder.uncorrectable)
+        for counter, more in zip(self._corrected, found, strict=True):
             with m.If(more != 0):
-                m.d.sync += counter.eq(Mux(total[len(counter) :].any(), Const(-1, len(counter)), total))
+                m.d.sync += counter.eq(saturating_sum(counter, more))
 
     def _answer(self, m: Module) -> None:
         """The tiles' answers, and the registers' answers after the same time."""
@@ -215,3 +213,9 @@ class HostPort(Component):
                 self._fault["queue"].eq(self.fault_queue),
                 self._fault["kind"].eq(self.fault_kind),
             ]
+
+
+def saturating_sum(counter: Value, more: Value) -> Value:
+    """What a counter is after ``more``; all ones from the most it can hold on."""
+    total = counter + more
+    return Mux(total[len(counter) :].any(), Const(-1, len(counter)), total[: len(counter)])
