@@ -19,7 +19,7 @@ from tsp.timing import timing
 
 def addresses(flow: Flow, values: Values, rows: Ints) -> Ints:
     """int64 [n, S]: what each superlane's map says, for rows of ``flow.indirect`` whose maps are computed."""
-    maps = values.slots[values.of_read[flow.indirect.map[rows]]]
+    maps = values.taken(flow.indirect.map[rows])
     bytes_ = maps.reshape(len(rows), flow.config.superlanes, LANES_PER_SUPERLANE).astype(np.int64)
     found: Ints = bytes_[..., 0] | bytes_[..., 1] << 8
     return found

@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden import mem, sxm, vxm
-from golden.indirect import Memories, bad_addresses
+from golden.flips import Errors, decoded_words, follow
+from golden.indirect import Memories, addresses, bad_addresses
 from golden.mxm import Planes
 from golden.order import ACC, Batch, batches
 from golden.stream import ZERO, Values
 from golden.trace import Trace
 from tsp.config import ChipConfig
 from tsp.dispatch import unroll
+from tsp.flips import Flip
 from tsp.floorplan import floorplan
 from tsp.flow import NONE, Fault, Flow, analyse
 from tsp.flow.collect import sxm_shape
@@ -36,8 +38,9 @@ class Result:
     Attributes:
         cycles: the cycle of the last event plus one.
         faults: every fault, the first first; events before its cycle are defined, later ones are not.
-        written: place of a MEM slice → the words that were written, as they are at the end.
-        initial: the image before the start.
+        written: place of a MEM slice → the words that were written, as the host reads them at the end.
+        initial: the image before the start, as the host reads it.
+        errors: what flips did to it.
         tile_signatures: uint64 [slices, S], or None without ``trace``.
         events: rows of :data:`golden.trace.EVENT` by time, place, superlane and address, or None unless asked for.
         flow: the resolved program.
@@ -50,6 +53,17 @@ class Result:
     tile_signatures: NDArray[np.uint64] | None
     events: NDArray[np.void] | None
     flow: Flow
+    errors: Errors
+
+    @property
+    def corrected(self) -> int:
+        """Words that units corrected, each time one was read."""
+        return self.errors.corrected
+
+    def at_host(self, words: Sequence[tuple[int, int]]) -> tuple[int, int]:
+        """(corrected, uncorrectable): how many the host finds when it reads words (place, address) at the end."""
+        found = [self.errors.left[word].counts for word in words if word in self.errors.left]
+        return sum(corrected for corrected, _ in found), sum(lost for _, lost in found)
 
     @property
     def fault(self) -> Fault | None:
@@ -91,6 +105,7 @@ def run(
     *,
     trace: bool = True,
     events: bool = False,
+    flips: Sequence[Flip] = (),
 ) -> Result:
     """Run a program, legal or not.
 
@@ -100,6 +115,7 @@ def run(
         memory: place → words defined at the start; by default the program's.
         trace: compute signatures (if the configuration has the feature).
         events: list every event.
+        flips: bits turned over, see :mod:`tsp.flips`; what they ask for is taken to be right.
     """
     if isinstance(program, Program):
         queues: dict[int, Sequence[int]] = dict(program.queues)
@@ -111,17 +127,35 @@ def run(
         raise ValueError("queues without a Program need a config")
     defined = {place: image.addresses for place, image in memory.items()}
     flow = analyse(unroll(queues, config), config, defined)
-    values, memories = compute(flow, memory)
-    faults = sorted([*flow.faults, *_bad_maps(flow, values), *bad_addresses(flow, values)])
+    values, memories = _flipped(flow, memory, flips) if flips else compute(flow, memory)
+    errors = values.errors
+    faults = sorted([*flow.faults, *errors.faults, *_bad_maps(flow, values), *bad_addresses(flow, values)])
     record = Trace(flow, values)
     signatures = record.signatures(len(floorplan(config).slices)) if trace and config.trace else None
     written = mem.written_words(flow, values.slots, values.of_read) | memories.written()
-    return Result(record.cycles, faults, written, memory, signatures, record.events() if events else None, flow)
+    initial, written = (decoded_words(image, errors.left) for image in (memory, written))
+    listed = record.events() if events else None
+    return Result(record.cycles, faults, written, initial, signatures, listed, flow, errors)
 
 
-def compute(flow: Flow, memory: Mapping[int, Image]) -> tuple[Values, Memories]:
-    """Every vector of a resolved program, and the memories that GATHER and SCATTER access as they are at the end."""
-    values = Values(flow, memory)
+def _flipped(flow: Flow, memory: Mapping[int, Image], flips: Sequence[Flip]) -> tuple[Values, Memories]:
+    """:func:`compute` with the effects of flips. They depend on the addresses of GATHERs and SCATTERs, and these on
+    the values: what comes first in time is right after the first round, and so on until nothing changes."""
+    where = None
+    while True:
+        values, memories = compute(flow, memory, follow(flow, flips, where))
+        found = addresses(flow, values, np.arange(len(flow.indirect.issue)))
+        if where is not None and np.array_equal(found, where) or not len(found):
+            return values, memories
+        where = found
+
+
+def compute(flow: Flow, memory: Mapping[int, Image], errors: Errors | None = None) -> tuple[Values, Memories]:
+    """Every vector of a resolved program, and the memories that GATHER and SCATTER access as they are at the end.
+
+    ``errors``: what flips do to the words that are read.
+    """
+    values = Values(flow, memory, follow(flow, ()) if errors is None else errors)
     memories = Memories(flow, values, memory)
     planes, alus = Planes(flow, values), _Alus(flow, values)
     drive = flow.drives.rows_of(flow.issues, 0)
@@ -135,7 +169,7 @@ def compute(flow: Flow, memory: Mapping[int, Image]) -> tuple[Values, Memories]:
         elif batch.instruction.operation.queues == ("mem",):
             memories.run(batch.issues)
         elif not batch.instruction.operation.arity:
-            operands = [values.slots[slots] for slots in _operands(flow, values, batch)]
+            operands = [values.taken(rows) for rows in _operands(flow, batch)]
             _fill(values, drive[batch.issues], sxm.operate(batch.instruction, operands))
         else:
             result = alus.run(batch)
@@ -152,11 +186,11 @@ def _fill(values: Values, drive: NDArray[np.int64], planes: NDArray[np.uint8]) -
         values.slots[slot + plane] = planes[:, plane]
 
 
-def _operands(flow: Flow, values: Values, batch: Batch) -> list[NDArray[np.int64]]:
-    """Slots [n, streams] of every stream operand of an SXM's batch."""
+def _operands(flow: Flow, batch: Batch) -> list[NDArray[np.int64]]:
+    """Rows of ``flow.reads`` [n, streams] of every stream operand of an SXM's batch."""
     reads = sxm_shape(batch.instruction)[0]
     rows = (flow.reads.rows_of(flow.issues, operand)[batch.issues] for operand in range(len(reads)))
-    return [values.of_read[row[:, None] + np.arange(count)] for row, (_, count) in zip(rows, reads, strict=True)]
+    return [row[:, None] + np.arange(count) for row, (_, count) in zip(rows, reads, strict=True)]
 
 
 def _bad_maps(flow: Flow, values: Values) -> list[Fault]:
@@ -166,7 +200,7 @@ def _bad_maps(flow: Flow, values: Values) -> list[Fault]:
     for number, burst in enumerate(flow.issues.bursts):
         if burst.instruction.mnemonic == "PERMUTE":
             issues = np.arange(*flow.issues.first[number : number + 2])
-            good = sxm.permutes(values.slots[values.of_read[row[issues][:, None] + np.arange(2)]])
+            good = sxm.permutes(values.taken(row[issues][:, None] + np.arange(2)))
             cycles = flow.issues.time[issues[~good]] + timing(flow.config).sxm_across_func
             found += [Fault(cycle, burst.queue, PERMUTE_MAP) for cycle in cycles.tolist()]
     return found
@@ -202,8 +236,7 @@ class _Alus:
         kind = batch.instruction[f"{name}_kind"]
         if kind == OperandKind.STREAM:
             planes = np.arange(Type(batch.instruction[f"{name}_type"]).planes)
-            slots = self.values.of_read[self.read[number][batch.issues][:, None] + planes]
-            return vxm.widen(self.values.slots[slots])
+            return vxm.widen(self.values.taken(self.read[number][batch.issues][:, None] + planes))
         if kind == OperandKind.IMMEDIATE:
             return self.immediate[self.flow.issues.burst[batch.issues]][:, None]
         source = self.source[number][batch.issues]

@@ -93,7 +93,7 @@ class Planes:
 
     def _multiply(self, product: Ints, install: int) -> Sums:
         """320 products of int8 sum to less than 2^24, so float32 sums are exact in any order."""
-        vectors = self.values.slots[self.values.of_read[self.flow.products.read[product]]]
+        vectors = self.values.taken(self.flow.products.read[product])
         return (vectors.view(np.int8).astype(np.float32) @ self._weights(install)).astype(np.int32)
 
     def _weights(self, install: int) -> NDArray[np.float32]:
@@ -101,7 +101,7 @@ class Planes:
         if self.weights is not None and self.weights[0] == install:
             return self.weights[1]
         loads = self.flow.installs.loads[install]
-        rows = self.values.of_read[loads[:, None] + np.arange(LANES_PER_SUPERLANE)]
-        rows = np.where((loads == NONE)[:, None], ZERO, rows)
-        self.weights = install, self.values.slots[rows.ravel()].view(np.int8).astype(np.float32).T
+        vectors = self.values.taken(loads[:, None] + np.arange(LANES_PER_SUPERLANE))
+        rows = np.where((loads == NONE)[:, None, None], ZERO, vectors).reshape(-1, self.flow.config.lanes)
+        self.weights = install, rows.view(np.int8).astype(np.float32).T
         return self.weights[1]

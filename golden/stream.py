@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.flips import Errors
 from golden.mem import fill_initial
 from tsp.flow import NONE, Flow
 from tsp.flow.issues import Ints
@@ -24,9 +25,11 @@ class Values:
         of_drive, of_read: int64, the slot of every row of ``flow.drives`` and ``flow.reads``.
         maker: int64 [slots], the issue that fills a slot (of an ALU, an ACC, the SXM, an indirect access); NONE for
             zero and words of the image.
+        errors: what is wrong with some of them on their way, and after correction.
     """
 
-    def __init__(self, flow: Flow, memory: Mapping[int, Image]):
+    def __init__(self, flow: Flow, memory: Mapping[int, Image], errors: Errors):
+        self.errors = errors
         origin, words = _origins(flow)
         total = len(flow.drives)
         own = origin[:total] == np.arange(total)
@@ -39,6 +42,11 @@ class Values:
         drives, loads = words
         self.maker[slot[drives]] = NONE
         fill_initial(self.slots, slot[drives], memory, flow.loads.place[loads], flow.loads.address[loads])
+
+
+    def taken(self, rows: Ints) -> NDArray[np.uint8]:
+        """uint8 [..., lanes]: what the readers of rows [...] of ``flow.reads`` take, after correction."""
+        return self.errors.consumed.over(rows, self.slots[self.of_read[rows]])
 
 
 def scattered(flow: Flow) -> Ints:

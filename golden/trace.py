@@ -44,6 +44,7 @@ class Trace:
         self.slot = np.concatenate([values.of_drive, values.of_read[stores.read]])
         self.only = np.full(len(self.time), NONE, np.int64)
         """The superlane of an event that happens in one; NONE for one in all."""
+        self.read = np.concatenate([np.full(len(drives), NONE), stores.read])
         self.values, self.superlanes = values, flow.config.superlanes
         self._add_scatters(flow)
 
@@ -58,6 +59,7 @@ class Trace:
         self.place = np.concatenate([self.place, table.place[rows[row]]])
         self.address = np.concatenate([self.address, MEMORY_ADDRESS + where[row, superlane]])
         self.slot = np.concatenate([self.slot, self.values.of_read[data]])
+        self.read = np.concatenate([self.read, data])
         self.only = np.concatenate([self.only, superlane])
 
     def _happens(self, rows: Ints) -> NDArray[np.bool_]:
@@ -73,7 +75,10 @@ class Trace:
 
     def _data(self, rows: Ints) -> NDArray[np.uint8]:
         """uint8 [n, S, 16]."""
-        vectors = self.values.slots[self.slot[rows]]
+        # As driven, or as it comes to a WRITE: with its wrong bits.
+        errors = self.values.errors
+        vectors = errors.drives.over(rows, self.values.slots[self.slot[rows]])
+        vectors = errors.reads.over(self.read[rows], vectors)
         return np.reshape(vectors, (-1, self.superlanes, LANES_PER_SUPERLANE))
 
     def signatures(self, places: int) -> Words:

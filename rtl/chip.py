@@ -6,6 +6,8 @@ from amaranth.hdl import Module, ResetSignal, Signal
 from amaranth.lib.wiring import Component, In, Member, Out
 
 from rtl import beats, station
+from rtl.ecc import CHECK_BITS
+from rtl.flips import FlipQueue, moving_flip_ports
 from rtl.host_port import ADDRESS_BITS, HostPort
 from rtl.icu import Icu
 from rtl.mxm import MxmPlane
@@ -56,6 +58,9 @@ class Chip(Component):
             m.d.comb += row.number.eq(k)
         self._connect_host(m, host, icu)
         self._connect_south(m, host, icu, rows[0])
+        if self.config.ecc:
+            self._connect_flips(m, host, icu, rows[0])
+            m.d.comb += host.corrected.eq(rows[-1].north_corrected)
         for south, north in zip(rows, rows[1:], strict=False):
             self._connect_rows(south, north)
         m.d.comb += host.fault_time.eq(rows[-1].north_time)
@@ -89,11 +94,24 @@ class Chip(Component):
                 row.bind(name, getattr(icu, name))
         for name in station.request_ports(self.config, In, "request"):
             m.d.comb += getattr(row, f"south_{name}").eq(getattr(host, name))
-        for name in station.answer_ports(In, "answer"):
+        for name in station.answer_ports(In, "answer", 0):
             m.d.comb += getattr(host, name).eq(getattr(row, f"south_{name}"))
         for name in station.fault_ports(In, "fault"):
             m.d.comb += getattr(row, f"south_{name}").eq(getattr(icu, name))
         m.d.comb += [host.stream_event.eq(row.stream_event), host.write_event.eq(row.write_event)]
+
+    def _connect_flips(self, m: Module, host: Stamp, icu: Stamp, row: Stamp) -> None:
+        """Flips of words on streams wait in the south and go north with schedule time."""
+        m.submodules.flips = flips = stamp(FlipQueue(self.config), "flips", self._reset)
+        m.d.comb += [
+            flips.mask_write.eq(host.flip_mask),
+            flips.push.eq(host.flip_push),
+            flips.address.eq(host.request_address[:CHECK_BITS]),
+            flips.data.eq(host.push_word),
+            flips.now.eq(icu.now),
+        ]
+        for name in moving_flip_ports(self.config, In, "flip"):
+            m.d.comb += getattr(row, f"south_{name}").eq(getattr(flips, name))
 
     def _connect_rows(self, south: Stamp, north: Stamp) -> None:
         north.bind("time", south.north_time)
@@ -101,9 +119,11 @@ class Chip(Component):
             for suffix in ("_valid", ""):
                 north.bind(f"instr_{queue.index}{suffix}", getattr(south, f"north_{queue.index}{suffix}"))
         northward = [*station.request_ports(self.config, In, "request"), *station.fault_ports(In, "fault")]
+        northward += moving_flip_ports(self.config, In, "flip")
+        northward += ["corrected"] if self.config.ecc else []
         for name in northward:
             north.bind(f"south_{name}", getattr(south, f"north_{name}"))
-        for name in station.answer_ports(In, "answer"):
+        for name in station.answer_ports(In, "answer", 0):
             south.bind(f"north_{name}", getattr(north, f"south_{name}"))
 
     def _place_beside(self, m: Module, site: str, members: Mapping[str, Member], rows: list[Stamp]) -> None:

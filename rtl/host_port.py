@@ -4,15 +4,17 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Member, Out
 
 from rtl import station, tile
+from rtl.ecc import CHECK_BITS, EccDecoder, EccEncoder
+from rtl.stamp import stamp
 from rtl.stream import WORD_BITS, unreset_register
 from tsp import isa
 from tsp.config import ChipConfig
 from tsp.timing import timing
 
 ADDRESS_BITS = 32
-REGISTERS, QUEUES, MEMORY, SIGNATURES = range(4)
+REGISTERS, QUEUES, MEMORY, SIGNATURES, FLIP_DATA, FLIP_CHECK, FLIP_MASK, FLIP_STREAM = range(8)
 """Regions: bits 31…28 of an address."""
-CONTROL, STATUS, CYCLES, FAULT, COUNTERS = range(5)
+CONTROL, STATUS, CYCLES, FAULT, COUNTERS, CORRECTED = range(6)
 """Registers: the low bits of an address in region 0."""
 REGISTER_BITS = 3
 PUSH_QUEUE_BITS = 12
@@ -34,6 +36,8 @@ class HostPort(Component):
         fault_* , fault_time: from the northernmost superlane, in T_f + 1 of the superlane that would be north of it;
             fault_time is that superlane's ``time``.
         stream_event, write_event: from superlane 0.
+        With feature ``ecc``: corrected, from the northernmost superlane, in a cycle like faults; flip_mask, flip_push:
+            the push_word and request_address of this cycle are for the queue of flips.
         done, running, fault: the status bits.
     """
 
@@ -64,12 +68,18 @@ class HostPort(Component):
             "running": Out(1),
             "fault": Out(1),
         }
-        ports |= station.request_ports(config, Out, "request") | station.answer_ports(In, "answer")
+        if config.ecc:
+            ports |= {"corrected": In(station.CHIP_CORRECTED_BITS), "flip_mask": Out(1), "flip_push": Out(1)}
+        ports |= station.request_ports(config, Out, "request")
+        ports |= station.answer_ports(In, "answer", tile.answer_bits(config) * config.beats)
         super().__init__(ports | station.fault_ports(In, "fault"))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         self._request(m)
+        if self.config.ecc:
+            self._request_flips(m)
+            self._count_corrected(m)
         self._answer(m)
         self._run(m)
         self._count(m)
@@ -85,7 +95,10 @@ class HostPort(Component):
         with m.If(self.host_write | self.host_read):
             m.d.sync += [self._address.eq(self.host_address), self._wdata.eq(self.host_wdata)]
         region = self._address[28:]
-        in_tile = (region == MEMORY) & ~self.running
+        memory = region == MEMORY
+        if self.config.ecc:
+            memory = region.matches(MEMORY, FLIP_DATA, FLIP_CHECK)
+        in_tile = memory & ~self.running
         if self.config.trace:
             in_tile = in_tile | ((region == SIGNATURES) & self._read)
             m.d.comb += self.request_signature.eq(region == SIGNATURES)
@@ -103,6 +116,36 @@ class HostPort(Component):
             self.request_wdata.eq(self._wdata),
         ]
 
+    def _request_flips(self, m: Module) -> None:
+        """The check bits of what is written, and accesses that turn over bits or read a word as it is."""
+        region = self._address[28:]
+        m.submodules.encoder = encoder = stamp(EccEncoder(), "encoder")
+        m.d.comb += [
+            encoder.valid.eq(self._write),
+            encoder.data.eq(self._wdata),
+            self.request_check.eq(encoder.check),
+            self.request_flip.eq(region != MEMORY),
+            self.flip_mask.eq(self._write & (region == FLIP_MASK)),
+            self.flip_push.eq(self._write & (region == FLIP_STREAM)),
+        ]
+        with m.If(region == FLIP_DATA):
+            m.d.comb += self.request_check.eq(0)
+        with m.Elif(region == FLIP_CHECK):
+            m.d.comb += [self.request_check.eq(self._wdata[:CHECK_BITS]), self.request_wdata.eq(0)]
+
+    def _count_corrected(self, m: Module) -> None:
+        """Words corrected by the units, and of the host's reads those corrected and those that cannot be."""
+        m.submodules.decoder = self._decoder = decoder = stamp(EccDecoder(), "decoder")
+        data = self.answer_data[:WORD_BITS]
+        check, to_correct = self.answer_data[WORD_BITS : WORD_BITS + CHECK_BITS], self.answer_data[-1]
+        m.d.comb += [decoder.valid.eq(self.answer_valid & to_correct), decoder.data.eq(data), decoder.check.eq(check)]
+        widths = {"units": 32, "host": 16, "uncorrectable": 16}
+        self._corrected = [Signal(width, name=f"corrected_{name}") for name, width in widths.items()]
+        found = (self.corrected, decoder.corrected, decoder.uncorrectable)
+        for counter, more in zip(self._corrected, found, strict=True):
+            with m.If(more != 0):
+                m.d.sync += counter.eq(saturating_sum(counter, more))
+
     def _answer(self, m: Module) -> None:
         """The tiles' answers, and the registers' answers after the same time."""
         asked: Value = self._read & (self._address[28:] == REGISTERS)
@@ -115,7 +158,8 @@ class HostPort(Component):
         m.d.sync += self.host_rvalid.eq(asked | self.answer_valid)
         rdata = unreset_register(m, self.host_rdata)
         with m.If(asked | self.answer_valid):
-            m.d.sync += rdata.eq(Mux(asked, self._registers(m, number), self.answer_data))
+            answer = self._decoder.fixed if self.config.ecc else self.answer_data
+            m.d.sync += rdata.eq(Mux(asked, self._registers(m, number), answer))
 
     def _registers(self, m: Module, number: Value) -> Value:
         self._cycles = Signal(tile.TIME_BITS, name="cycles")
@@ -131,6 +175,8 @@ class HostPort(Component):
             FAULT: Cat(*self._fault.values()),
             COUNTERS: Cat(self.hac, self.sac, self.delta),
         }
+        if self.config.ecc:
+            choices[CORRECTED] = Cat(self._corrected)
         value: Value = Const(0, WORD_BITS)
         for register, shown in choices.items():
             value = Mux(number == register, shown, value)
@@ -167,3 +213,9 @@ class HostPort(Component):
                 self._fault["queue"].eq(self.fault_queue),
                 self._fault["kind"].eq(self.fault_kind),
             ]
+
+
+def saturating_sum(counter: Value, more: Value) -> Value:
+    """What a counter is after ``more``; all ones from the most it can hold on."""
+    total = counter + more
+    return Mux(total[len(counter) :].any(), Const(-1, len(counter)), total[: len(counter)])

@@ -1,12 +1,15 @@
 """MEM: a tile is 16-byte words behind one read and one write port; a site is a group of four tiles."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 
 from rtl import beats, stream, tile
+from rtl.ecc import Checks
 from rtl.stamp import Stamp, stamp
 from rtl.trace import WRITE_EVENT, EventHasher
 from tsp import isa
@@ -25,6 +28,13 @@ class Indirect:
     used: Value
     address: Value
     inside: Value
+    uncorrectable: Sequence[Value]
+    """whether the map is, with feature ``ecc``"""
+
+
+def map_bits(config: ChipConfig) -> int:
+    """What a tile takes of the word of a map: all of it where it is to be corrected."""
+    return stream.stream_word(config).size if config.ecc else ADDRESS_BITS
 
 
 class MemTile(Component):
@@ -35,8 +45,9 @@ class MemTile(Component):
 
     Ports beside those of every tile:
         operand (word), operand_present: in T, the stream a WRITE or SCATTER names; used only then.
-        map (16), map_present: in T (its first beat), the low bytes of the stream a GATHER or SCATTER takes its address
-            from; used only then. With the feature ``gather``.
+        map (16; with ``ecc`` the word), map_present: in T (its first beat), the low bytes of the stream a GATHER
+            or SCATTER takes its address from; used only then. With the feature ``gather``.
+        corrected: how many maps were, with both features.
         drive_mask (2·streams), drive_word (word): in T + 1 of a READ.
         drive_valid: whether the mask is not zero. write_valid: in T of a WRITE.
     """
@@ -52,7 +63,8 @@ class MemTile(Component):
             | tile.host_ports(config)
             | tile.fault_ports()
             | {"operand": In(word), "operand_present": In(1), "write_valid": Out(1)}
-            | ({"map": In(ADDRESS_BITS), "map_present": In(1)} if config.gather else {})
+            | ({"map": In(map_bits(config)), "map_present": In(1)} if config.gather else {})
+            | (tile.corrected_ports(config) if config.gather else {})
             | {"drive_mask": Out(2 * config.streams), "drive_word": Out(word), "drive_valid": Out(1)}
         )
 
@@ -78,6 +90,7 @@ class MemTile(Component):
                 (bank_conflict, tile.BANK_CONFLICT),
                 (absent, tile.OPERAND_ABSENT),
                 (found.used & ~found.inside, tile.GATHER_ADDRESS),
+                *((bit, tile.ECC_UNCORRECTABLE) for bit in found.uncorrectable),
             ]
         m.d.comb += [read.eq(self.instr_valid & reads), write.eq(self.instr_valid & writes)]
         tile.pulse_fault(m, self.fault_valid, self.fault_kind, conditions)
@@ -91,7 +104,11 @@ class MemTile(Component):
         """Whether the instruction takes its address from a stream, and which it is."""
         gather, scatter = (self.instr_valid & tile.is_any(self.instr, name) for name in isa.INDIRECT)
         count, address = self.config.beats, Signal(ADDRESS_BITS, name="map_address")
-        if count == 1:
+        checks = Checks(m, self.config)
+        if self.config.ecc:
+            m.d.comb += address.eq(checks.data("map", (gather | scatter) & self.map_present, self.map))
+            m.d.sync += self.corrected.eq(checks.count)
+        elif count == 1:
             m.d.comb += address.eq(self.map)
         else:
             held, first = Signal(ADDRESS_BITS, name="map_held", reset_less=True), beats.beat_number(count) == 0
@@ -102,7 +119,7 @@ class MemTile(Component):
         self._nothing = Signal(name="nothing", reset_less=True)
         with m.If(self.instr_valid):
             m.d.sync += self._nothing.eq(gather & ~inside)
-        return Indirect(gather, scatter, gather | scatter, address[:address_bits], inside)
+        return Indirect(gather, scatter, gather | scatter, address[:address_bits], inside, checks.uncorrectable)
 
     def _memory(
         self, m: Module, read: Value, read_address: Value, write: Value, write_address: Value
@@ -126,15 +143,34 @@ class MemTile(Component):
             reader.addr.eq(Cat(*beat, Mux(host_read, host_address, read_address))),
             writer.en.eq(write | host_write),
             writer.addr.eq(Cat(*beat, Mux(host_write, host_address, write_address))),
-            writer.data.eq(Mux(host_write, beats.part(count, self.host_wdata), self.operand.as_value())),
+            writer.data.eq(Mux(host_write, self._host_word(), self.operand.as_value())),
             self.drive_word.eq(self._read_word(m, reader.data.as_value())),
         ]
+        if self.config.ecc:
+            self._flip(m, addressed & ~signature & self.host_write & self.host_flip, host_address, reader, writer)
         return host_read, addressed & signature & ~self.host_write
 
     def _read_word(self, m: Module, data: Value) -> Value:
         """What was read, in T + 1; zeros from an address that the memory does not have."""
         word = beats.in_next_cycle(m, "read", self.config.beats, data)
         return Mux(self._nothing & self.drive_valid, 0, word) if self.config.gather else word
+
+    def _host_word(self) -> Value:
+        """What the host writes, in beats."""
+        if self.config.ecc:
+            return Cat(self.host_wdata, self.host_check)
+        return beats.part(self.config.beats, self.host_wdata)
+
+    def _flip(self, m: Module, flip: Value, address: Value, reader: Any, writer: Any) -> None:
+        """A word of which the host turns over bits is read in this cycle and written in the next."""
+        again, where = Signal(name="flip"), Signal(len(address), name="flip_address", reset_less=True)
+        bits = Signal(len(writer.data.as_value()), name="flip_bits", reset_less=True)
+        m.d.sync += again.eq(flip)
+        with m.If(flip):
+            m.d.sync += [where.eq(address), bits.eq(self._host_word())]
+            m.d.comb += [reader.en.eq(1), reader.addr.eq(address), writer.en.eq(0)]
+        with m.If(again):
+            m.d.comb += [writer.en.eq(1), writer.addr.eq(where), writer.data.eq(reader.data.as_value() ^ bits)]
 
     def _drive(self, m: Module, read: Value) -> None:
         m.d.sync += [self.drive_valid.eq(read), self.drive_mask.eq(0)]
@@ -165,7 +201,12 @@ class MemTile(Component):
         m.d.sync += [word_read.eq(host_read), signature_read.eq(host_signature)]
         m.d.comb += self.host_rvalid.eq(word_read | signature_read)
         other = stream.gated(signature_read, tile.signature_part(signature, self.config))
-        m.d.comb += self.host_rdata.eq(Mux(word_read, self.drive_word.as_value(), other))
+        word = self.drive_word.as_value()
+        if self.config.ecc:
+            to_correct = Signal(name="host_corrects")
+            m.d.sync += to_correct.eq(~self.host_flip)
+            word = Cat(word, to_correct)
+        m.d.comb += self.host_rdata.eq(Mux(word_read, word, other))
 
 
 class MemSite(Component):
@@ -181,6 +222,7 @@ class MemSite(Component):
             | tile.place_ports()
             | tile.host_ports(config)
             | tile.site_fault_ports()
+            | (tile.corrected_ports(config) if config.gather else {})
             | {"stream_event": Out(1), "write_event": Out(1)}
         )
 
@@ -196,6 +238,8 @@ class MemSite(Component):
             # After the collision of the same queue, whose kind is lower.
             faults.insert(2 * i + 1, stream.Fault(mem_tile.fault_valid, Const(i, tile.QUEUE_BITS), mem_tile.fault_kind))
         tile.report_fault(m, self, faults)
+        if self.config.ecc and self.config.gather:
+            tile.sum_corrected(m, self, tiles)
         tile.host_to_tiles(m, self, tiles, self.config)
         m.d.comb += self.stream_event.eq(Cat(mem_tile.drive_valid for mem_tile in tiles).any())
         m.d.comb += self.write_event.eq(Cat(mem_tile.write_valid for mem_tile in tiles).any())
@@ -216,7 +260,7 @@ class MemSite(Component):
         ]
         if self.config.gather:
             source = tile.operand(mem_tile.instr, "GATHER", "map")
-            maps = [Value.cast(word)[:ADDRESS_BITS] for word in words]
+            maps = [Value.cast(word)[: map_bits(self.config)] for word in words]
             wanted = mem_tile.instr_valid & tile.is_any(mem_tile.instr, *isa.INDIRECT)
             index = stream.stream_index(source, self.config.streams)
             m.d.comb += [

@@ -4,12 +4,16 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Member, Out
 
 from rtl import beats, tile
-from rtl.stream import WORD_BITS, Fault, unreset_register
+from rtl.flips import moving_flip_ports
+from rtl.stream import Fault, unreset_register
+from tsp import isa
 from tsp.config import ChipConfig
 from tsp.floorplan import floorplan
 
 SUPERLANE_BITS = 6
 CHIP_QUEUE_BITS = 8
+CHIP_CORRECTED_BITS = 16
+"""For the words that a whole chip corrects in a cycle T."""
 
 
 def request_ports(config: ChipConfig, flow, prefix: str) -> dict[str, Member]:  # type: ignore[no-untyped-def]
@@ -19,7 +23,7 @@ def request_ports(config: ChipConfig, flow, prefix: str) -> dict[str, Member]:  
     return {f"{prefix}_{name}": flow(width) for name, width in widths.items() if name != "select"}
 
 
-def answer_ports(flow, prefix: str, bits: int = WORD_BITS) -> dict[str, Member]:  # type: ignore[no-untyped-def]
+def answer_ports(flow, prefix: str, bits: int) -> dict[str, Member]:  # type: ignore[no-untyped-def]
     """``<prefix>_valid``, ``<prefix>_data``: an answer to the host on its way south."""
     return {f"{prefix}_valid": flow(1), f"{prefix}_data": flow(bits)}
 
@@ -28,6 +32,11 @@ def fault_ports(flow, prefix: str) -> dict[str, Member]:  # type: ignore[no-unty
     """``<prefix>_valid``, ``_queue``, ``_kind``: the first fault of one cycle T of all superlanes so far."""
     widths = {"valid": 1, "queue": CHIP_QUEUE_BITS, "kind": tile.KIND_BITS}
     return {f"{prefix}_{name}": flow(width) for name, width in widths.items()}
+
+
+def corrected_ports(config: ChipConfig, flow, prefix: str) -> dict[str, Member]:  # type: ignore[no-untyped-def]
+    """``<prefix>_corrected``, with feature ``ecc``: words corrected in one cycle T by all superlanes so far."""
+    return {f"{prefix}_corrected": flow(CHIP_CORRECTED_BITS)} if config.ecc else {}
 
 
 class Station(Component):
@@ -44,6 +53,9 @@ class Station(Component):
         site_<i>_answer_* (of a tile, a cycle after ``select``, in beats), north_answer_* / south_answer_*.
         site_<i>_fault_* (T_f + 1 of this superlane's time; the queue counted from the site's first), south_fault_* /
             north_fault_* (chip-wide queue): the lowest queue's lowest kind.
+        With feature ``ecc``: south_flip_* / north_flip_* of a flip; the sites of this superlane see ``north_flip_*``,
+            and ``site_<i>_flip_valid`` when it is for their SRs. site_<i>_corrected, south_corrected /
+            north_corrected: words corrected, with the timing of faults.
     """
 
     module_name = "station"
@@ -54,10 +66,17 @@ class Station(Component):
         ports: dict[str, Member] = {"time": In(tile.TIME_BITS), "north_time": Out(tile.TIME_BITS)}
         ports |= {"number": In(SUPERLANE_BITS), "select": Out(1)}
         ports |= request_ports(config, In, "south_request") | request_ports(config, Out, "north_request")
-        ports |= answer_ports(In, "north_answer") | answer_ports(Out, "south_answer")
+        answer = tile.answer_bits(config)
+        ports |= answer_ports(In, "north_answer", answer * config.beats)
+        ports |= answer_ports(Out, "south_answer", answer * config.beats)
+        ports |= moving_flip_ports(config, In, "south_flip") | moving_flip_ports(config, Out, "north_flip")
+        ports |= corrected_ports(config, In, "south") | corrected_ports(config, Out, "north")
         ports |= fault_ports(In, "south_fault") | fault_ports(Out, "north_fault")
         for site in self.sites:
-            ports |= answer_ports(In, f"site_{site.index}_answer", WORD_BITS // config.beats)
+            ports |= answer_ports(In, f"site_{site.index}_answer", answer)
+            if config.ecc:
+                ports |= {f"site_{site.index}_flip_valid": Out(1)}
+                ports |= {f"site_{site.index}_corrected": In(tile.CORRECTED_BITS)}
             ports |= {f"site_{site.index}_{name}": In(port.shape) for name, port in tile.site_fault_ports().items()}
         super().__init__(ports)
 
@@ -67,6 +86,9 @@ class Station(Component):
         self._pass_request(m)
         self._pass_answer(m)
         self._pass_fault(m)
+        if self.config.ecc:
+            self._pass_flip(m)
+            self._pass_corrected(m)
         return m
 
     def _pass_request(self, m: Module) -> None:
@@ -84,7 +106,7 @@ class Station(Component):
 
     def _pass_answer(self, m: Module) -> None:
         valid: Value = Const(0)
-        data: Value = Const(0, WORD_BITS // self.config.beats)
+        data: Value = Const(0, tile.answer_bits(self.config))
         for site in self.sites:
             valid = valid | getattr(self, f"site_{site.index}_answer_valid")
             data = data | getattr(self, f"site_{site.index}_answer_data")
@@ -95,6 +117,26 @@ class Station(Component):
         register = unreset_register(m, self.south_answer_data)
         with m.If(own | self.north_answer_valid):
             m.d.sync += register.eq(Mux(own, data, self.north_answer_data))
+
+    def _pass_flip(self, m: Module) -> None:
+        m.d.sync += self.north_flip_valid.eq(self.south_flip_valid)
+        for name in moving_flip_ports(self.config, Out, "north_flip"):
+            if name != "north_flip_valid":
+                register = unreset_register(m, getattr(self, name))
+                with m.If(self.south_flip_valid):
+                    m.d.sync += register.eq(getattr(self, name.replace("north", "south")))
+        here = self.north_flip_valid & (self.north_flip_superlane == self.number)
+        # An SR's westward registers are the outputs of the site east of it.
+        westward = self.north_flip_stream[isa.STREAM_DIRECTION_BIT]
+        for site in self.sites:
+            at_site = (self.north_flip_sr + westward) == site.index
+            m.d.comb += getattr(self, f"site_{site.index}_flip_valid").eq(here & at_site)
+
+    def _pass_corrected(self, m: Module) -> None:
+        total: Value = self.south_corrected
+        for site in self.sites:
+            total = total + getattr(self, f"site_{site.index}_corrected")
+        m.d.sync += self.north_corrected.eq(total)
 
     def _pass_fault(self, m: Module) -> None:
         own = tile.first_fault([self._site_fault(site.index) for site in self.sites], CHIP_QUEUE_BITS)

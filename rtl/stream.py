@@ -13,6 +13,7 @@ from amaranth.lib.data import StructLayout
 from amaranth.lib.wiring import Component, In, Member, Out
 
 from rtl import beats
+from rtl.ecc import CHECK_BITS
 from rtl.stamp import stamp
 from tsp.config import LANES_PER_SUPERLANE, ChipConfig
 from tsp.isa import STREAM_DIRECTION_BIT, STREAM_INDEX_BITS
@@ -23,9 +24,20 @@ RESIDUES = 4
 
 
 def stream_word(config: ChipConfig) -> StructLayout:
-    """What one stream carries through one superlane, in one beat: its bytes, the lowest lane first. Check bits will
-    join it here."""
-    return StructLayout({"data": WORD_BITS // config.beats})
+    """What one stream carries through one superlane, in one beat: its bytes, the lowest lane first. With feature
+    ``ecc`` their check bits (:mod:`rtl.ecc`) beside them."""
+    check = {"check": CHECK_BITS} if config.ecc else {}
+    return StructLayout({"data": WORD_BITS // config.beats} | check)
+
+
+FLIP_STREAM_BITS = STREAM_INDEX_BITS + 1
+
+
+def flip_ports(config: ChipConfig, flow: Any = In) -> dict[str, Member]:
+    """The test port of feature ``ecc``: while ``flip_valid``, the site's register of stream ``flip_stream`` loads its
+    word with the bits of ``flip_mask`` turned over. Nothing happens if it does not load."""
+    widths = {"flip_valid": 1, "flip_stream": FLIP_STREAM_BITS, "flip_mask": stream_word(config).size}
+    return {name: flow(width) for name, width in widths.items()} if config.ecc else {}
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,14 @@ class Drive:
     mask: Value
     words: Sequence[Any]
     queue: int
+
+
+@dataclass(frozen=True)
+class Flips:
+    """A site's :func:`flip_ports`: ``streams``, one bit for each as in a drive's mask, and ``bits`` of a word."""
+
+    streams: Value
+    bits: Value
 
 
 @dataclass(frozen=True)
@@ -62,7 +82,7 @@ def site_stream_ports(config: ChipConfig) -> dict[str, Member]:
         for flow, name in ((In, "in"), (Out, "out")):
             ports |= {f"{side}_{name}_{i}": flow(stream_word(config)) for i in range(config.streams)}
             ports[f"{side}_present_{name}"] = flow(config.streams)
-    return ports
+    return ports | flip_ports(config)
 
 
 def edge_stream_ports(config: ChipConfig) -> dict[str, Member]:
@@ -71,7 +91,7 @@ def edge_stream_ports(config: ChipConfig) -> dict[str, Member]:
     for flow, name in ((In, "in"), (Out, "out")):
         ports |= {f"{name}_{i}": flow(stream_word(config)) for i in range(config.streams)}
         ports[f"{name}_present"] = flow(config.streams)
-    return ports
+    return ports | flip_ports(config)
 
 
 def words(site: Any, prefix: str, config: ChipConfig) -> list[Any]:
@@ -81,7 +101,7 @@ def words(site: Any, prefix: str, config: ChipConfig) -> list[Any]:
 
 def hop(
     m: Module, words_in: Sequence[Any] | None, present_in: Value, words_out: Sequence[Any], present_out: Signal,
-    drives: Sequence[Drive], first_bit: int,
+    drives: Sequence[Drive], first_bit: int, flips: Flips | None = None,
 ) -> None:
     """The registers of one direction: each stream takes what a slice drives, else what arrives, else keeps its word.
 
@@ -89,7 +109,7 @@ def hop(
         words_in: the SR the streams come from, or None at an edge where none arrive.
         present_in: its presence, one bit per stream.
         words_out, present_out: the ports that the registers drive; only presence is reset.
-        first_bit: of the drives' masks: 0 eastward, ``streams`` westward.
+        first_bit: of the drives' masks and of ``flips``: 0 eastward, ``streams`` westward.
     """
     count = len(words_out)
     masks = [drive.mask[first_bit : first_bit + count] for drive in drives]
@@ -105,6 +125,8 @@ def hop(
             source = Value.cast(words_in[i])
         for driven, word in reversed(drivers):
             source = Mux(driven, Value.cast(word), source)
+        if flips is not None:
+            source = Mux(flips.streams[first_bit + i], source ^ flips.bits, source)
         _word_register(m, word_out, load[i], source, load[i] | present_out[i])
 
 
@@ -114,7 +136,7 @@ def _word_register(m: Module, port: Any, load: Value, source: Value, moves: Valu
     ``moves``: whether a word comes or goes; otherwise no register of a word that passes in beats is loaded.
     """
     target = Value.cast(port)
-    count = WORD_BITS // len(target)
+    count = max(1, WORD_BITS // len(target))  # with check bits it never passes in beats
     register = Signal(len(target), name=f"{target.name}_register", reset_less=True)
     with m.If(load):
         m.d[beats.domain(count)] += register.eq(source)
@@ -131,11 +153,21 @@ def unreset_register(m: Module, port: Any) -> Signal:
 
 def site_registers(m: Module, site: Any, config: ChipConfig, drives: Sequence[Drive]) -> list[Fault]:
     """Both directions of a site with :func:`site_stream_ports`; returns its collisions, see :func:`collisions`."""
+    flips = flips_of(site, config)
     for side, first_bit in (("e", 0), ("w", config.streams)):
         words_in, words_out = words(site, f"{side}_in", config), words(site, f"{side}_out", config)
         present_in, present_out = getattr(site, f"{side}_present_in"), getattr(site, f"{side}_present_out")
-        hop(m, words_in, present_in, words_out, present_out, drives, first_bit)
+        hop(m, words_in, present_in, words_out, present_out, drives, first_bit, flips)
     return collisions(m, drives)
+
+
+def flips_of(site: Any, config: ChipConfig) -> Flips | None:
+    """What a site's :func:`flip_ports` ask for; None without them."""
+    if not config.ecc:
+        return None
+    streams = drive_mask(site.flip_stream, site.flip_valid, config)
+    # Gated, because a shift by what is undefined is undefined in a 4-state simulator.
+    return Flips(gated(site.flip_valid, streams), site.flip_mask)
 
 
 def collisions(m: Module, drives: Sequence[Drive]) -> list[Fault]:

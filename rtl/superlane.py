@@ -6,7 +6,8 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Value
 from amaranth.lib.wiring import Component, In, Member, Out
 
-from rtl import station, tile
+from rtl import station, stream, tile
+from rtl.flips import moving_flip_ports
 from rtl.mem import MemSite
 from rtl.mxm import MxmSite
 from rtl.stamp import Stamp, ports_of, stamp
@@ -65,6 +66,7 @@ class Superlane(Component):
         instr_<q>_valid, instr_<q>, north_<q>_valid, north_<q>: of queue q of the chip, in T and T + 1.
         time, number, north_time, south_request_*, north_request_*, north_answer_*, south_answer_*, south_fault_*,
             north_fault_*: see :class:`rtl.station.Station`.
+        south_flip_*, north_flip_*, south_corrected, north_corrected: the same, with feature ``ecc``.
         stream_event, write_event: those of all sites ORed.
         <site>_plane_<p>_*, <site>_across_*: the ports of that site to row ``number`` of its plane p, and across
             superlanes.
@@ -81,7 +83,10 @@ class Superlane(Component):
             ports |= tile.instruction_ports(queue.kind, str(queue.index))
         ports |= station.request_ports(config, In, "south_request")
         ports |= station.request_ports(config, Out, "north_request")
-        ports |= station.answer_ports(In, "north_answer") | station.answer_ports(Out, "south_answer")
+        answer = tile.answer_bits(config) * config.beats
+        ports |= station.answer_ports(In, "north_answer", answer) | station.answer_ports(Out, "south_answer", answer)
+        ports |= moving_flip_ports(config, In, "south_flip") | moving_flip_ports(config, Out, "north_flip")
+        ports |= station.corrected_ports(config, In, "south") | station.corrected_ports(config, Out, "north")
         ports |= station.fault_ports(In, "south_fault") | station.fault_ports(Out, "north_fault")
         for site, members in beside_ports(config).items():
             ports |= {f"{identifier(site)}_{name}": member for name, member in members.items()}
@@ -131,9 +136,13 @@ class Superlane(Component):
                     m.d.comb += getattr(placed, name).eq(getattr(station_, request))
             m.d.comb += getattr(station_, f"site_{site.index}_answer_valid").eq(placed.host_rvalid)
             m.d.comb += getattr(station_, f"site_{site.index}_answer_data").eq(placed.host_rdata)
-        for name in tile.site_fault_ports():
+        for name in [*tile.site_fault_ports(), *tile.corrected_ports(self.config)]:
             if hasattr(placed, name):
                 m.d.comb += getattr(station_, f"site_{site.index}_{name}").eq(getattr(placed, name))
+        for name in stream.flip_ports(self.config):
+            valid = name == "flip_valid"
+            flip = getattr(station_, f"site_{site.index}_flip_valid" if valid else f"north_{name}")
+            m.d.comb += getattr(placed, name).eq(flip)
         for name, member in beside_ports(self.config).get(site.name, {}).items():
             inner, outer = getattr(placed, name), getattr(self, f"{identifier(site.name)}_{name}")
             m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)

@@ -10,6 +10,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Member, Out
 
 from rtl import beats
+from rtl.ecc import CHECK_BITS
 from rtl.stream import WORD_BITS, Fault, gated, unreset_register
 from tsp import isa
 from tsp.config import ChipConfig
@@ -22,7 +23,9 @@ HOST_ADDRESS_BITS = 13
 QUEUE_BITS = 5
 KIND_BITS = 4
 
-BANK_CONFLICT, OPERAND_ABSENT, GATHER_ADDRESS, PERMUTE_MAP = 2, 3, 6, 7
+BANK_CONFLICT, OPERAND_ABSENT, GATHER_ADDRESS, PERMUTE_MAP, ECC_UNCORRECTABLE = 2, 3, 6, 7, 8
+CORRECTED_BITS = 8
+"""For the words that one site corrects in a cycle: an ALU reads 12 streams, a plane 17, an SXM 51."""
 
 
 def instruction_ports(kind: str, prefix: str = "") -> dict[str, Member]:
@@ -128,22 +131,46 @@ def report_fault(m: Module, site: Any, faults: Sequence[Fault]) -> None:
     m.d.comb += [site.fault_valid.eq(fault.valid), site.fault_queue.eq(fault.queue), site.fault_kind.eq(fault.kind)]
 
 
+def corrected_ports(config: ChipConfig) -> dict[str, Member]:
+    """``corrected`` of a tile or site, with feature ``ecc``: in T + 1, how many words it corrected in T."""
+    return {"corrected": Out(CORRECTED_BITS)} if config.ecc else {}
+
+
+def sum_corrected(m: Module, site: Any, tiles: Sequence[Any]) -> None:
+    """``corrected`` of a site: all its tiles'."""
+    total: Value = Const(0, CORRECTED_BITS)
+    for tile in tiles:
+        total = (total + tile.corrected)[:CORRECTED_BITS]
+    m.d.comb += site.corrected.eq(total)
+
+
 def place_ports() -> dict[str, Member]:
     """``time`` (this superlane's schedule time in this cycle) and ``place`` (index of the slice)."""
     return {"time": In(TIME_BITS), "place": In(PLACE_BITS)}
 
 
 def host_request(config: ChipConfig) -> dict[str, int]:
-    """Names and widths of what the host asks; without ``trace`` there is no signature to ask for."""
+    """Names and widths of what the host asks; without ``trace`` there is no signature to ask for.
+
+    With ``ecc`` a write brings the check bits, and ``host_flip`` makes of a write one that turns over the bits set in
+    ``host_wdata`` and ``host_check``, in two cycles, and of a read one that is not corrected.
+    """
     signature = {"host_signature": 1} if config.trace else {}
     places = {"host_place": HOST_PLACE_BITS, "host_address": HOST_ADDRESS_BITS, "host_wdata": WORD_BITS}
-    return {"host_select": 1, "host_write": 1, **signature, **places}
+    flip = {"host_flip": 1, "host_check": CHECK_BITS} if config.ecc else {}
+    return {"host_select": 1, "host_write": 1, **signature, **places, **flip}
+
+
+def answer_bits(config: ChipConfig) -> int:
+    """Bits of an answer to the host, in one beat. With ``ecc`` a word's check bits follow, and a bit that says that it
+    is to be corrected by them."""
+    return WORD_BITS // config.beats + (CHECK_BITS + 1 if config.ecc else 0)
 
 
 def host_ports(config: ChipConfig) -> dict[str, Member]:
     """What the host asks (one cycle) and the answer (one cycle later, in beats; zero when not valid)."""
     ports = {name: In(width) for name, width in host_request(config).items()}
-    return ports | {"host_rvalid": Out(1), "host_rdata": Out(WORD_BITS // config.beats)}
+    return ports | {"host_rvalid": Out(1), "host_rdata": Out(answer_bits(config))}
 
 
 def host_addressed(m: Module, tile: Any) -> Signal:
@@ -168,7 +195,7 @@ def host_to_tiles(m: Module, site: Any, tiles: Sequence[Any], config: ChipConfig
     """Hand the host's request to every tile of a site and gather their answers."""
     for tile in tiles:
         m.d.comb += [getattr(tile, name).eq(getattr(site, name)) for name in host_request(config)]
-    answers: Value = Const(0, WORD_BITS // config.beats)
+    answers: Value = Const(0, answer_bits(config))
     valid: Value = Const(0)
     for tile in tiles:
         valid, answers = valid | tile.host_rvalid, answers | tile.host_rdata

@@ -18,7 +18,7 @@ from tb import host
 from tb.clock import start_clock
 
 PERIOD_NS = 2
-REGISTERS = (host.STATUS, host.CYCLES, host.FAULT, host.COUNTERS)
+REGISTERS = (host.STATUS, host.CYCLES, host.FAULT, host.COUNTERS, host.CORRECTED)
 READ_LIMIT = 1000
 """Schedule cycles a read may take: far more than two superlane crossings."""
 
@@ -147,6 +147,8 @@ async def _one(chip: Chip, job: dict[str, np.ndarray], number: int) -> _Row:
     registers = [host.register(n) for n in REGISTERS]
     words = await chip.read(registers + part("read_addresses"))
     answers, words = words[: len(REGISTERS)], words[len(REGISTERS) :]
+    # Again, now that the host has read what it may have had to correct.
+    answers[-1:] = await chip.read([host.register(host.CORRECTED)])
     assert None not in answers, f"a register has undefined bits: {answers}"
     return _Row(done, round(clocks), seconds, cpu_seconds, answers, words)
 

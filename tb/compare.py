@@ -27,13 +27,17 @@ class Difference:
 
 
 def compare(want: golden.machine.Result, got: RtlResult, config: ChipConfig) -> list[Difference]:
-    """Everything that differs after a run that should have had no fault: end, cycles, signatures, words written."""
+    """Everything that differs after a run: its end and fault; without one cycles, counts, signatures, words written."""
     found = []
     if not got.done:
         found.append(Difference("end", f"done after {want.cycles} cycles", f"not done after {got.clocks} clock cycles"))
     faults = [fault_text(fault, config) for fault in (want.fault, got.fault)]
     if faults[0] != faults[1]:
         found.append(Difference("fault", *faults))
+    if want.fault is not None:
+        return found  # what comes after a fault is not defined
+    if got.corrected != want.corrected:
+        found.append(Difference("words corrected", str(want.corrected), str(got.corrected)))
     if got.cycles != want.cycles:
         found.append(Difference("cycles", str(want.cycles), str(got.cycles)))
     return found + _signatures(want, got, config) + _words(want, got, config)

@@ -11,6 +11,7 @@ from rtl import verilog
 from tb import host, simulator
 from tb.generated import generated
 from tsp.config import ChipConfig
+from tsp.flips import DATA_BITS, Flip, in_memory, on_streams
 from tsp.floorplan import floorplan
 from tsp.program import Program
 
@@ -24,12 +25,14 @@ class Job:
         max_cycles: schedule cycles after which the run is given up.
         read: (slice index, word) pairs to read back, all superlanes.
         drift: (schedule cycle after the start, +1 or -1) steps of the HAC.
+        flips: bits turned over, see :mod:`tsp.flips`; with feature ``ecc`` only.
     """
 
     program: Program
     max_cycles: int
     read: Sequence[tuple[int, int]] = ()
     drift: Sequence[tuple[int, int]] = ()
+    flips: Sequence[Flip] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +59,8 @@ class RtlResult:
         clocks: schedule cycles from start to done, stalled ones too.
         seconds, cpu_seconds: what they took by the clock on the wall, and of the processor.
         hac, sac, delta: the counters at the end.
+        corrected: words that units corrected, each time one was read.
+        host_corrected, host_uncorrectable: of the words read back, those corrected and those that could not be.
     """
 
     done: bool
@@ -70,6 +75,9 @@ class RtlResult:
     hac: int
     sac: int
     delta: int
+    corrected: int = 0
+    host_corrected: int = 0
+    host_uncorrectable: int = 0
 
 
 @functools.lru_cache(maxsize=16)
@@ -148,10 +156,30 @@ def host_writes(program: Program, config: ChipConfig) -> tuple[list[int], list[t
     return addresses, words
 
 
+def flip_writes(flips: Sequence[Flip]) -> tuple[list[int], list[tuple[int, int]]]:
+    """(addresses, words as low and high halves) that ask the test ports for flips."""
+    found: list[tuple[int, int]] = []
+    for flip in in_memory(flips):
+        at, data = (flip.place, flip.superlane, flip.address), flip.mask & (1 << DATA_BITS) - 1
+        # A flip takes two cycles: the write to a register that takes none fills the second.
+        idle = host.register(host.STATUS), 0
+        found += [(host.flip_data(*at), data), idle, (host.flip_check(*at), flip.mask >> DATA_BITS), idle]
+    for moving in on_streams(flips):
+        found.append((host.flip_mask(moving.mask >> DATA_BITS), moving.mask & (1 << DATA_BITS) - 1))
+        when = host.flip_when(moving.cycle, moving.superlane, moving.stream, moving.sr)
+        found.append((host.flip_stream(), when))
+    return [address for address, _ in found], [(word & (1 << 64) - 1, word >> 64) for _, word in found]
+
+
+def _writes(job: Job, config: ChipConfig) -> tuple[list[int], list[tuple[int, int]]]:
+    loads, flips = host_writes(job.program, config), flip_writes(job.flips)
+    return loads[0] + flips[0], loads[1] + flips[1]
+
+
 def encode(jobs: Sequence[Job], config: ChipConfig) -> dict[str, np.ndarray]:
     """The job file's arrays: of every job its host writes, its reads (all ``words`` asked for, then the signatures),
     its drift and ``max_cycles``; job n's are from ``*_bounds[n]`` to before ``*_bounds[n + 1]``."""
-    writes = [host_writes(job.program, config) for job in jobs]
+    writes = [_writes(job, config) for job in jobs]
     reads = [_reads(job, config) for job in jobs]
 
     def bounds(lists: list) -> np.ndarray:  # type: ignore[type-arg]
@@ -175,7 +203,7 @@ def encode(jobs: Sequence[Job], config: ChipConfig) -> dict[str, np.ndarray]:
 
 
 def decode(jobs: Sequence[Job], config: ChipConfig, results: dict[str, np.ndarray]) -> list[RtlResult]:
-    """What the arrays of a results file say: of every job done, clocks, seconds, cpu_seconds and registers [4]; of
+    """What the arrays of a results file say: of every job done, clocks, seconds, cpu_seconds and registers [5]; of
     every read the word [2] and whether it is known."""
     found, position = [], 0
     for number, job in enumerate(jobs):
@@ -190,7 +218,7 @@ def decode(jobs: Sequence[Job], config: ChipConfig, results: dict[str, np.ndarra
 def _result(
     job: Job, config: ChipConfig, results: dict[str, np.ndarray], number: int, words: np.ndarray, known: np.ndarray
 ) -> RtlResult:
-    status, cycles, fault, counters = results["registers"][number].tolist()
+    status, cycles, fault, counters, corrected = results["registers"][number].tolist()
     read = {key: words[i].astype("<u8").view(np.uint8).reshape(-1) for i, key in enumerate(job.read)}
     memory = {key: word for (key, word), defined in zip(read.items(), known, strict=False) if defined}
     places = _places(config)
@@ -210,4 +238,7 @@ def _result(
         hac=counters & 0xFFFF,
         sac=counters >> 16 & 0xFFFF,
         delta=delta - 0x1000 if delta & 0x800 else delta,
+        corrected=corrected & 0xFFFFFFFF,
+        host_corrected=corrected >> 32 & 0xFFFF,
+        host_uncorrectable=corrected >> 48,
     )

@@ -8,6 +8,7 @@ import click
 from tsp.cli import config_options, load_program
 from tsp.config import ChipConfig
 from tsp.dump import superlanes
+from tsp.flips import FORMS, parse
 from tsp.floorplan import floorplan
 from tsp.run import BACKENDS, MAX_CYCLES, RunResult, run
 
@@ -19,6 +20,7 @@ from tsp.run import BACKENDS, MAX_CYCLES, RunResult, run
 @click.option("--waves", metavar="FILE", help="Record a simulator's waves to this .fst or .vcd file.")
 @click.option("--max-cycles", type=click.IntRange(min=1), default=MAX_CYCLES, show_default=True, help="Refuse more.")
 @click.option("--no-check", is_flag=True, help="Run what the checker refuses, to see the machine's fault.")
+@click.option("--flip", "flips", multiple=True, metavar="BITS", help=f"Turn over bits on purpose: {FORMS}.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @config_options(required=False)
 def run_program(
@@ -28,13 +30,15 @@ def run_program(
     waves: str | None,
     max_cycles: int,
     no_check: bool,
+    flips: tuple[str, ...],
     as_json: bool,
     config: ChipConfig | None,
 ) -> int:
     """Run PROGRAM (.npz or source). Exit code 1: the machine differs from the prediction; 3: it latched a fault."""
     loaded = load_program(program, config)
     file = None if waves is None else Path(waves)
-    result = run(loaded, on, checked=not no_check, dump=dump, max_cycles=max_cycles, waves=file)
+    turned = [parse(text, loaded.config) for text in flips]
+    result = run(loaded, on, checked=not no_check, dump=dump, max_cycles=max_cycles, waves=file, flips=turned)
     if as_json:
         click.echo(json.dumps(result.as_dict(), indent=2))
     else:
@@ -55,6 +59,10 @@ def _print(program: str, result: RunResult) -> None:
     for name, value in result.signature.items():
         if value:
             click.echo(f"signature {name}: {value:016x}")
+    if result.corrected:
+        click.echo(f"corrected: one bit of a word, {result.corrected} times")
+    if result.lost:
+        click.echo(f"lost: {result.lost} of the words read back have wrong bits that cannot be corrected", err=True)
     if result.waves is not None:
         click.echo(f"waves: {result.waves}")
     if result.fault_text:

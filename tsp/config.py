@@ -19,7 +19,7 @@ INSTRUCTION_BYTES = 16
 
 FEATURES = ("gather", "vxm_float", "mxm_fp16", "sxm", "ecc", "ifetch", "trace")
 """Fields that are on or off. One that is off leaves no trace in the Verilog."""
-UNBUILT_FEATURES = ("vxm_float", "mxm_fp16", "ecc", "ifetch")
+UNBUILT_FEATURES = ("vxm_float", "mxm_fp16", "ifetch")
 """Fields of the contract whose hardware does not exist yet: they must be False, and presets say so."""
 
 
@@ -44,7 +44,8 @@ class ChipConfig:
         gather: MEM slices take GATHER and SCATTER.
         sxm: the SXMs and their queues exist.
         trace: every slice folds its events into a signature.
-        vxm_float, mxm_fp16, ecc, ifetch: see :data:`UNBUILT_FEATURES`.
+        ecc: words of streams and memories have check bits beside them; not with several beats.
+        vxm_float, mxm_fp16, ifetch: see :data:`UNBUILT_FEATURES`.
     """
 
     name: str
@@ -126,6 +127,11 @@ class ChipConfig:
             raise InputError(
                 f"config {self.name}: gather is True with beats={self.beats}, but the two bytes of an address must pass"
                 f" in one beat; beats must be at most {GATHER_BEATS}, or gather False"
+            )
+        if self.ecc and self.beats > 1:
+            raise InputError(
+                f"config {self.name}: ecc is True, but with beats {self.beats} no word is there at once to be checked; "
+                "set ecc to False or beats to 1"
             )
         for name in UNBUILT_FEATURES:
             if getattr(self, name):

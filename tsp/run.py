@@ -21,9 +21,9 @@ from tsp.dispatch import Unrolled, unroll
 from tsp.dump import Word, defined, dumped_words, elements, superlanes
 from tsp.errors import EXIT_DIFFERS, EXIT_MACHINE_FAULT, EXIT_RIGHT, InputError, nearest
 from tsp.files import reason
+from tsp.flips import Flip, refuse_wrong
 from tsp.floorplan import floorplan
 from tsp.flow import Fault, Flow, analyse
-from tsp.flow.faults import COMPUTED_KINDS
 from tsp.program import Program
 from tsp.timing import timing
 
@@ -41,12 +41,13 @@ class RunResult:
         on: where it ran.
         predicted: cycles computed before the run (last event + 1); ``cycles``: what the machine counted.
         done: it finished; False only for RTL that runs on beyond its prediction.
-        fault, expected_fault: the first fault, latched by the machine and as predicted: by the dataflow for the golden
-            model, by the golden model for RTL.
+        fault, expected_fault: the first fault, latched by the machine and as predicted by the golden model.
         fault_text: the latched fault as a sentence, empty without one.
         memory: the words asked for → uint8 [16·S], or None for a word that is undefined at the end.
         symbols: the symbols asked for → their vectors' elements, or None for a vector that is not defined.
         signature: slice name → 64-bit signature; empty without the feature ``trace``.
+        corrected: words that units corrected, with feature ``ecc``.
+        lost: words of ``memory`` that the host could not correct, as far as the machine says.
         seconds: wall clock from start to done; ``clocks``: clock cycles of the RTL, with the drain.
         waves: the file written, or None.
     """
@@ -65,6 +66,8 @@ class RunResult:
     seconds: float
     clocks: int | None = None
     waves: Path | None = None
+    corrected: int = 0
+    lost: int = 0
 
     @property
     def difference(self) -> str:
@@ -106,6 +109,8 @@ class RunResult:
             "signature": {name: f"{value:016x}" for name, value in self.signature.items()},
             "memory": memory,
             "symbols": self.symbols,
+            "corrected": self.corrected,
+            "lost": self.lost,
             "clocks": self.clocks,
             "seconds": self.seconds,
             "waves": None if self.waves is None else str(self.waves),
@@ -130,6 +135,7 @@ def run(
     dump: Sequence[str] = (),
     max_cycles: int = MAX_CYCLES,
     waves: Path | None = None,
+    flips: Sequence[Flip] = (),
 ) -> RunResult:
     """Run a program.
 
@@ -139,6 +145,7 @@ def run(
         dump: words and symbols to read back, see :func:`tsp.dump.dumped_words`.
         max_cycles: a program that takes longer is refused before it runs.
         waves: file to record to, on a simulator: ``.fst`` or ``.vcd``, in a folder that is there.
+        flips: bits to turn over, with feature ``ecc``.
 
     Raises:
         InputError: the question is wrong, the program is illegal (:class:`Refused`) or too long, a simulator is
@@ -151,6 +158,7 @@ def run(
     if waves is not None:
         _refuse_waves(on, waves)
     asked = {text: dumped_words(program, text) for text in dump}
+    refuse_wrong(program, flips)
     if checked and not (report := check(program)).ok:
         raise Refused(str(report))
     unrolled = unroll(dict(program.queues), program.config)
@@ -160,15 +168,15 @@ def run(
     flow = analyse(unrolled, program.config, {place: image.addresses for place, image in program.memory.items()})
     _refuse_long(flow.cycles, max_cycles)
     began = time.perf_counter()
-    expected = machine.run(program)
+    expected = machine.run(program, flips=flips)
     seconds = time.perf_counter() - began
     words = {word for found in asked.values() for word in found}
     known = words & defined(program, expected.flow, expected.written, expected.fault)
     if on == "golden":
-        result = _of_golden(program, flow, expected, seconds)
+        result = _of_golden(program, flow, expected, known, seconds)
         held = {word: expected.words(word[0], [word[1]])[0] for word in known}
     else:
-        result, held = _run_rtl(program, flow, expected, on, known, waves)
+        result, held = _run_rtl(program, flow, expected, on, known, waves, flips)
     symbols = {text: elements(program, program.symbols[text], held) for text in dump if text in program.symbols}
     memory = {word: held.get(word) for text in dump if text not in symbols for word in asked[text]}
     return dataclasses.replace(result, memory=memory, symbols=symbols)
@@ -210,25 +218,23 @@ def _refuse_long(cycles: int, max_cycles: int) -> None:
         )
 
 
-def _of_golden(program: Program, flow: Flow, found: machine.Result, seconds: float) -> RunResult:
-    """What the golden model found. Of maps and addresses the dataflow knows nothing: those faults are taken as they
-    are."""
-    predicted = found.fault if found.fault and found.fault.kind in COMPUTED_KINDS else _first_fault(flow)
+def _of_golden(program: Program, flow: Flow, found: machine.Result, known: set[Word], seconds: float) -> RunResult:
     text = fault_text(program, flow, found.fault)
     return RunResult(
-        "golden", program.config, flow.cycles, found.cycles, True, found.fault, predicted, text, {}, {},
-        found.signature, seconds,
+        "golden", program.config, flow.cycles, found.cycles, True, found.fault, found.fault, text, {}, {},
+        found.signature, seconds, corrected=found.corrected, lost=found.at_host(sorted(known))[1],
     )  # fmt: skip
 
 
 def _run_rtl(
-    program: Program, flow: Flow, expected: machine.Result, on: str, known: set[Word], waves: Path | None
-) -> tuple[RunResult, dict[Word, NDArray[np.uint8]]]:
+    program: Program, flow: Flow, expected: machine.Result, on: str, known: set[Word], waves: Path | None,
+    flips: Sequence[Flip],
+) -> tuple[RunResult, dict[Word, NDArray[np.uint8]]]:  # fmt: skip
     from tb import machine, simulator
 
     config = program.config
     simulator.tool(on)  # before anything is generated
-    job = machine.Job(program, _clock_limit(flow), read=sorted(known))
+    job = machine.Job(program, _clock_limit(flow), read=sorted(known), flips=flips)
     try:
         with Console(stderr=True).status(f"building the RTL of {config.name} for {on} (minutes, once), running it"):
             (found,) = machine.run([job], config, on, waves=waves)
@@ -251,13 +257,10 @@ def _run_rtl(
         seconds=found.seconds,
         clocks=found.clocks,
         waves=None if waves is None else simulator.wave_file(on, waves),
+        corrected=found.corrected,
+        lost=found.host_uncorrectable,
     )
     return result, found.memory
-
-
-def _first_fault(flow: Flow) -> Fault | None:
-    """The fault a program is predicted to latch."""
-    return flow.faults[0] if flow.faults else None
 
 
 def _clock_limit(flow: Flow) -> int:

@@ -26,6 +26,7 @@ class MxmSite(Component):
         ports = stream.edge_stream_ports(config)
         ports |= tile.site_instruction_ports([f"mxm_{kind}" for _ in range(planes) for kind in KINDS])
         ports |= tile.place_ports() | tile.host_ports(config) | tile.site_fault_ports() | {"stream_event": Out(1)}
+        ports |= tile.corrected_ports(config)
         for plane in range(planes):
             ports |= tile_side(f"plane_{plane}_")
         super().__init__(ports)
@@ -45,9 +46,20 @@ class MxmSite(Component):
         drives = [stream.Drive(t.drive_mask, _words(t), _queue(p, "accumulate")) for p, t in enumerate(tiles)]
         if drives:
             words = stream.words(self, "out", self.config)
-            stream.hop(m, None, Const(0, self.config.streams), words, self.out_present, drives, 0)
+            flips = stream.flips_of(self, self.config)
+            if flips is not None:
+                # Of either direction: an edge drives one.
+                either = flips.streams[: self.config.streams] | flips.streams[self.config.streams :]
+                flips = stream.Flips(either, flips.bits)
+            stream.hop(m, None, Const(0, self.config.streams), words, self.out_present, drives, 0, flips)
         faults = list(stream.collisions(m, drives))
         faults += [_absent(mxm_tile, p, kind) for p, mxm_tile in enumerate(tiles) for kind in KINDS]
+        if self.config.ecc:
+            kind = Const(tile.ECC_UNCORRECTABLE, tile.KIND_BITS)
+            for p, mxm_tile in enumerate(tiles):
+                queues = [Const(_queue(p, name), tile.QUEUE_BITS) for name in KINDS[:2]]
+                faults += [stream.Fault(mxm_tile.uncorrectable[n], queue, kind) for n, queue in enumerate(queues)]
+            tile.sum_corrected(m, self, tiles)
         tile.report_fault(m, self, sorted(faults, key=lambda fault: (fault.queue.value, fault.kind.value)))
         tile.host_to_tiles(m, self, tiles, self.config)
         m.d.comb += self.stream_event.eq(Cat(mxm_tile.drive_valid for mxm_tile in tiles).any())

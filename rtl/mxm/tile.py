@@ -7,7 +7,8 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 
 from rtl import beats, stream, tile
-from rtl.mxm.bundle import LOAD_BITS, SUM_BITS, tile_side
+from rtl.ecc import Checks, coded
+from rtl.mxm.bundle import SUM_BITS, tile_side
 from rtl.trace import EventHasher
 from tsp import isa
 from tsp.config import LANES_PER_SUPERLANE as LANES
@@ -29,14 +30,17 @@ class MxmTile(Component):
         drive_word_0 … _3: byte planes 0 … 3 of the sixteen int32 results, lane l in bits 8·l …. In T + 1.
         drive_valid: whether the mask is not zero.
         fault_valid (3): operand absent, of weights, activations and accumulate; in T + 1.
+        uncorrectable (2), corrected: in T + 1, what the check bits of the two operands told, with feature ``ecc``.
     """
 
     module_name = "mxm_tile"
 
     def __init__(self, config: ChipConfig):
         self.config = config
-        ports = {"weights": In(LOAD_BITS // config.beats), "weights_present": In(1)}
-        ports |= {"activations": In(stream.WORD_BITS // config.beats), "activations_present": In(1)}
+        word_bits = stream.stream_word(config).size
+        ports = {"weights": In(LANES * word_bits), "weights_present": In(1)}
+        ports |= {"activations": In(word_bits), "activations_present": In(1)}
+        ports |= tile.corrected_ports(config) | ({"uncorrectable": Out(2)} if config.ecc else {})
         for kind in KINDS:
             ports |= tile.instruction_ports(f"mxm_{kind}", kind)
         ports |= {f"drive_word_{i}": Out(stream.stream_word(config)) for i in range(stream.RESIDUES)}
@@ -52,14 +56,17 @@ class MxmTile(Component):
         m = Module()
         for kind in KINDS:
             tile.move_north(m, self, kind)
-        self._weights(m)
-        self._activations(m)
+        self._weights(m, weights := Checks(m, self.config))
+        self._activations(m, activations := Checks(m, self.config))
+        if self.config.ecc:
+            wrong = Cat(Cat(checks.uncorrectable).any() for checks in (weights, activations))
+            m.d.sync += [self.corrected.eq(weights.count + activations.count), self.uncorrectable.eq(wrong)]
         self._accumulate(m)
         if self.config.trace:
             tile.answer_signature(m, self, self._trace(m))
         return m
 
-    def _weights(self, m: Module) -> None:
+    def _weights(self, m: Module, checks: Checks) -> None:
         valid, instr = self.instr_weights_valid, self.instr_weights
         load = Signal()
         m.d.comb += load.eq(valid & tile.is_any(instr, "LW", "LW_IW"))
@@ -70,17 +77,20 @@ class MxmTile(Component):
         data = stream.unreset_register(m, self.load_data)
         count, word_bits = self.config.beats, len(self.weights) // LANES
         words = (self.weights.word_select(j, word_bits) for j in range(LANES))
+        there = load & self.weights_present
+        words = (checks.data(f"weights_{j}", there, word) for j, word in enumerate(words))
         weights = Cat(beats.whole(m, f"weights_{j}", count, word) for j, word in enumerate(words))
         with m.If(load):
             m.d.sync += [index.eq(tile.operand(instr, "LW", "supercell")), data.eq(weights)]
 
-    def _activations(self, m: Module) -> None:
+    def _activations(self, m: Module, checks: Checks) -> None:
         # The queue has one instruction, ABC.
         valid = self.instr_activations_valid
         m.d.sync += self.activate.eq(valid)
         m.d.sync += self.fault_valid[1].eq(valid & ~self.activations_present)
         activation = stream.unreset_register(m, self.activation)
-        vector = beats.whole(m, "activations", self.config.beats, self.activations)
+        data = checks.data("activations", valid & self.activations_present, self.activations)
+        vector = beats.whole(m, "activations", self.config.beats, data)
         with m.If(valid):
             m.d.sync += activation.eq(vector)
 
@@ -112,7 +122,8 @@ class MxmTile(Component):
         ]
         for plane in range(RESULT_PLANES):
             octets = [result[32 * lane + 8 * plane : 32 * lane + 8 * plane + 8] for lane in range(LANES)]
-            m.d.comb += getattr(self, f"drive_word_{plane}").eq(beats.part(self.config.beats, Cat(octets)))
+            word = coded(m, f"drive_{plane}", self.config, self.drive_valid, beats.part(self.config.beats, Cat(octets)))
+            m.d.comb += getattr(self, f"drive_word_{plane}").eq(word)
         self._drive(m, valid & tile.operand(instr, "ACC", "out"), tile.operand(instr, "ACC", "stream"))
 
     def _forward(self, m: Module, valid: Value, row: Value, read: Value, writer: Any) -> Value:

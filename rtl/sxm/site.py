@@ -23,6 +23,7 @@ class SxmSite(Component):
         if config.sxm:
             ports |= tile.site_instruction_ports(list(SXM_QUEUES.values())) | tile.place_ports() | tile_side()
             ports |= tile.host_ports(config) | tile.site_fault_ports() | {"stream_event": Out(1)}
+            ports |= tile.corrected_ports(config)
         super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
@@ -48,6 +49,12 @@ class SxmSite(Component):
         faults = stream.site_registers(m, self, self.config, drives)
         faults += [_fault(placed.absent[number], number, tile.OPERAND_ABSENT) for number in range(len(SXM_QUEUES))]
         faults.append(_fault(placed.bad_map, 0, tile.PERMUTE_MAP))
+        if self.config.ecc:
+            faults += [
+                _fault(placed.uncorrectable[number], number, tile.ECC_UNCORRECTABLE)
+                for number in range(len(SXM_QUEUES))
+            ]
+            tile.sum_corrected(m, self, [placed])
         tile.report_fault(m, self, sorted(faults, key=lambda fault: (fault.queue.value, fault.kind.value)))
         tile.host_to_tiles(m, self, [placed], self.config)
         m.d.comb += self.stream_event.eq(placed.drive_valid)

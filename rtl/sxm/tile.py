@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Member, Out
 
 from rtl import beats, stream, tile
+from rtl.ecc import Checks, coded
 from rtl.stream import WORD_BITS
 from rtl.sxm.across import delayed
 from rtl.sxm.bundle import CONTROL_BITS, UNITS, shift_field, tile_side
@@ -36,6 +37,7 @@ class SxmTile(Component):
         absent (10): in T + 1, an operand of queue n's instruction was not there.
         bad_map: in T + S + 3 of a PERMUTE.
         drive_valid: whether any mask is not zero.
+        uncorrectable (10), corrected: in T + 1, what the check bits of operands told, by queue, with feature ``ecc``.
         across_*: see :mod:`rtl.sxm.bundle`.
     """
 
@@ -50,28 +52,38 @@ class SxmTile(Component):
             ports |= tile.instruction_ports(kind, queue) | {f"{queue}_mask": Out(2 * config.streams)}
             ports |= {f"{queue}_word_{i}": Out(word) for i in range(words_of(queue))}
         ports |= {"absent": Out(len(SXM_QUEUES)), "bad_map": Out(1), "drive_valid": Out(1)} | tile_side()
+        ports |= tile.corrected_ports(config) | ({"uncorrectable": Out(len(SXM_QUEUES))} if config.ecc else {})
         super().__init__(ports | tile.place_ports() | tile.host_ports(config))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         self._words = [*stream.words(self, "e", self.config), *stream.words(self, "w", self.config)]
         events: list[tuple[Value, Value, Value]] = []
-        masks = []
+        masks, counts = [], []
         for number, (queue, kind) in enumerate(SXM_QUEUES.items()):
             tile.move_north(m, self, queue)
-            valid, words, operand, streams = self._obey(m, number, queue, MNEMONICS[kind])
+            checks = Checks(m, self.config)
+            valid, words, operand, streams = self._obey(m, number, queue, MNEMONICS[kind], checks)
+            if self.config.ecc:
+                m.d.sync += self.uncorrectable[number].eq(Cat(checks.uncorrectable).any())
+                counts.append(checks.count)
             mask = getattr(self, f"{queue}_mask")
             m.d.comb += mask.eq(Mux(valid, stream.drive_mask(operand, streams, self.config), 0))
             masks.append(valid)
             for i, word in enumerate(words):
-                m.d.comb += getattr(self, f"{queue}_word_{i}").eq(beats.part(self.config.beats, word))
+                driven = coded(m, f"{queue}_{i}", self.config, valid & streams[i], beats.part(self.config.beats, word))
+                m.d.comb += getattr(self, f"{queue}_word_{i}").eq(driven)
                 events.append((valid & streams[i], operand | i if len(words) > 1 else operand, word))
         m.d.comb += self.drive_valid.eq(Cat(masks).any())
+        if self.config.ecc:
+            m.d.sync += self.corrected.eq(sum(counts[1:], counts[0]))
         if self.config.trace:
             tile.answer_signature(m, self, self._trace(m, events))
         return m
 
-    def _obey(self, m: Module, number: int, queue: str, mnemonic: str) -> tuple[Value, list[Value], Value, Value]:
+    def _obey(
+        self, m: Module, number: int, queue: str, mnemonic: str, checks: Checks
+    ) -> tuple[Value, list[Value], Value, Value]:
         """(drives now, words, stream operand of the first, one bit for each word that is driven)."""
         instr = getattr(self, f"instr_{queue}")
         valid = getattr(self, f"instr_{queue}_valid")
@@ -85,11 +97,14 @@ class SxmTile(Component):
         lost, operands = [], []
         for i, (name, used) in enumerate(reads):
             operand, group = _field(instr, mnemonic, name), isa.BY_MNEMONIC[mnemonic].field(name).group
-            operands.append(self._read(m, f"{queue}_{i}", valid & used, operand, group))
             present = stream.read_present(operand, self.e_present, self.w_present, group)
+            of_three: Value = Const(0)
             if mnemonic == "ROTATE":
                 three = stream.read_present(operand, self.e_present, self.w_present, 3)
-                present = present | (three & (_field(instr, mnemonic, "n") == 3))
+                of_three = _field(instr, mnemonic, "n") == 3
+                present = present | (three & of_three)
+            checked = [present & ~of_three if member == 3 else present for member in range(group)]
+            operands.append(self._read(m, f"{queue}_{i}", valid & used, operand, checked, checks))
             lost.append(used & ~present)
         m.d.sync += self.absent[number].eq(valid & Cat(lost).any())
         if queue in UNITS:
@@ -103,13 +118,16 @@ class SxmTile(Component):
         streams = Mux(three, Const((1 << 9) - 1, LANES), Const((1 << LANES) - 1, LANES))
         return later, _rotations(words, three), result, streams
 
-    def _read(self, m: Module, name: str, valid: Value, operand: Value, group: int) -> list[Value]:
-        """The words of a group, in registers that load in T."""
-        found = []
+    def _read(
+        self, m: Module, name: str, valid: Value, operand: Value, checked: Sequence[Value], checks: Checks
+    ) -> list[Value]:
+        """The words of a group, in registers that load in T; those are ``checked`` that are used and there."""
+        found, group = [], len(checked)
         index = stream.stream_index(operand, self.config.streams, group)
         for member in range(group):
             choices = self._words[member::group]
             word = stream.choose(m, f"{name}_{member}", valid, index, choices)
+            word = checks.data(f"{name}_{member}", valid & checked[member], word)
             register = Signal(WORD_BITS, name=f"{name}_{member}_word", reset_less=True)
             together = beats.whole(m, f"{name}_{member}", self.config.beats, word)
             with m.If(valid):

@@ -4,9 +4,10 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Member, Out
 
 from rtl import stream, tile
+from rtl.ecc import Checks, coded
 from rtl.stream import RESIDUES, WORD_BITS
 from rtl.trace import EventHasher
-from rtl.vxm.decode import Decoded, decode, operand_bits, sources
+from rtl.vxm.decode import Decoded, Source, decode, operand_bits, sources
 from rtl.vxm.lane import lane, lazily
 from rtl.vxm.operands import Streams, by_row, choices_of, lanes_of, read_port
 from tsp.config import ChipConfig
@@ -31,6 +32,7 @@ class VxmAlu(Component):
             arbitrary.
         drive_valid: whether the mask is not zero.
         event_sum (64): sum of the hashes of this ALU's events, with feature ``trace``.
+        uncorrectable, corrected: in T + 1, what the check bits of its operands told, with feature ``ecc``.
     """
 
     module_name = "vxm_alu"
@@ -45,6 +47,7 @@ class VxmAlu(Component):
         ports |= {"previous_valid": In(config.vxm_rows), "result": Out(result_bits(config)), "result_valid": Out(1)}
         ports |= {"drive_mask": Out(2 * config.streams), "drive_valid": Out(1)}
         ports |= tile.instruction_ports("vxm") | tile.fault_ports() | tile.place_ports()
+        ports |= tile.corrected_ports(config) | ({"uncorrectable": Out(1)} if config.ecc else {})
         if config.trace:
             ports["event_sum"] = Out(tile.SIGNATURE_BITS)
         super().__init__(ports)
@@ -65,16 +68,33 @@ class VxmAlu(Component):
         streams = Streams(east, west, self.e_present, self.w_present)
         previous = [getattr(self, f"previous_{row}") for row in range(self.config.vxm_rows)]
         ports = sources(self.instr)
+        checks = Checks(m, self.config)
         raw = [
-            read_port(m, name, self.instr_valid, source, streams.group(source.source), previous, self.config.beats)
+            read_port(m, name, self.instr_valid, source, self._group(m, name, source, streams, checks), previous,
+                      self.config.beats)
             for name, source in zip("xyz", ports, strict=True)
         ]
+        if self.config.ecc:
+            m.d.sync += [self.corrected.eq(checks.count), self.uncorrectable.eq(Cat(checks.uncorrectable).any())]
         lost = [source.alu & ~by_row(list(self.previous_valid), source.source) for source in ports]
         absent = Signal(reset_less=True)
         m.d.comb += [self.fault_valid.eq(self.north_valid & absent), self.fault_kind.eq(tile.OPERAND_ABSENT)]
         with m.If(self.instr_valid):
             m.d.sync += absent.eq(Cat(*lost, *(streams.absent(source) for source in ports)).any())
         return decode(m, self.instr_valid, self.instr, ports), raw
+
+    def _group(self, m: Module, port: str, source: Source, streams: Streams, checks: Checks) -> Value:
+        """The data of the four words around a port's operand, of those it uses set right."""
+        if not self.config.ecc:
+            return streams.group(source.source)
+        reads, here = self.instr_valid & source.stream, streams.group_present(source.source)
+        index = stream.stream_index(source.source, self.config.streams, RESIDUES)
+        words = []
+        for i in range(RESIDUES):
+            choices = [*streams.eastward[i::RESIDUES], *streams.westward[i::RESIDUES]]
+            word = stream.choose(m, f"{port}_{i}", reads, index, choices)
+            words.append(checks.data(f"{port}_{i}", reads & source.used[i] & here[i], word))
+        return Cat(words)
 
     def _compute(self, m: Module, decoded: Decoded, x_raw: Signal, y_raw: Signal, z_raw: Signal) -> list[Signal]:
         """Cycle T + 1: results in int32, one a lane."""
@@ -103,13 +123,17 @@ class VxmAlu(Component):
         whole = [self.result.word_select(plane, word_bits) for plane in range(RESIDUES)]
         planes = [low[:word_bits], low[word_bits:], *whole[2:]]
         # A narrow result starts at any stream of its alignment, so every word it may fall on carries it.
-        m.d.comb += [
-            self.drive_word_0.eq(planes[0]),
-            self.drive_word_1.eq(Mux(int8, planes[0], planes[1])),
-            self.drive_word_2.eq(Mux(int32, planes[2], planes[0])),
-            self.drive_word_3.eq(Mux(int32, planes[3], Mux(int16, planes[1], planes[0]))),
+        words = [
+            planes[0],
+            Mux(int8, planes[0], planes[1]),
+            Mux(int32, planes[2], planes[0]),
+            Mux(int32, planes[3], Mux(int16, planes[1], planes[0])),
         ]
         count = Cat(self.drive_valid, self.drive_valid & ~int8, *[self.drive_valid & int32] * 2)
+        used = count << operand_bits(word, "stream")[:2]
+        for i, whole_word in enumerate(words):
+            driven = coded(m, f"drive_{i}", self.config, used[i], whole_word)
+            m.d.comb += getattr(self, f"drive_word_{i}").eq(driven)
         # Without the gate the mask is undefined in a 4-state simulator until the first instruction: 0 << x is x.
         mask = stream.drive_mask(operand_bits(word, "stream"), count, self.config)
         m.d.comb += self.drive_mask.eq(Mux(self.drive_valid, mask, 0))

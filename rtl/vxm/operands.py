@@ -29,11 +29,14 @@ class Streams:
         """The four words around ``operand``, as one number; use it once."""
         return Cat(read_word(operand, self.eastward, self.westward, RESIDUES, plane) for plane in range(RESIDUES))
 
+    def group_present(self, operand: Value) -> Value:
+        """Which of the four streams around ``operand`` hold a value."""
+        side = Mux(operand[isa.STREAM_DIRECTION_BIT], self.present_westward, self.present_eastward)
+        return side.word_select(operand[2 : isa.STREAM_INDEX_BITS], RESIDUES)
+
     def absent(self, source: Source) -> Value:
         """Whether a stream that ``source`` reads holds no value."""
-        side = Mux(source.source[isa.STREAM_DIRECTION_BIT], self.present_westward, self.present_eastward)
-        group = side.word_select(source.source[2 : isa.STREAM_INDEX_BITS], RESIDUES)
-        return source.stream & (source.used & ~group).any()
+        return source.stream & (source.used & ~self.group_present(source.source)).any()
 
 
 def by_row(values: Sequence[Value], row: Value) -> Value:

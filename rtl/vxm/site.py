@@ -25,6 +25,7 @@ class VxmSite(Component):
             | tile.place_ports()
             | tile.host_ports(config)
             | tile.site_fault_ports()
+            | tile.corrected_ports(config)
             | {"stream_event": Out(1)}
         )
 
@@ -42,6 +43,10 @@ class VxmSite(Component):
         faults = list(stream.site_registers(m, self, self.config, drives))
         absent = [stream.Fault(a.fault_valid, Const(n, tile.QUEUE_BITS), Const(tile.OPERAND_ABSENT, tile.KIND_BITS))
                   for n, a in enumerate(alus)]
+        if self.config.ecc:
+            kind = Const(tile.ECC_UNCORRECTABLE, tile.KIND_BITS)
+            absent += [stream.Fault(a.uncorrectable, Const(n, tile.QUEUE_BITS), kind) for n, a in enumerate(alus)]
+            tile.sum_corrected(m, self, alus)
         tile.report_fault(m, self, sorted(faults + absent, key=lambda fault: (fault.queue.value, fault.kind.value)))
         m.d.comb += self.stream_event.eq(Cat(alu.drive_valid for alu in alus).any())
         if self.config.trace:

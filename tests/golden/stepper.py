@@ -7,7 +7,10 @@ batches or in vectorised arithmetic shows as a difference.
 from collections import defaultdict
 from fractions import Fraction
 
+from secded import Vector
+
 from tsp.dispatch import unroll
+from tsp.flips import in_memory, on_streams
 from tsp.floorplan import floorplan
 from tsp.isa import AccMode, OperandKind, Type
 from tsp.timing import timing
@@ -57,15 +60,25 @@ def alu(mnemonic: str, saturate: bool, m: int, a: int, b: int = 0, c: int = 0) -
 
 
 class Stepper:
-    """Runs a program; leaves ``memory`` {(place, address): bytes}, ``events`` and ``faults`` {(cycle, queue, kind)}."""
+    """Runs a program; leaves ``memory`` {(place, address): bytes}, ``events`` and ``faults`` {(cycle, queue, kind)}.
 
-    def __init__(self, program):
+    With feature ``ecc`` vectors are :class:`secded.Vector`; ``corrected`` counts words, ``flips`` are as in the golden
+    model.
+    """
+
+    def __init__(self, program, flips=()):
         self.config, self.plan, self.table = program.config, floorplan(program.config), timing(program.config)
-        self.zero = bytes(self.config.lanes)
+        self.zero = self._made(bytes(self.config.lanes))
+        self.corrected, self.flips = 0, defaultdict(list)
         self.memory = {}
         for place, image in program.memory.items():
             for address, word in zip(image.addresses.tolist(), image.words, strict=True):
-                self.memory[place, address] = word.tobytes()
+                self.memory[place, address] = self._made(word.tobytes())
+        for flip in in_memory(flips):
+            word = flip.place, flip.address
+            self.memory[word] = self.memory[word].flipped(flip.superlane, flip.mask)
+        for flip in on_streams(flips):
+            self.flips[flip.cycle].append(flip)
         self.events, self.faults = [], set()
         self.east = [{} for _ in self.plan.sites]  # SR between site i and i + 1: stream -> bytes
         self.west = [{} for _ in self.plan.sites]
@@ -86,6 +99,12 @@ class Stepper:
         last = max(self.dispatch, default=-1) + 8 + self.table.sxm_across_func
         while self.now <= last:
             self._cycle()
+        if self.config.ecc:
+            self.memory = {word: vector.taken()[0] for word, vector in self.memory.items()}
+
+    def _made(self, data):
+        """What a producer drives."""
+        return Vector.made(data) if self.config.ecc else data
 
     def _cycle(self):
         self._arrive()
@@ -111,6 +130,10 @@ class Stepper:
             else:
                 self.east[site][operand & 31] = value
             self._event(place, operand, value)
+        for flip in self.flips[self.now]:
+            registers = (self.west if flip.stream >> 5 else self.east)[flip.sr]
+            if flip.stream & 31 in registers:
+                registers[flip.stream & 31] = registers[flip.stream & 31].flipped(flip.superlane, flip.mask)
         for queues in driven.values():
             if len(queues) > 1:
                 self.faults.add((self.now, min(queues), 1))
@@ -120,6 +143,17 @@ class Stepper:
             self.events.append((self.now, place, superlane, address, value[16 * superlane : 16 * superlane + 16]))
 
     def _read(self, queue, operand):
+        """What a consumer takes."""
+        vector = self._arrived(queue, operand)
+        if not self.config.ecc:
+            return vector
+        data, corrected, uncorrectable = vector.taken()
+        self.corrected += corrected
+        if uncorrectable:
+            self.faults.add((self.now, queue.index, 8))
+        return data
+
+    def _arrived(self, queue, operand):
         registers = self.west[queue.site] if operand >> 5 else self.east[queue.site - 1]
         if operand & 31 not in registers:
             self.faults.add((self.now, queue.index, 3))
@@ -127,7 +161,8 @@ class Stepper:
 
     def _drive(self, queue, operand, values, func):
         for plane, value in enumerate(values):
-            self.arriving[self.now + func].append((queue.site, operand + plane, value, queue.slice, queue.index))
+            made = value if isinstance(value, Vector) else self._made(value)
+            self.arriving[self.now + func].append((queue.site, operand + plane, made, queue.slice, queue.index))
 
     def _mem(self, queue, instruction):
         values, half = instruction.values, self.config.mem_words // 2
@@ -140,7 +175,7 @@ class Stepper:
             return None
         if "read_address" in values and values["read_address"] // half == values["write_address"] // half:
             self.faults.add((self.now, queue.index, 2))
-        value = self._read(queue, values["write_stream"])
+        value = self._arrived(queue, values["write_stream"])
         self._event(queue.slice, 0x8000 + values["write_address"], value)
         return lambda: self.memory.__setitem__((queue.slice, values["write_address"]), value)
 

@@ -71,7 +71,7 @@ def test_override_and_dict_round_trip() -> None:
         ("mem_slices=4", "must be at least 8"),
         ("mem_words=100", "power of two; try 128"),
         ("sxm=maybe", "not true or false"),
-        ("ecc=true", "not built yet"),
+        ("ifetch=true", "not built yet"),
         ("name=big", "unknown field 'name'"),
     ],
 )

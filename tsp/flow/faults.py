@@ -8,6 +8,7 @@ from tsp.dispatch import Mistake
 from tsp.flow.issues import Ints
 
 COLLISION, BANK_CONFLICT, OPERAND_ABSENT, ILLEGAL_INSTRUCTION, GATHER_ADDRESS, PERMUTE_MAP = 1, 2, 3, 5, 6, 7
+ECC_UNCORRECTABLE = 8
 KINDS = {
     1: "collision",
     2: "bank_conflict",
@@ -15,11 +16,10 @@ KINDS = {
     5: "illegal_instruction",
     6: "gather_address",
     7: "permute_map",
+    8: "ecc_uncorrectable",
     9: "deskew_negative",
     10: "drift_saturated",
 }
-COMPUTED_KINDS = (GATHER_ADDRESS, PERMUTE_MAP)
-"""Faults that depend on what vectors hold: the golden model finds them, the dataflow does not."""
 NO_QUEUE = 255
 """Queue of a fault that no queue causes."""
 
