@@ -19,12 +19,12 @@ from golden.order import ACC, Batch, batches
 from golden.stream import ZERO, Values
 from golden.trace import Trace
 from tsp.config import ChipConfig
-from tsp.dispatch import unroll
 from tsp.flips import Flip
 from tsp.floorplan import floorplan
 from tsp.flow import NONE, Fault, Flow, analyse
 from tsp.flow.collect import sxm_shape
 from tsp.flow.faults import PERMUTE_MAP
+from tsp.flow.fetch import expand
 from tsp.isa import OPERAND_NAMES, OperandKind, Type
 from tsp.memory_map import typed
 from tsp.program import Image, Program, Symbol
@@ -126,7 +126,7 @@ def run(
     if config is None:
         raise ValueError("queues without a Program need a config")
     defined = {place: image.addresses for place, image in memory.items()}
-    flow = analyse(unroll(queues, config), config, defined)
+    flow = analyse(expand(queues, config, memory), config, defined)
     values, memories = _flipped(flow, memory, flips) if flips else compute(flow, memory)
     errors = values.errors
     faults = sorted([*flow.faults, *errors.faults, *_bad_maps(flow, values), *bad_addresses(flow, values)])

@@ -11,7 +11,8 @@ import golden.machine
 from tb.compare import Difference, compare, event_text, signature_places, worst
 from tb.machine import RtlResult
 from tsp import isa
-from tsp.dispatch import Unrolled, unroll
+from tsp.dispatch import Unrolled
+from tsp.flow.fetch import expand_program
 from tsp.program import Program
 
 PARTS = 12
@@ -53,7 +54,7 @@ def first_difference(program: Program, run: Run) -> str | None:
         program: a legal program.
         run: runs programs on the RTL.
     """
-    unrolled = unroll(dict(program.queues), program.config)
+    unrolled = expand_program(program)
     low, high = 0, 1 + max((burst.end for burst in unrolled.bursts), default=0)
     found: tuple[golden.machine.Result, list[Difference], RtlResult] | None = None
     while high - low > 1:

@@ -26,8 +26,8 @@ from tb.first_difference import first_difference
 from tb.machine import Job
 from tsp.checker import check
 from tsp.config import ChipConfig, preset
-from tsp.dispatch import unroll
 from tsp.errors import EXIT_DIFFERS
+from tsp.flow.fetch import expand_program
 from tsp.program import Program
 from tsp.randprog import Density, Expectation, density, deskew_count, drift, illegal, legal
 from tsp.timing import timing
@@ -89,7 +89,7 @@ class IllegalCase:
     def job(self) -> Job:
         """What the simulator does for it: run until everything that can end has ended."""
         config = self.program.config
-        ends = unroll(dict(self.program.queues), config).ends
+        ends = expand_program(self.program).ends
         return Job(self.program, max(ends.values(), default=0) + timing(config).drain + MARGIN)
 
 
@@ -103,7 +103,7 @@ def job(program: Program, result: golden.machine.Result, steps: Sequence[tuple[i
     config = program.config
     words = [(place, word) for place, image in result.written.items() for word in image.addresses.tolist()]
     wait = deskew_count(program) * (2 * config.hac_period + MARGIN)
-    end = max(unroll(dict(program.queues), config).ends.values(), default=0)
+    end = max(expand_program(program).ends.values(), default=0)
     return Job(program, max(result.cycles, end) + timing(config).drain + wait + MARGIN, words, steps)
 
 

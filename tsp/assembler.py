@@ -20,6 +20,7 @@ from tsp.assembler_nodes import RESERVED, LineError, Nodes, Value, Written, elem
 from tsp.config import ChipConfig, preset
 from tsp.encoding import operation
 from tsp.errors import InputError, nearest
+from tsp.fetched import vectors
 from tsp.files import parse_npy, read_bounded
 from tsp.floorplan import floorplan
 from tsp.isa import WORD_BITS, Type
@@ -30,7 +31,7 @@ from tsp.track import Track
 SOURCE_LIMIT = 1 << 24
 MOST_ERRORS = 20
 _CYCLE_LIMIT = 1 << 31
-_CODE_DIRECTIVES = (".queue", ".word")
+_CODE_DIRECTIVES = (".queue", ".word", ".fetched")
 _DIRECTIVES = (".config", ".const", ".data", ".space", *_CODE_DIRECTIVES)
 
 
@@ -114,9 +115,21 @@ class _Assembler:
                 if line:
                     source.lines[index, i] = line
                     source.text[line] = rows[line - 1].strip()
-        queues = {index: track.words for index, track in self._tracks.items()}
+        queues = {index: self._lay_out(track) for index, track in self._tracks.items()}
         program = Program(self._memory.config, queues, self._memory.images(), self._memory.symbols, source)
         return program.validate()
+
+    def _lay_out(self, track: Track) -> list[int]:
+        """The words that are in the queue from the start; the others go to memory."""
+        words, parts = track.split()
+        for name, part in parts.items():
+            data = np.array([np.frombuffer(vector, np.uint8) for vector in vectors(part, self._memory_map.config)])
+            try:
+                self._memory_map.define(name, data)
+            except InputError as error:
+                what = f"the words of {track.queue.name} after .fetched {name}"
+                raise AssemblyError([f"{self._name}: {what}: {error}"]) from None
+        return words
 
     def _take(self, line: Line) -> None:
         if line.word[0] == "." and line.word not in _DIRECTIVES:
@@ -220,6 +233,14 @@ class _Assembler:
         self._track = self._tracks.setdefault(queue.index, Track(queue, self._memory_map.config))
         self._homeless = False
 
+    def _fetched(self, name: Token) -> None:
+        track = self._queue(name)
+        located(name, self._memory_map.symbol, str(name))
+        if any(name == used for other in self._tracks.values() for _, used in other.parts):
+            raise LineError(f"'{name}' already holds words after another .fetched; reserve others with .space", name)
+        located(name, operation, "IFETCH", track.queue, self._memory_map.config)
+        track.fetched(str(name))
+
     def _raw(self, at: Value | None, token: Token) -> None:
         word = whole(token, most=(1 << WORD_BITS) - 1, large=f".word does not fit {WORD_BITS} bits")
         self._append(word, at, token, True)
@@ -244,6 +265,7 @@ _ACTIONS: dict[str, Callable[..., None]] = {
     "data": _Assembler._data,
     "space": _Assembler._space,
     "queue": _Assembler._open,
+    "fetched": _Assembler._fetched,
     "raw": _Assembler._raw,
     "code": _Assembler._code,
 }

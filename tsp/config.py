@@ -19,7 +19,7 @@ INSTRUCTION_BYTES = 16
 
 FEATURES = ("gather", "vxm_float", "mxm_fp16", "sxm", "ecc", "ifetch", "trace")
 """Fields that are on or off. One that is off leaves no trace in the Verilog."""
-UNBUILT_FEATURES = ("vxm_float", "mxm_fp16", "ifetch")
+UNBUILT_FEATURES = ("vxm_float", "mxm_fp16")
 """Fields of the contract whose hardware does not exist yet: they must be False, and presets say so."""
 
 
@@ -45,7 +45,8 @@ class ChipConfig:
         sxm: the SXMs and their queues exist.
         trace: every slice folds its events into a signature.
         ecc: words of streams and memories have check bits beside them; not with several beats.
-        vxm_float, mxm_fp16, ifetch: see :data:`UNBUILT_FEATURES`.
+        ifetch: queues take IFETCH; not with several beats.
+        vxm_float, mxm_fp16: see :data:`UNBUILT_FEATURES`.
     """
 
     name: str
@@ -132,6 +133,11 @@ class ChipConfig:
             raise InputError(
                 f"config {self.name}: ecc is True, but with beats {self.beats} no word is there at once to be checked; "
                 "set ecc to False or beats to 1"
+            )
+        if self.ifetch and self.beats > 1:
+            raise InputError(
+                f"config {self.name}: ifetch is True, but with beats {self.beats} no word is there at once to be"
+                " fetched; set ifetch to False or beats to 1"
             )
         for name in UNBUILT_FEATURES:
             if getattr(self, name):

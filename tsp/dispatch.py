@@ -5,12 +5,15 @@ reading.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tsp import isa, isa_rules
 from tsp.config import ChipConfig
 from tsp.floorplan import Queue, floorplan
 from tsp.timing import timing
+
+Fetched = Mapping[tuple[int, int], Sequence[int]]
+"""(queue, index of an IFETCH in it) → the words it brings."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,8 +44,9 @@ class Mistake:
     """Something the dispatcher met that no legal program has.
 
     ``kind``: ``illegal`` (the machine skips the word in one cycle and latches a fault), ``step`` (a REPEAT leaves its
-    range: the machine skips that issue and latches a fault), ``sync`` (a SYNC nobody releases), ``notify`` (two within
-    one barrier latency).
+    range: the machine skips that issue and latches a fault), ``dry`` (a word that an IFETCH brings is not there yet),
+    ``path`` (words of two IFETCHes of a site meet on their way), ``sync`` (a SYNC nobody releases), ``notify`` (two
+    within one barrier latency).
     """
 
     kind: str
@@ -50,6 +54,22 @@ class Mistake:
     index: int
     cycle: int
     reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Fetch:
+    """An IFETCH: it reads vectors in the cycles ``cycle`` … ``cycle + vectors - 1``, and they are ``words`` words."""
+
+    queue: int
+    index: int
+    cycle: int
+    vectors: int
+    words: int
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """What names it in a program."""
+        return self.queue, self.index
 
 
 @dataclasses.dataclass
@@ -74,13 +94,22 @@ class Unrolled:
     mistakes: list[Mistake]
     ends: dict[int, int]
     """Queue → first cycle in which it has nothing left (absent if it never gets there)."""
+    words: dict[int, list[int]]
+    """Queue → its words, those fetched among them."""
+    fetches: list[Fetch]
+    unknown: list[Fetch]
+    """Those of the fetches whose words were not given: their queues were followed to the last known word."""
 
 
 class _Reader:
     """One queue being unrolled: runs to its next SYNC or its end."""
 
-    def __init__(self, queue: Queue, words: Sequence[int], config: ChipConfig):
-        self.queue, self.words, self.config = queue, words, config
+    def __init__(self, queue: Queue, words: Sequence[int], config: ChipConfig, fetched: Fetched):
+        self.queue, self.words, self.config, self.fetched = queue, list(words), config, fetched
+        self.there = [0] * len(words)
+        """The first cycle that each word can dispatch in."""
+        self.expected = len(words)
+        """Words there are and words that IFETCHes will bring."""
         self.index = self.cycle = 0
         self.parked: Control | None = None
         self.last: Burst | None = None
@@ -88,9 +117,12 @@ class _Reader:
 
     def run(self, out: Unrolled) -> None:
         while self.index < len(self.words) and self.parked is None:
+            if self.there[self.index] > self.cycle:
+                reason = f"the word that IFETCH brings can dispatch from cycle {self.there[self.index]} on"
+                self._mistake("dry", reason, out, cost=self.there[self.index] - self.cycle)
             self._step(self.words[self.index], out)
             self.index += 1
-        if self.parked is None:
+        if self.parked is None and self.expected == len(self.words):
             out.ends[self.queue.index] = self.cycle
 
     def _step(self, word: int, out: Unrolled) -> None:
@@ -102,6 +134,9 @@ class _Reader:
             self.last = None
         elif instruction.mnemonic == "REPEAT":
             self._repeat(instruction, out)
+        elif instruction.mnemonic == "IFETCH":
+            self._fetch(instruction, out)
+            self.last = None
         elif instruction.operation.repeatable:
             self.last = Burst(self.queue.index, self.index, self.cycle, 1, 1, instruction)
             out.bursts.append(self.last)
@@ -123,6 +158,25 @@ class _Reader:
             out.mistakes.append(Mistake("step", self.queue.index, self.index, cycle, reason))
         self.last = None
         self.cycle += repeat["n"] * repeat["d"]
+
+    def _fetch(self, instruction: isa.Instruction, out: Unrolled) -> None:
+        """Word k of a vector comes 2·k cycles after its word 0, and those of the next vector a cycle later."""
+        vectors, superlanes = instruction["n"], self.config.superlanes
+        fetch = Fetch(self.queue.index, self.index, self.cycle, vectors, vectors * superlanes)
+        room = self.config.queue_depth - (self.expected - self.index - 1)
+        if fetch.words > room:
+            self._mistake("illegal", f"IFETCH of {fetch.words} words into a queue with room for {room}", out)
+            return
+        out.fetches.append(fetch)
+        out.bursts.append(Burst(self.queue.index, self.index, self.cycle, vectors, 1, instruction))
+        first = self.cycle + timing(self.config).ifetch_dispatch
+        self.expected += fetch.words
+        if fetch.key in self.fetched and self.expected == len(self.words) + fetch.words:
+            self.words += self.fetched[fetch.key]
+            self.there += sorted(first + v + 2 * k for v in range(vectors) for k in range(superlanes))
+        else:
+            out.unknown.append(fetch)
+        self.cycle += vectors
 
     def _issues_in_range(self, burst: Burst, count: int) -> int:
         """How many issues keep every address operand in range. The machine skips the others as illegal instructions."""
@@ -164,11 +218,16 @@ class _Reader:
         self.cycle += cost
 
 
-def unroll(queues: dict[int, Sequence[int]], config: ChipConfig) -> Unrolled:
-    """Unroll every queue's 128-bit words (queue index → words); bursts come queue by queue, not sorted by time."""
-    plan = floorplan(config)
-    out = Unrolled([], [], [], {})
-    readers = [_Reader(plan.queues[index], words, config) for index, words in sorted(queues.items()) if len(words)]
+def unroll(queues: Mapping[int, Sequence[int]], config: ChipConfig, fetched: Fetched | None = None) -> Unrolled:
+    """Unroll every queue's 128-bit words (queue index → words); bursts come queue by queue, not sorted by time.
+
+    ``fetched``: what IFETCHes bring, by :attr:`Fetch.key`, in the order it comes in; :func:`tsp.flow.fetch.expand`
+    finds it.
+    """
+    plan, given = floorplan(config), fetched or {}
+    out = Unrolled([], [], [], {}, {}, [], [])
+    named = [(plan.queues[index], words) for index, words in sorted(queues.items()) if len(words)]
+    readers = [_Reader(queue, words, config, given) for queue, words in named]
     for reader in readers:
         reader.run(out)
     barrier = timing(config).barrier
@@ -186,7 +245,9 @@ def unroll(queues: dict[int, Sequence[int]], config: ChipConfig) -> Unrolled:
                 reader.parked.resume = min(times)
                 reader.parked = None
                 reader.run(out)
+    out.words = {reader.queue.index: reader.words for reader in readers}
     _control_mistakes(out, barrier)
+    _path_mistakes(out, config)
     return out
 
 
@@ -194,6 +255,25 @@ def _release(reader: _Reader, notifies: list[int], barrier: int) -> int | None:
     """The cycle the earliest NOTIFY releases a parked reader in; a SYNC dispatched in that cycle is too late."""
     assert reader.parked is not None
     return next((cycle + barrier for cycle in notifies if cycle + barrier > reader.parked.cycle), None)
+
+
+def _path_mistakes(out: Unrolled, config: ChipConfig) -> None:
+    """The words of a site go south on one path: vectors read an even number of cycles apart must be 2·S apart."""
+    plan = floorplan(config)
+    reads: dict[int, dict[int, list[Fetch]]] = {}
+    for fetch in out.fetches:
+        for cycle in range(fetch.cycle, fetch.cycle + fetch.vectors):
+            reads.setdefault(plan.queues[fetch.queue].site, {}).setdefault(cycle, []).append(fetch)
+    for at in reads.values():
+        for cycle, fetches in at.items():
+            first = min(fetches, key=lambda fetch: fetch.queue)
+            before = [cycle - 2 * n for n in range(1, config.superlanes) if cycle - 2 * n in at]
+            if len(fetches) > 1 or before:
+                other = at[before[0]][0] if before else max(fetches, key=lambda fetch: fetch.queue)
+                name, then = plan.queues[other.queue].name, before[0] if before else cycle
+                reason = f"IFETCH reads a vector in cycle {cycle}, and its words meet those of {name} of cycle {then}"
+                reason += f" on their way to the queues; works from cycle {then + 2 * config.superlanes}"
+                out.mistakes.append(Mistake("path", first.queue, first.index, cycle, reason))
 
 
 def _control_mistakes(out: Unrolled, barrier: int) -> None:

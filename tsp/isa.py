@@ -124,7 +124,9 @@ INDIRECT = ("GATHER", "SCATTER")
 SXM_ACROSS = ("sxm_permute", "sxm_shift")
 """Queue kinds of the SXM whose instructions move bytes across superlanes."""
 SXM_KINDS = ("sxm_permute", "sxm_distribute", "sxm_transpose", "sxm_shift", "sxm_rotate")
-QUEUE_KINDS = ("mem", "vxm", "mxm_weights", "mxm_activations", "mxm_accumulate", *SXM_KINDS, "c2c")
+SLICE_KINDS = ("mem", "vxm", "mxm_weights", "mxm_activations", "mxm_accumulate", *SXM_KINDS)
+"""Queue kinds of the units that are built."""
+QUEUE_KINDS = (*SLICE_KINDS, "c2c")
 
 _T = Field("t", 8, 16, "number")
 _READ = (Field("read_address", *ADDRESS_A, "mem_address"), Field("read_stream", 40, 8, "stream"))
@@ -152,6 +154,7 @@ _ROTATE = (
     Field("result", 48, 8, "stream", GROUP16),
     Field("n", 56, 3, "rotation"),
 )
+_FETCH = (Field("stream", 40, 8, "stream"), Field("n", 8, 16, "count"))
 _REPEAT = (
     Field("n", 8, 16, "count"),
     Field("d", 24, 16, "count"),
@@ -187,6 +190,7 @@ OPERATIONS = (
     Operation(0x02, "REPEAT", QUEUE_KINDS, _REPEAT, "issue the instruction before n more times, d cycles apart"),
     Operation(0x03, "SYNC", QUEUE_KINDS, (), "park the queue until a NOTIFY releases it"),
     Operation(0x04, "NOTIFY", QUEUE_KINDS, (), "release every parked queue, one barrier later"),
+    Operation(0x05, "IFETCH", SLICE_KINDS, _FETCH, "n vectors off a stream, one a cycle, as words of this queue"),
     Operation(0x07, "DESKEW", QUEUE_KINDS, (), "go on in the first cycle of the next HAC epoch"),
     Operation(0x08, "RUNTIME_DESKEW", QUEUE_KINDS, (_T,), "stall t + δ cycles, δ = SAC - HAC, and clear δ"),
     Operation(0x10, "READ", ("mem",), _READ, "memory word to stream", True),
@@ -240,7 +244,7 @@ BY_MNEMONIC = {operation.mnemonic: operation for operation in OPERATIONS}
 ALU_OPERATIONS = tuple(operation for operation in OPERATIONS if operation.queues == ("vxm",))
 
 LATER = {
-    **dict.fromkeys(("IFETCH", "CONFIG"), "is not built yet"),
+    **dict.fromkeys(("CONFIG",), "is not built yet"),
     **dict.fromkeys(("SEND", "RECEIVE", "POLL", "TANH", "EXP", "RSQRT"), "is not built yet"),
 }
 """Mnemonics of the contract that come later: named in errors so that nobody takes them for a typing error."""

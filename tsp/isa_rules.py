@@ -72,6 +72,8 @@ def _alu_rules(operation: Operation, config: ChipConfig) -> Iterator[Rule]:
         yield Rule(source.name, source.lo, source.width, 0, config.vxm_rows - 1, 1, alu)
 
 
+FETCHED_VECTORS = 2
+"""Most that one IFETCH takes with several superlanes: a pair's words arrive one a cycle, a third would meet them."""
 _COUNTS_WITH = {("ACC", "stream"): "out", ("SHIFT", "select"): "selects"}
 """Stream operands that count only with a flag, by operation and field."""
 
@@ -88,7 +90,9 @@ def rules(operation: Operation, hemisphere: str, config: ChipConfig) -> tuple[Ru
         if field.kind in limits:
             found.append(Rule(field.name, field.lo, field.width, 0, limits[field.kind] - 1))
         elif field.kind == "count":
-            found.append(Rule(field.name, field.lo, field.width, 1, (1 << field.width) - 1))
+            pairs = operation.mnemonic == "IFETCH" and config.superlanes > 1
+            most = FETCHED_VECTORS if pairs else (1 << field.width) - 1
+            found.append(Rule(field.name, field.lo, field.width, 1, most))
         elif field.kind == "rotation":
             found.append(Rule(field.name, field.lo, field.width, *ROTATIONS))
         elif field.kind == "stream":
@@ -113,7 +117,7 @@ def operations(kind: str, config: ChipConfig) -> tuple[Operation, ...]:
 
 def missing_feature(mnemonic: str, config: ChipConfig) -> str | None:
     """The field of a configuration without which an operation does not exist, as it stands there; None if it does."""
-    needed = {"MUL": "vxm_mul_bits", **dict.fromkeys(INDIRECT, "gather")}.get(mnemonic)
+    needed = {"MUL": "vxm_mul_bits", "IFETCH": "ifetch", **dict.fromkeys(INDIRECT, "gather")}.get(mnemonic)
     return needed if needed is not None and not getattr(config, needed) else None
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tsp.config import ChipConfig
-from tsp.errors import InputError
+from tsp.errors import InputError, nearest
 from tsp.floorplan import Slice, floorplan
 from tsp.isa import Type
 from tsp.program import Image, Program, Symbol
@@ -66,6 +66,23 @@ class MemoryMap:
             for i in range(len(rows)):
                 words[symbol.address + i] = data[i, :, plane].copy()
         return symbol
+
+    def symbol(self, name: str) -> Symbol:
+        """The symbol of that name; InputError with the nearest otherwise."""
+        if name not in self.symbols:
+            raise InputError(f"'{name}' names no words of memory{nearest(name, self.symbols)}")
+        return self.symbols[name]
+
+    def define(self, name: str, words: NDArray[np.uint8]) -> None:
+        """Define the first words [n, 16·S] of an int8 symbol. InputError if it has fewer, or some are defined."""
+        symbol = self.symbol(name)
+        if symbol.type != Type.INT8 or len(words) > symbol.count:
+            size = f"{symbol.count} vectors of {symbol.type.name.lower()}"
+            raise InputError(f"they take {len(words)} vectors of int8, but '{name}' has {size}; change its .space")
+        held = self._words.setdefault(symbol.slice, {})
+        if any(symbol.address + i in held for i in range(symbol.count)):
+            raise InputError(f"'{name}' holds data already; reserve words with .space")
+        held |= {symbol.address + i: word.copy() for i, word in enumerate(words)}
 
     def images(self) -> dict[int, Image]:
         """The memory of a :class:`Program`."""

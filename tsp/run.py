@@ -17,13 +17,14 @@ from golden import machine
 from tsp.blame import fault_name, fault_text, queue_name
 from tsp.checker import check
 from tsp.config import ChipConfig
-from tsp.dispatch import Unrolled, unroll
+from tsp.dispatch import Unrolled
 from tsp.dump import Word, defined, dumped_words, elements, superlanes
 from tsp.errors import EXIT_DIFFERS, EXIT_MACHINE_FAULT, EXIT_RIGHT, InputError, nearest
 from tsp.files import reason
 from tsp.flips import Flip, refuse_wrong
 from tsp.floorplan import floorplan
 from tsp.flow import Fault, Flow, analyse
+from tsp.flow.fetch import expand_program
 from tsp.program import Program
 from tsp.timing import timing
 
@@ -161,7 +162,7 @@ def run(
     refuse_wrong(program, flips)
     if checked and not (report := check(program)).ok:
         raise Refused(str(report))
-    unrolled = unroll(dict(program.queues), program.config)
+    unrolled = expand_program(program)
     _refuse_endless(program, unrolled)
     # The queues' end is known before the dataflow, which costs the more the longer the program is.
     _refuse_long(max(unrolled.ends.values(), default=0), max_cycles)

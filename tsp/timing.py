@@ -48,6 +48,10 @@ class Timing:
     """DISTRIBUTE, TRANSPOSE, ROTATE: result in the SR."""
     sxm_across_func: int
     """PERMUTE, SHIFT, whose bytes cross superlanes: result in the SR."""
+    ifetch_skew: int
+    """IFETCH: its first vector read; the next ones a cycle each later."""
+    ifetch_dispatch: int
+    """Superlane 0's word of an IFETCH's vector read→the first cycle it can dispatch in; superlane k's is 2·k later."""
     barrier: int
     """NOTIFY→release."""
     deskew: int
@@ -84,6 +88,8 @@ def timing(config: ChipConfig) -> Timing:
         sxm_func=2,
         # The southernmost result waits for the northernmost operand, S - 1 cycles of stagger later.
         sxm_across_func=config.superlanes + 2,
+        ifetch_skew=0,
+        ifetch_dispatch=5,
         # 35 on the published chip; ours elsewhere. groqchip has 27 sites, so one formula serves both.
         barrier=sites + 8,
         deskew=1,

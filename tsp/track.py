@@ -9,6 +9,8 @@ from tsp.errors import InputError
 from tsp.floorplan import Queue
 from tsp.timing import timing
 
+_FETCHED_WORDS = 1 << 20
+"""Most words of a queue of which a part lies in memory."""
 NOP_MAX = (1 << isa.BY_MNEMONIC["NOP"].field("n").width) - 1
 
 
@@ -31,6 +33,10 @@ class Track:
     """The instruction before, as far as a REPEAT may look: None at the beginning and after an illegal word."""
     full: bool = False
     """A word did not fit; every later one would not, either."""
+    parts: list[tuple[int, str]] = dataclasses.field(default_factory=list)
+    """(number of the first word, symbol) of the parts that IFETCHes bring from memory."""
+    _first: str = ""
+    """Symbol of the first part, before its first word."""
     lost: bool = False
     """A word is missing because it was wrong: what comes next is not blamed for what it follows."""
 
@@ -46,6 +52,8 @@ class Track:
             raise InputError("a REPEAT takes no @cycle: it belongs to the instruction before it")
         if at is not None:
             self._advance(at)
+        if self._first:
+            self.parts, self._first = [(len(self.words), self._first)], ""
         self._push(word, line)
         if instruction is not None and instruction.mnemonic == "SYNC":
             self.cycle = 0
@@ -74,8 +82,24 @@ class Track:
             self._push(isa.instruction("NOP", n=n).encode(), 0)
         self.cycle = at
 
+    def fetched(self, symbol: str) -> None:
+        """What follows lies in memory; NOPs before the first word that does are there from the start. An earlier part
+        is filled up with ``NOP 1`` to what IFETCHes of pairs of vectors bring."""
+        if self.parts:
+            for _ in range(-(len(self.words) - self.parts[-1][0]) % (2 * self.config.superlanes)):
+                self.append(isa.instruction("NOP", n=1).encode())
+            self.parts.append((len(self.words), symbol))
+        else:
+            self._first = symbol
+
+    def split(self) -> tuple[list[int], dict[str, list[int]]]:
+        """(the words that are there from the start, those of each part)."""
+        ends = [*(start for start, _ in self.parts), len(self.words)]
+        parts = {name: self.words[start:end] for (start, name), end in zip(self.parts, ends[1:], strict=True)}
+        return self.words[: ends[0]], parts
+
     def _room(self) -> int:
-        return self.config.queue_depth - len(self.words)
+        return (_FETCHED_WORDS if self.parts else self.config.queue_depth) - len(self.words)
 
     def _push(self, word: int, line: int) -> None:
         if self._room() <= 0:

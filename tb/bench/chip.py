@@ -11,8 +11,8 @@ from tb.bench.row import Row
 from tb.compare import compare
 from tb.machine import Job, RtlResult
 from tsp.config import ChipConfig, preset
-from tsp.dispatch import unroll
 from tsp.errors import InputError
+from tsp.flow.fetch import expand_program
 from tsp.program import Program
 from tsp.timing import timing
 
@@ -39,7 +39,7 @@ class Timed:
     def of(cls, program: Program, run: Callable[[Job], RtlResult], where: str) -> "Timed":
         expected = golden.machine.run(program)
         words = [(place, word) for place, image in expected.written.items() for word in image.addresses.tolist()]
-        end = max(unroll(dict(program.queues), program.config).ends.values())
+        end = max(expand_program(program).ends.values())
         limit = max(end, expected.cycles) + timing(program.config).drain + MARGIN
         return cls(program, Job(program, limit, words), expected, run, where)
 

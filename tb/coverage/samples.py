@@ -26,7 +26,8 @@ def samples(program: Program, result: golden.machine.Result) -> Samples:
     _words(program, found)
     _controls(program, flow, found)
     for burst in flow.unrolled.bursts:
-        _repeat(burst, found)
+        if burst.instruction.operation.repeatable:
+            _repeat(burst, found)
         if burst.instruction.operation.queues == ("mem",):
             _mem(program, burst, found)
     _loads(program, flow, found)

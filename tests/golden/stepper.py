@@ -9,9 +9,9 @@ from fractions import Fraction
 
 from secded import Vector
 
-from tsp.dispatch import unroll
 from tsp.flips import in_memory, on_streams
 from tsp.floorplan import floorplan
+from tsp.flow.fetch import expand_program
 from tsp.isa import AccMode, OperandKind, Type
 from tsp.timing import timing
 
@@ -86,10 +86,11 @@ class Stepper:
         self.handed = {}  # ALU number -> (time, values)
         self.buffer, self.array = {}, {}  # plane -> {output: weights}
         self.sums, self.rows = {}, {}
-        unrolled = unroll(program.queues, self.config)
+        unrolled = expand_program(program)
         for mistake in unrolled.mistakes:
-            if mistake.kind in ("illegal", "step"):
-                self.faults.add((mistake.cycle, mistake.queue, 5))
+            kinds = {"illegal": 5, "step": 5, "dry": 4, "path": 1}
+            if mistake.kind in kinds:
+                self.faults.add((mistake.cycle, mistake.queue, kinds[mistake.kind]))
         self.dispatch = defaultdict(list)
         for burst in unrolled.bursts:
             for i in range(burst.count):
@@ -110,6 +111,9 @@ class Stepper:
         self._arrive()
         after = []
         for queue, instruction in self.dispatch[self.now]:
+            if instruction.mnemonic == "IFETCH":
+                self._read(self.plan.queues[queue], instruction["stream"])
+                continue
             units = {"mem": self._mem, "vxm": self._vxm, "sxm": self._sxm}
             unit = units.get(self.plan.queues[queue].kind.split("_")[0], self._mxm)
             after.append(unit(self.plan.queues[queue], instruction))

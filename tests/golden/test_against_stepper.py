@@ -9,7 +9,7 @@ from golden.machine import run
 from tsp import isa
 from tsp.checker import check
 from tsp.config import preset
-from tsp.dispatch import unroll
+from tsp.flow.fetch import expand_program
 from tsp.program import Program
 from tsp.randprog import legal
 
@@ -70,7 +70,7 @@ def broken(program, rng):
 
 def long(program):
     """Whether a changed count made the program too long for the plain model."""
-    return any(burst.end > 3000 or burst.count > 3000 for burst in unroll(program.queues, program.config).bursts)
+    return any(burst.end > 3000 or burst.count > 3000 for burst in expand_program(program).bursts)
 
 
 @pytest.mark.parametrize("name", ["tiny", "board"])

@@ -12,10 +12,10 @@ from tsp.checker.maps import check_addresses, check_maps
 from tsp.checker.report import Problem, Report, Writer
 from tsp.checker.state import check_accumulators, check_banks, check_memory, check_products
 from tsp.checker.streams import check_absent, check_chains, check_collisions
-from tsp.checker.words import check_queues, check_words
+from tsp.checker.words import check_fetches, check_queues, check_words
 from tsp.config import ChipConfig
-from tsp.dispatch import unroll
 from tsp.flow import analyse
+from tsp.flow.fetch import expand
 from tsp.flow.issues import Ints
 from tsp.program import Image, Program, Source
 
@@ -38,17 +38,18 @@ def check_parts(
         queues: queue index → 128-bit words.
         defined: place of a MEM slice → int64 [n] ascending addresses that hold a word at the start.
         source: line numbers for the messages.
-        memory: place → what those words hold; without it maps are not looked at.
+        memory: place → what those words hold; without it maps are not looked at, and IFETCH brings zeros.
 
     Raises InputError as :func:`check`.
     """
     writer = Writer(config, source or Source())
     known = check_queues(queues, writer)
-    unrolled = unroll(dict(known), config)
+    unrolled = expand(known, config, memory or {})
     flow = analyse(unrolled, config, defined)
-    check_words(known, unrolled, writer)
+    check_words(unrolled, writer)
+    check_fetches(unrolled, writer)
     check_barriers(unrolled, writer)
-    check_deskews(known, flow, writer)
+    check_deskews(flow, writer)
     for rule in (check_collisions, check_absent, check_chains):
         rule(flow, writer)
     for rule in (check_banks, check_memory, check_products, check_accumulators):

@@ -25,7 +25,7 @@ def check_barriers(unrolled: Unrolled, writer: Writer) -> None:
             writer.add("sync", mistake.queue, mistake.index, mistake.cycle, message)
 
 
-def check_deskews(queues: Mapping[int, Sequence[int]], flow: Flow, writer: Writer) -> None:
+def check_deskews(flow: Flow, writer: Writer) -> None:
     """Report every DESKEW or RUNTIME_DESKEW dispatched while something else is under way.
 
     One dispatched at T is legal when
@@ -34,6 +34,7 @@ def check_deskews(queues: Mapping[int, Sequence[int]], flow: Flow, writer: Write
       was dispatched before T and is released after T or never), or dispatches the same instruction, with the same t, at
       T. A queue in a NOP, between two issues of a REPEAT or in an earlier DESKEW is none of these;
     - no NOTIFY dispatched at T or earlier releases after T;
+    - no word of an IFETCH dispatched before T could dispatch after T only;
     - everything dispatched before T is over: results of READs, ALUs and ACCs have entered their SR at T or earlier, and
       the sum of every ABC has left the array at T or earlier;
     - no stream operand read after T was driven by something dispatched before T. A value that nobody reads any more may
@@ -46,11 +47,12 @@ def check_deskews(queues: Mapping[int, Sequence[int]], flow: Flow, writer: Write
     for control in flow.unrolled.controls:
         if control.mnemonic not in DESKEWS:
             continue
-        _check_others(control, queues, controls, flow, writer)
+        _check_others(control, flow.unrolled.words, controls, flow, writer)
         key = (control.cycle, control.mnemonic, control.t)
         if key not in seen:
             seen.add(key)
             _check_barrier(control, flow, writer)
+            _check_fetches(control, flow, writer)
             _check_flight(control, flow, writer)
 
 
@@ -84,6 +86,17 @@ def _check_barrier(deskew: Control, flow: Flow, writer: Writer) -> None:
         if control.mnemonic == "NOTIFY" and control.cycle <= deskew.cycle < control.cycle + barrier:
             message = f"{deskew.mnemonic} while the NOTIFY of {writer.who(control.queue, control.index)} is under way;"
             message += f" works from cycle {control.cycle + barrier}"
+            writer.add("deskew", deskew.queue, deskew.index, deskew.cycle, message)
+            return
+
+
+def _check_fetches(deskew: Control, flow: Flow, writer: Writer) -> None:
+    table, superlanes = timing(writer.config), writer.config.superlanes
+    for fetch in flow.unrolled.fetches:
+        there = fetch.cycle + fetch.vectors - 1 + 2 * (superlanes - 1) + table.ifetch_dispatch
+        if fetch.cycle <= deskew.cycle < there:
+            message = f"{deskew.mnemonic} while the words of {writer.who(fetch.queue, fetch.index)} are on their way;"
+            message += f" works from cycle {there}"
             writer.add("deskew", deskew.queue, deskew.index, deskew.cycle, message)
             return
 

@@ -18,7 +18,7 @@ class Problem:
 
     Attributes:
         rule: ``collision``, ``bank_conflict``, ``operand_absent``, ``illegal_instruction``, ``gather_address``,
-            ``permute_map`` (these six are also run-time faults), ``undefined_word``, ``undefined_row``,
+            ``permute_map``, ``run_dry`` (these seven are also run-time faults), ``undefined_word``, ``undefined_row``,
             ``undefined_weights``, ``sync``, ``notify``, ``deskew``, ``no_result``, ``ignored_step``,
             ``reserved_bits``, ``queue_depth`` or ``unknown_queue``.
         queue, index: the queue and the word in it.

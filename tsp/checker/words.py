@@ -24,8 +24,20 @@ def check_queues(queues: Mapping[int, Sequence[int]], writer: Writer) -> dict[in
     return known
 
 
-def check_words(queues: Mapping[int, Sequence[int]], unrolled: Unrolled, writer: Writer) -> None:
+def check_fetches(unrolled: Unrolled, writer: Writer) -> None:
+    """Report queues that run dry and fetched words that meet on their way, each the first time only."""
+    seen: set[tuple[str, int]] = set()
+    for mistake in unrolled.mistakes:
+        rule = {"dry": "run_dry", "path": "collision"}.get(mistake.kind)
+        if rule is not None and (rule, mistake.queue) not in seen:
+            seen.add((rule, mistake.queue))
+            message = mistake.reason if rule == "collision" else f"the queue has run dry: {mistake.reason}"
+            writer.add(rule, mistake.queue, mistake.index, mistake.cycle, message)
+
+
+def check_words(unrolled: Unrolled, writer: Writer) -> None:
     """Report illegal, reserved and pointless words."""
+    queues = unrolled.words
     for mistake in unrolled.mistakes:
         if mistake.kind in ("illegal", "step"):
             word = queues[mistake.queue][mistake.index]

@@ -44,6 +44,9 @@ class Collector:
         self.installs, self.products = Specs(), Specs()
         self.accumulations = Specs("row", "by", "mode", "out")
         for number, burst in enumerate(bursts):
+            if burst.instruction.mnemonic == "IFETCH":
+                self.reads.add(number, burst.instruction["stream"], 1, self.table.ifetch_skew, 0)
+                continue
             self._HANDLERS[burst.instruction.operation.queues[0]](self, number, burst, burst.instruction.values)
 
     def _mem(self, number: int, burst: Burst, values: Mapping[str, int]) -> None:

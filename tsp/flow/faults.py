@@ -7,12 +7,13 @@ import numpy as np
 from tsp.dispatch import Mistake
 from tsp.flow.issues import Ints
 
-COLLISION, BANK_CONFLICT, OPERAND_ABSENT, ILLEGAL_INSTRUCTION, GATHER_ADDRESS, PERMUTE_MAP = 1, 2, 3, 5, 6, 7
-ECC_UNCORRECTABLE = 8
+COLLISION, BANK_CONFLICT, OPERAND_ABSENT, RUN_DRY, ILLEGAL_INSTRUCTION = 1, 2, 3, 4, 5
+GATHER_ADDRESS, PERMUTE_MAP, ECC_UNCORRECTABLE = 6, 7, 8
 KINDS = {
     1: "collision",
     2: "bank_conflict",
     3: "operand_absent",
+    4: "run_dry",
     5: "illegal_instruction",
     6: "gather_address",
     7: "permute_map",
@@ -43,8 +44,9 @@ def rows(kind: int, cycle: Ints, queue: Ints) -> Ints:
 
 
 def of_mistakes(mistakes: list[Mistake]) -> Ints:
-    """Rows of illegal words and of issues that leave their range."""
-    found = [(m.cycle, m.queue, ILLEGAL_INSTRUCTION) for m in mistakes if m.kind in ("illegal", "step")]
+    """Rows of illegal words, of issues that leave their range, and of what goes wrong with IFETCHes."""
+    kinds = {"illegal": ILLEGAL_INSTRUCTION, "step": ILLEGAL_INSTRUCTION, "dry": RUN_DRY, "path": COLLISION}
+    found = [(m.cycle, m.queue, kinds[m.kind]) for m in mistakes if m.kind in kinds]
     return np.asarray(found, np.int64).reshape(-1, 3)
 
 

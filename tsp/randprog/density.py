@@ -4,8 +4,9 @@ import dataclasses
 from collections import defaultdict
 
 from tsp import isa
-from tsp.dispatch import Burst, unroll
+from tsp.dispatch import Burst
 from tsp.floorplan import floorplan
+from tsp.flow.fetch import expand_program
 from tsp.program import Program
 from tsp.timing import timing
 
@@ -43,7 +44,7 @@ def density(program: Program) -> Density:
     instructions = sum(word & 0xFF not in FILLERS for words in program.queues.values() for word in words)
     units: dict[int, set[str]] = defaultdict(set)
     queues, cycles = set(), 0
-    for burst in unroll(dict(program.queues), program.config).bursts:
+    for burst in expand_program(program).bursts:
         queues.add(burst.queue)
         unit = plan.queues[burst.queue].kind.split("_")[0]
         for i in range(burst.count):

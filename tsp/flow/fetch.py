@@ -1,0 +1,81 @@
+"""What IFETCHes bring: queue words that come off streams, found before the program runs.
+
+Only words of the initial image are found, which a READ puts on the stream as they are. They may hold READs and further
+IFETCHes, so a program is unrolled again and again, a fetch or a few further each time.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tsp import isa
+from tsp.config import LANES_PER_SUPERLANE, ChipConfig
+from tsp.dispatch import Fetch, Unrolled, unroll
+from tsp.errors import InputError
+from tsp.floorplan import floorplan
+from tsp.flow.analysis import Flow, analyse
+from tsp.flow.state import NONE
+from tsp.program import Image, Program
+from tsp.timing import timing
+
+
+def expand(queues: Mapping[int, Sequence[int]], config: ChipConfig, memory: Mapping[int, Image]) -> Unrolled:
+    """A program unrolled, with what its IFETCHes bring.
+
+    Args:
+        queues: queue index → 128-bit words.
+        memory: place → words defined at the start.
+
+    Raises InputError for an IFETCH of words that are made or moved by the program itself.
+    """
+    fetched: dict[tuple[int, int], list[int]] = {}
+    defined = {place: image.addresses for place, image in memory.items()}
+    while (out := unroll(queues, config, fetched)).unknown:
+        flow = analyse(out, config, defined)
+        # What an unknown word does comes later than this, so nothing before can change any more.
+        sure = min(fetch.cycle for fetch in out.unknown) + timing(config).ifetch_dispatch
+        for fetch in out.unknown:
+            if fetch.cycle < sure:
+                fetched[fetch.key] = _words(fetch, flow, memory)
+    return out
+
+
+def expand_program(program: Program) -> Unrolled:
+    """:func:`expand` of a whole program."""
+    return expand(program.queues, program.config, program.memory)
+
+
+def _words(fetch: Fetch, flow: Flow, memory: Mapping[int, Image]) -> list[int]:
+    """The words in the order they arrive in."""
+    number = next(n for n, b in enumerate(flow.issues.bursts) if (b.queue, b.index) == fetch.key)
+    issues = np.arange(*flow.issues.first[number : number + 2])
+    rows = flow.reads.rows_of(flow.issues, 0)[issues]
+    vectors = [_vector(int(row), fetch, flow, memory) for row in rows]
+    found = {}
+    for v, vector in enumerate(vectors):
+        for k in range(flow.config.superlanes):
+            word = vector[LANES_PER_SUPERLANE * k : LANES_PER_SUPERLANE * (k + 1)]
+            found[v + 2 * k] = int.from_bytes(word, "little")
+    return [found[order] for order in sorted(found)]
+
+
+def _vector(row: int, fetch: Fetch, flow: Flow, memory: Mapping[int, Image]) -> bytes:
+    """What a row of ``flow.reads`` reads; zeros where nothing arrives or nothing is defined, which are faults."""
+    drive = int(flow.source[row])
+    if drive == NONE:
+        return bytes(flow.config.lanes)
+    issue = int(flow.drives.issue[drive])
+    loads = np.flatnonzero(flow.loads.issue == issue)
+    if len(loads) and not flow.loads.initial[loads[0]] and flow.loads.store[loads[0]] == NONE:
+        return bytes(flow.config.lanes)
+    scattered = flow.indirect.place[flow.indirect.writes]
+    if not len(loads) or not flow.loads.initial[loads[0]] or flow.loads.place[loads[0]] in scattered:
+        queue = floorplan(flow.config).queues[fetch.queue].name
+        stream = isa.stream_name(int(flow.reads.stream[row]))
+        raise InputError(
+            f"queue {queue}: IFETCH in cycle {fetch.cycle} takes a vector off {stream} that the program makes itself;"
+            " instructions must be words of the initial image, put on the stream by a READ"
+        )
+    image = memory[int(flow.loads.place[loads[0]])]
+    found: bytes = image.words[np.searchsorted(image.addresses, flow.loads.address[loads[0]])].tobytes()
+    return found
