@@ -43,7 +43,6 @@ class Values:
         self.maker[slot[drives]] = NONE
         fill_initial(self.slots, slot[drives], memory, flow.loads.place[loads], flow.loads.address[loads])
 
-
     def taken(self, rows: Ints) -> NDArray[np.uint8]:
         """uint8 [..., lanes]: what the readers of rows [...] of ``flow.reads`` take, after correction."""
         return self.errors.consumed.over(rows, self.slots[self.of_read[rows]])

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from amaranth.hdl import Module, ResetSignal, Signal
 from amaranth.lib.wiring import Component, In, Member, Out
 
-from rtl import beats, station
+from rtl import beats, fetch, station
 from rtl.ecc import CHECK_BITS
+from rtl.fetch import fetching_sites
 from rtl.flips import FlipQueue, moving_flip_ports
 from rtl.host_port import ADDRESS_BITS, HostPort
 from rtl.icu import Icu
@@ -58,6 +59,8 @@ class Chip(Component):
             m.d.comb += row.number.eq(k)
         self._connect_host(m, host, icu)
         self._connect_south(m, host, icu, rows[0])
+        for site in fetching_sites(self.config):
+            self._connect_fetch(m, identifier(site.name), icu, rows)
         if self.config.ecc:
             self._connect_flips(m, host, icu, rows[0])
             m.d.comb += host.corrected.eq(rows[-1].north_corrected)
@@ -99,6 +102,19 @@ class Chip(Component):
         for name in station.fault_ports(In, "fault"):
             m.d.comb += getattr(row, f"south_{name}").eq(getattr(icu, name))
         m.d.comb += [host.stream_event.eq(row.stream_event), host.write_event.eq(row.write_event)]
+
+    def _connect_fetch(self, m: Module, site: str, icu: Stamp, rows: list[Stamp]) -> None:
+        """IFETCHes of a site go north from the ICU, and the words south to it."""
+        for port in fetch.command_ports(In, "fetch"):
+            name = port.removeprefix("fetch_")
+            rows[0].bind(f"south_{site}_{name}", getattr(icu, f"{site}_{name}"))
+            for south, north in zip(rows, rows[1:], strict=False):
+                north.bind(f"south_{site}_{name}", getattr(south, f"north_{site}_{name}"))
+        for port in fetch.word_ports(In, "fetch"):
+            name = port.removeprefix("fetch_")
+            m.d.comb += getattr(icu, f"{site}_{name}").eq(getattr(rows[0], f"south_{site}_{name}"))
+            for south, north in zip(rows, rows[1:], strict=False):
+                south.bind(f"north_{site}_{name}", getattr(north, f"south_{site}_{name}"))
 
     def _connect_flips(self, m: Module, host: Stamp, icu: Stamp, row: Stamp) -> None:
         """Flips of words on streams wait in the south and go north with schedule time."""

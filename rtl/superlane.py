@@ -6,7 +6,8 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Value
 from amaranth.lib.wiring import Component, In, Member, Out
 
-from rtl import station, stream, tile
+from rtl import fetch, station, stream, tile
+from rtl.fetch import FetchPath, fetching_sites
 from rtl.flips import moving_flip_ports
 from rtl.mem import MemSite
 from rtl.mxm import MxmSite
@@ -37,6 +38,11 @@ def site_component(config: ChipConfig, site: Site) -> Component | None:
         return SxmSite(config)
     planes = config.planes(site.hemisphere)
     return MxmSite(config, planes) if planes else None
+
+
+def path_words(config: ChipConfig, side: str) -> list[str]:
+    """The stream ports of a :class:`rtl.fetch.FetchPath`."""
+    return [f"{side}_{i}" for i in range(config.streams)]
 
 
 def identifier(name: str) -> str:
@@ -90,6 +96,10 @@ class Superlane(Component):
         ports |= station.fault_ports(In, "south_fault") | station.fault_ports(Out, "north_fault")
         for site, members in beside_ports(config).items():
             ports |= {f"{identifier(site)}_{name}": member for name, member in members.items()}
+        for site in fetching_sites(config):
+            name = identifier(site.name)
+            ports |= fetch.command_ports(In, f"south_{name}") | fetch.command_ports(Out, f"north_{name}")
+            ports |= fetch.word_ports(In, f"north_{name}") | fetch.word_ports(Out, f"south_{name}")
         super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
@@ -105,6 +115,7 @@ class Superlane(Component):
                 self._connect(m, site, placed)
             sites.append(placed)
         self._connect_station(m)
+        self._connect_fetches(m, sites)
         self._connect_streams(sites)
         for event in EVENTS:
             reported = [getattr(site, event) for site in sites if hasattr(site, event)]
@@ -136,8 +147,9 @@ class Superlane(Component):
                     m.d.comb += getattr(placed, name).eq(getattr(station_, request))
             m.d.comb += getattr(station_, f"site_{site.index}_answer_valid").eq(placed.host_rvalid)
             m.d.comb += getattr(station_, f"site_{site.index}_answer_data").eq(placed.host_rdata)
+        fetches = bool(fetch.fetching_queues(self.config, site))
         for name in [*tile.site_fault_ports(), *tile.corrected_ports(self.config)]:
-            if hasattr(placed, name):
+            if hasattr(placed, name) and not fetches:
                 m.d.comb += getattr(station_, f"site_{site.index}_{name}").eq(getattr(placed, name))
         for name in stream.flip_ports(self.config):
             valid = name == "flip_valid"
@@ -146,6 +158,27 @@ class Superlane(Component):
         for name, member in beside_ports(self.config).get(site.name, {}).items():
             inner, outer = getattr(placed, name), getattr(self, f"{identifier(site.name)}_{name}")
             m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
+
+    def _connect_fetches(self, m: Module, sites: list[Any]) -> None:
+        """A path to the queues beside every site that has some; the site's faults go through it."""
+        for site in fetching_sites(self.config):
+            name, placed = identifier(site.name), sites[site.index]
+            m.submodules[f"{name}_fetch"] = path = stamp(FetchPath(self.config), f"{name}_fetch")
+            for side, i in (("e", site.index - 1), ("w", site.index + 1)):
+                source = sites[i] if 0 <= i < len(sites) else None
+                outputs = self._stream_ports("out", "" if i in (0, len(sites) - 1) else side)
+                for out, into in zip(outputs, [f"{side}_present", *path_words(self.config, side)], strict=True):
+                    width = len(Value.cast(getattr(path, into)))
+                    path.bind(into, Const(0, width) if source is None else Value.cast(getattr(source, out)))
+            moving = fetch.command_ports(In, "south") | fetch.command_ports(Out, "north")
+            moving |= fetch.word_ports(In, "north") | fetch.word_ports(Out, "south")
+            for port, member in moving.items():
+                side, rest = port.split("_", 1)
+                outer, inner = getattr(self, f"{side}_{name}_{rest}"), getattr(path, port)
+                m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
+            for port in [*tile.site_fault_ports(), *tile.corrected_ports(self.config)]:
+                m.d.comb += getattr(path, f"site_{port}").eq(getattr(placed, port))
+                m.d.comb += getattr(self._station, f"site_{site.index}_{port}").eq(getattr(path, port))
 
     def _connect_streams(self, sites: list[Any]) -> None:
         """Eastward streams go from each site to the next, westward ones back. At an edge without planes none enter."""

@@ -1,6 +1,7 @@
 """Words with check bits, as plain as can be: the document's table, and trying every bit that may be wrong."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 ARCHITECTURE = Path(__file__).parents[2] / "docs" / "architecture.md"
@@ -45,8 +46,13 @@ class Vector(bytes):
     def made(cls, data: bytes) -> "Vector":
         """By a producer."""
         words = [data[i : i + 16] for i in range(0, len(data), 16)]
+        return cls.of(data, [check_bits(int.from_bytes(word, "little")) for word in words])
+
+    @classmethod
+    def of(cls, data: bytes, checks: Iterable[int]) -> "Vector":
+        """Of its parts, right or wrong."""
         vector = cls(data)
-        vector.checks = tuple(check_bits(int.from_bytes(word, "little")) for word in words)
+        vector.checks = tuple(checks)
         return vector
 
     def words(self) -> list[int]:
@@ -58,9 +64,8 @@ class Vector(bytes):
         """With bits of one word turned over."""
         words = self.words()
         words[superlane] ^= mask
-        vector = Vector(b"".join(data_of(word).to_bytes(16, "little") for word in words))
-        vector.checks = tuple(word >> 128 for word in words)
-        return vector
+        data = b"".join(data_of(word).to_bytes(16, "little") for word in words)
+        return Vector.of(data, [word >> 128 for word in words])
 
     def taken(self) -> tuple[bytes, int, bool]:
         """(data as a consumer takes it, words corrected, whether any was uncorrectable)."""

@@ -191,24 +191,30 @@ class Stepper:
             self.faults.add((self.now, queue.index, 6))
         words = [self.memory.get((queue.slice, address), self.zero) for address in named]
         if "read_stream" in values:
-            value = b"".join(
-                word[lane : lane + 16] if ok else bytes(16) for word, lane, ok in zip(words, lanes, inside, strict=True)
-            )
+            value = self._picked([word if ok else self.zero for word, ok in zip(words, inside, strict=True)])
             self._drive(queue, values["read_stream"], [value], self.table.read_func)
             return None
-        value = self._read(queue, values["write_stream"])
+        value = self._arrived(queue, values["write_stream"])
         for lane, address, ok in zip(lanes, named, inside, strict=True):
             if ok:
                 data = value[lane : lane + 16]
                 self.events.append((self.now, queue.slice, lane // 16, 0x8000 + address, data))
 
         def change():
-            for lane, address, ok in zip(lanes, named, inside, strict=True):
+            for superlane, (address, ok) in enumerate(zip(named, inside, strict=True)):
                 if ok:
-                    old = self.memory.get((queue.slice, address), self.zero)
-                    self.memory[queue.slice, address] = old[:lane] + value[lane : lane + 16] + old[lane + 16 :]
+                    vectors = [self.memory.get((queue.slice, address), self.zero)] * self.config.superlanes
+                    vectors[superlane] = value
+                    self.memory[queue.slice, address] = self._picked(vectors)
 
         return change
+
+    def _picked(self, vectors):
+        """Superlane k's word of the k-th vector."""
+        data = b"".join(vector[16 * k : 16 * k + 16] for k, vector in enumerate(vectors))
+        if not self.config.ecc:
+            return data
+        return Vector.of(data, [vector.checks[k] for k, vector in enumerate(vectors)])
 
     def _vxm(self, queue, instruction):
         values = instruction.values

@@ -3,6 +3,8 @@
 import random
 from collections.abc import Iterator
 
+import numpy as np
+
 from tsp.flips import FIRST_CYCLE, LEAST_DISTANCE, MOST_WAITING, WORD_BITS, Flip, MemoryFlip, StreamFlip
 from tsp.flow import NONE, Flow
 from tsp.isa import STREAM_DIRECTION_BIT
@@ -37,6 +39,8 @@ def _candidates(rng: random.Random, flow: Flow, count: int, single: bool) -> Ite
     """Flips, and the drive whose word they hit."""
     loads = flow.loads.initial.nonzero()[0].tolist()
     reads = [row for row, source in enumerate(flow.source.tolist()) if source != NONE]
+    if single:
+        reads = [row for row in reads if not _unknown(flow, row)]
     drive = flow.drives.rows_of(flow.issues, 0)
     for number in range(count):
         bits = 1 if single else rng.choice(SEVERAL)
@@ -49,6 +53,14 @@ def _candidates(rng: random.Random, flow: Flow, count: int, single: bool) -> Ite
         elif reads:
             row = rng.choice(reads)
             yield _before(rng, flow, row, superlane, mask), int(flow.source[row])
+
+
+def _unknown(flow: Flow, row: int) -> bool:
+    """Whether only running tells where the word that a row of ``flow.reads`` sees comes from, or is written to."""
+    issue = flow.drives.issue[flow.source[row]]
+    scattered = np.isin(flow.loads.place, flow.indirect.place[flow.indirect.writes])
+    unknown = np.concatenate([flow.indirect.issue, flow.loads.issue[scattered]])
+    return bool(issue in unknown) or bool(row in flow.indirect.data)
 
 
 def _before(rng: random.Random, flow: Flow, row: int, superlane: int, mask: int) -> StreamFlip:
