@@ -3,18 +3,20 @@
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from rtl import fetch
 from rtl.counters import COUNTER_BITS, DELTA_BITS
+from rtl.fetch import fetching_sites
 from rtl.icu_control import QUEUE_BITS, IcuControl
 from rtl.icu_queue import IcuQueue
 from rtl.stamp import stamp
 from rtl.tile import KIND_BITS, TIME_BITS
 from tsp import isa
 from tsp.config import ChipConfig
-from tsp.floorplan import Queue, floorplan
+from tsp.floorplan import Queue, Site, floorplan
 
 PUSH_QUEUE_BITS = 12
 """The queue number in a host address."""
@@ -34,6 +36,8 @@ class Icu(wiring.Component):
         idle: out, register: no queue dispatches or waits, nor will before the next start.
         fault_valid, fault_queue (8), fault_kind (4): out, in T + 1 of a fault of T, the lowest queue's. T is ``now`` of
             the cycle before, which is not ``now - 1`` after a RUNTIME_DESKEW.
+        <site>_command_*, <site>_word_*: with the feature ``ifetch``, of every site with queues; see
+            :class:`rtl.fetch.FetchPath`. Valid in T; a word that comes in T + 1 can be dispatched in T + 5.
         hac (16), sac (16), delta (12, signed): out, the counters.
     """
 
@@ -43,7 +47,8 @@ class Icu(wiring.Component):
         self.config = config
         self.queues = floorplan(config).queues
         super().__init__(
-            {name: In(1) for name in ("push_valid", "start", "hac_fast", "hac_slow")}
+            self._fetch_ports()
+            | {name: In(1) for name in ("push_valid", "start", "hac_fast", "hac_slow")}
             | {"push_queue": In(PUSH_QUEUE_BITS), "push_word": In(isa.WORD_BITS)}
             | self._instruction_ports()
             | {
@@ -57,6 +62,13 @@ class Icu(wiring.Component):
                 "delta": Out(signed(DELTA_BITS)),
             }
         )
+
+    def _fetch_ports(self):
+        ports = {}
+        for site in fetching_sites(self.config):
+            name = site.name.replace(".", "_")
+            ports |= fetch.command_ports(Out, name) | fetch.word_ports(In, name)
+        return ports
 
     def _instruction_ports(self):
         ports = {}
@@ -78,8 +90,39 @@ class Icu(wiring.Component):
         queues = [self._queue(m, queue, control) for queue in self.queues]
         for name in ("notify", "deskew", "runtime_deskew", "illegal", "busy"):
             m.d.comb += getattr(control, name).eq(Cat(getattr(queue, name) for queue in queues))
+        for site in fetching_sites(self.config):
+            self._fetches(m, site, queues, control)
         m.d.comb += control.runtime_t.eq(reduce(or_, (queue.runtime_t for queue in queues)))
         return m
+
+    def _fetches(self, m: Module, site: Site, queues, control: IcuControl):
+        """One IFETCH a cycle goes to a site, and a word a cycle comes from it."""
+        name, members = site.name.replace(".", "_"), fetch.fetching_queues(self.config, site)
+        placed = [queues[queue.index] for queue in members]
+        wants = Cat(queue.fetch_valid for queue in placed)
+        # Words of vectors that are read an even number of cycles apart, less than 2·S, meet.
+        before = Signal(max(1, 2 * self.config.superlanes - 2), name=f"{name}_fetches")
+        meets, others = Signal(name=f"{name}_meets"), Signal(name=f"{name}_others")
+        several, seen = Const(0, 1), Const(0, 1)
+        for queue in placed:
+            several, seen = several | (seen & queue.fetch_valid), seen | queue.fetch_valid
+        command = {part: getattr(self, f"{name}_command_{part}") for part in ("valid", "queue", "stream")}
+        word = {part: getattr(self, f"{name}_word_{part}") for part in ("valid", "queue", "data")}
+        m.d.sync += before.eq(Cat(wants.any(), before))
+        m.d.comb += [
+            meets.eq(before[1::2].any() if self.config.superlanes > 1 else 0),
+            others.eq(several),
+            command["valid"].eq(wants.any()),
+            command["queue"].eq(reduce(or_, (Mux(q.fetch_valid, n, 0) for n, q in enumerate(placed)))),
+            command["stream"].eq(reduce(or_, (Mux(q.fetch_valid, q.fetch_stream, 0) for q in placed))),
+        ]
+        for number, (queue, at) in enumerate(zip(placed, members, strict=True)):
+            m.d.comb += [
+                queue.fetched_valid.eq(word["valid"] & (word["queue"] == number)),
+                queue.fetched_word.eq(word["data"]),
+                control.dry[at.index].eq(queue.dry),
+                control.path[at.index].eq(queue.fetch_valid & (meets | others)),
+            ]
 
     def _queue(self, m: Module, place: Queue, control: IcuControl):
         placed = stamp(IcuQueue(self.config, place.kind, place.hemisphere), place.name.replace(".", "_"))

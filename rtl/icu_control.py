@@ -13,7 +13,7 @@ from tsp.timing import timing
 
 QUEUE_BITS = 8
 NO_QUEUE = (1 << QUEUE_BITS) - 1
-ILLEGAL_INSTRUCTION, DESKEW_NEGATIVE, DRIFT_SATURATED = 5, 9, 10
+COLLISION, RUN_DRY, ILLEGAL_INSTRUCTION, DESKEW_NEGATIVE, DRIFT_SATURATED = 1, 4, 5, 9, 10
 """Kinds of the architecture's fault table that the ICU raises."""
 
 START_CYCLES = PREFETCH_CYCLES + 1
@@ -42,6 +42,7 @@ class IcuControl(wiring.Component):
     Attributes:
         start: in, one pulse; ``START_CYCLES`` later is the first cycle that may be a dispatch cycle, with ``now`` 0.
         notify, deskew, runtime_deskew, illegal, busy: in, one bit per queue.
+        dry, path: in, likewise, with the feature ``ifetch``: the queue has run dry; words that it fetches meet others.
         runtime_t: in, the operand of the RUNTIME_DESKEW that waits.
         hac_fast, hac_slow: in, see :class:`rtl.counters.Counters`.
         run: out, from three cycles after ``start`` until no queue has anything left.
@@ -56,7 +57,8 @@ class IcuControl(wiring.Component):
     def __init__(self, config: ChipConfig, queues: int):
         self._barrier = timing(config).barrier
         self._config = config
-        per_queue = ("notify", "deskew", "runtime_deskew", "illegal", "busy")
+        fetching = ("dry", "path") if config.ifetch else ()
+        per_queue = ("notify", "deskew", "runtime_deskew", "illegal", "busy", *fetching)
         super().__init__(
             {name: In(queues) for name in per_queue}
             | {name: In(1) for name in ("start", "hac_fast", "hac_slow")}
@@ -145,12 +147,18 @@ class IcuControl(wiring.Component):
         """The first fault of a cycle, by queue and then by kind; what belongs to no queue comes last."""
         faulty = Signal(len(self.illegal))
         lowest = Signal(len(self.illegal))
-        m.d.comb += [faulty.eq(self.illegal | negative), lowest.eq(_lowest(faulty))]
+        kinds = [(self.illegal, ILLEGAL_INSTRUCTION)]
+        if self._config.ifetch:
+            kinds = [(self.path, COLLISION), (self.dry, RUN_DRY), *kinds]
+        every, kind = negative, Const(DESKEW_NEGATIVE, KIND_BITS)
+        for bits, number in reversed(kinds):
+            every, kind = every | bits, Mux((lowest & bits).any(), Const(number, KIND_BITS), kind)
+        m.d.comb += [faulty.eq(every), lowest.eq(_lowest(faulty))]
         m.d.sync += self.fault_valid.eq(faulty.any() | saturated)
         with m.If(faulty.any()):
             m.d.sync += [
                 self.fault_queue.eq(_number(lowest, QUEUE_BITS)),
-                self.fault_kind.eq(Mux((lowest & self.illegal).any(), ILLEGAL_INSTRUCTION, DESKEW_NEGATIVE)),
+                self.fault_kind.eq(kind),
             ]
         with m.Elif(saturated):
             m.d.sync += [

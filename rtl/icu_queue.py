@@ -1,23 +1,27 @@
 """One instruction queue of the ICU: its memory and its sequencer."""
 
-from amaranth.hdl import Module, Mux, Signal
+from dataclasses import dataclass
+
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from rtl import icu_decode
+from rtl.fetch import STREAM_BITS
 from tsp import isa
 from tsp.config import ChipConfig
 
 PREFETCH_CYCLES = 3
 """A word pushed in cycle c can be decided in c + 3 and dispatched in c + 4."""
 
-CONTROL = ("NOP", "REPEAT", "SYNC", "NOTIFY", "DESKEW", "RUNTIME_DESKEW")
+CONTROL = ("NOP", "REPEAT", "SYNC", "NOTIFY", "IFETCH", "DESKEW", "RUNTIME_DESKEW")
 
 _NOP_N, _REPEAT_N = isa.BY_MNEMONIC["NOP"].field("n"), isa.BY_MNEMONIC["REPEAT"].field("n")
 _REPEAT_D, _TIME = isa.BY_MNEMONIC["REPEAT"].field("d"), isa.BY_MNEMONIC["RUNTIME_DESKEW"].field("t")
-# One counter serves NOP and REPEAT, because their counts stand in the same place.
-assert (_NOP_N.lo, _NOP_N.width) == (_REPEAT_N.lo, _REPEAT_N.width)
+_FETCH_N, _FETCH_STREAM = (isa.BY_MNEMONIC["IFETCH"].field(name) for name in ("n", "stream"))
+# One counter serves NOP, REPEAT and IFETCH, because their counts stand in the same place.
+assert (_NOP_N.lo, _NOP_N.width) == (_REPEAT_N.lo, _REPEAT_N.width) == (_FETCH_N.lo, _FETCH_N.width)
 
 
 def _bits(word, field: isa.Field):
@@ -86,6 +90,18 @@ class _Decoded:
         self.take = Signal(name="decoded_take")
 
 
+@dataclass(frozen=True)
+class Fetch:
+    """Of the word in the decoded stage: ``first`` cycle of its count; an IFETCH goes on; an IFETCH has no room."""
+
+    first: Value
+    fetching: Value
+    refused: Value
+
+
+NO_FETCH = Fetch(Const(0), Const(0), Const(0))
+
+
 class IcuQueue(wiring.Component):
     """A queue of ``config.queue_depth`` words and the sequencer that dispatches them, one a cycle.
 
@@ -106,6 +122,10 @@ class IcuQueue(wiring.Component):
             its operand, and zero at other times.
         illegal: out, T of an illegal word, or of an issue that a REPEAT moved out of range.
         busy: out, the queue will dispatch or wait in the next cycle.
+        With the feature ``ifetch``, in kinds that take IFETCH:
+        fetch_valid, fetch_stream: out, in each cycle T of an IFETCH.
+        fetched_valid, fetched_word: in, append a word that it brought.
+        dry: out, T in which no word is there though one is still to come.
     """
 
     def __init__(self, config: ChipConfig, kind: str, hemisphere: str = ""):
@@ -120,6 +140,10 @@ class IcuQueue(wiring.Component):
         ports |= {"push_word": In(self.stored_bits), "runtime_t": Out(_TIME.width)}
         if payload:
             ports |= {"instr_valid": Out(1), "instr": Out(payload)}
+        self.fetches = config.ifetch and kind in isa.SLICE_KINDS
+        if self.fetches:
+            ports |= {"fetch_valid": Out(1), "fetch_stream": Out(STREAM_BITS), "dry": Out(1)}
+            ports |= {"fetched_valid": In(1), "fetched_word": In(self.stored_bits)}
         super().__init__(ports)
 
     def elaborate(self, platform):
@@ -131,16 +155,44 @@ class IcuQueue(wiring.Component):
         waiting = Signal()
         go = Signal()
         m.d.comb += [
-            memory.push_valid.eq(self.push_valid),
-            memory.push_word.eq(self.push_word),
             waiting.eq(parked & ~self.unpark | (self.deskew | self.runtime_deskew) & ~self.resume),
             go.eq(decoded.valid & self.run & ~waiting),
-            self.busy.eq(decoded.valid | memory.valid | ~memory.empty | waiting),
         ]
+        if not self.fetches:
+            m.d.comb += [
+                memory.push_valid.eq(self.push_valid),
+                memory.push_word.eq(self.push_word),
+                self.busy.eq(decoded.valid | memory.valid | ~memory.empty | waiting),
+            ]
         self._decode(m, memory, decoded)
         self._wait(m, decoded, go, parked)
-        self._count(m, decoded, go)
+        fetch = self._fetch(m, memory, decoded, go, waiting) if self.fetches else NO_FETCH
+        self._count(m, decoded, go, fetch)
         return m
+
+    def _fetch(self, m: Module, memory: QueueMemory, decoded: _Decoded, go, waiting):
+        """IFETCH, if all of its words will find room. ``left`` counts the words that are there or on their way."""
+        superlanes, depth = self.config.superlanes, self.config.queue_depth
+        left, words = Signal(range(depth + 2)), Signal(range(2 * depth + superlanes + 2))
+        fits, first = Signal(name="fetch_fits"), Signal(name="fetch_first")
+        asked = decoded.is_["IFETCH"] & decoded.legal
+        vectors = _bits(decoded.word, _FETCH_N)
+        m.d.comb += [
+            # The word itself is among those left.
+            fits.eq(vectors * superlanes + left <= depth + 1),
+            words.eq(Mux(go & asked & first & fits, vectors[: len(words)] * superlanes, 0)),
+            memory.push_valid.eq(self.push_valid | self.fetched_valid),
+            memory.push_word.eq(Mux(self.fetched_valid, self.fetched_word, self.push_word)),
+        ]
+        m.d.sync += [
+            left.eq(left + words + self.push_valid - decoded.take),
+            self.fetch_valid.eq(go & asked & (fits | ~first)),
+            self.dry.eq(self.run & ~waiting & ~decoded.valid & (left != 0)),
+        ]
+        with m.If(go & asked):
+            m.d.sync += self.fetch_stream.eq(_bits(decoded.word, _FETCH_STREAM))
+        m.d.comb += self.busy.eq(decoded.valid | memory.valid | ~memory.empty | waiting | (left != 0))
+        return Fetch(first, asked & (fits | ~first), asked & first & ~fits)
 
     def _decode(self, m: Module, memory: QueueMemory, decoded: _Decoded):
         """Memory → decoded stage, when that is empty or its word leaves."""
@@ -174,13 +226,15 @@ class IcuQueue(wiring.Component):
             with m.Elif(end):
                 m.d.sync += state.eq(0)
 
-    def _count(self, m: Module, decoded: _Decoded, go):
-        """How long a word stays in the decoded stage. A NOP counts to n, a REPEAT n times to d."""
-        nop = decoded.is_["NOP"] & decoded.legal
+    def _count(self, m: Module, decoded: _Decoded, go, fetch: "Fetch"):
+        """How long a word stays in the decoded stage. NOP and IFETCH count to n, a REPEAT n times to d."""
+        nop = decoded.is_["NOP"] & decoded.legal | fetch.fetching
         count = Signal(_REPEAT_N.width, init=1)
         tick = Signal()
         last = Signal()
         held = Signal()
+        if self.fetches:
+            m.d.comb += fetch.first.eq(count == 1)
         m.d.comb += [
             last.eq(count == _bits(decoded.word, _REPEAT_N)),
             decoded.take.eq(go & ~held),
@@ -205,7 +259,7 @@ class IcuQueue(wiring.Component):
             m.d.sync += interval.eq(Mux(interval_end, 1, interval + 1))
         with m.If(decoded.take):
             m.d.sync += repeatable.eq(decoded.issues & decoded.legal)
-        refused = go & (~decoded.legal | decoded.is_["REPEAT"] & ~repeatable)
+        refused = go & (~decoded.legal | decoded.is_["REPEAT"] & ~repeatable | fetch.refused)
         self._issue(m, decoded, go & decoded.legal, go & repeating & interval_end, refused)
 
     def _issue(self, m: Module, decoded: _Decoded, legal, again, refused):
