@@ -39,8 +39,8 @@ def fetching_queues(config: ChipConfig, site: Site) -> list[Queue]:
 class FetchPath(Component):
     """One site's part of one superlane. T is this superlane's time.
 
-    A word read in T is in the register to the south in T + 1; words from the north pass. The two never meet in a legal
-    program: the ICU sees to it, and finds it a collision.
+    A word read in T is in the register to the south in T + 1; words from the north pass. The two never meet: the ICU
+    sends no command that would let them, and finds that a collision.
 
     Ports:
         south_command_*: in, in T. north_command_*: out, registers, in T + 1.

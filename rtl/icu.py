@@ -102,17 +102,17 @@ class Icu(wiring.Component):
         wants = Cat(queue.fetch_valid for queue in placed)
         # Words of vectors that are read an even number of cycles apart, less than 2·S, meet.
         before = Signal(max(1, 2 * self.config.superlanes - 2), name=f"{name}_fetches")
-        meets, others = Signal(name=f"{name}_meets"), Signal(name=f"{name}_others")
+        refused = Signal(name=f"{name}_refused")
         several, seen = Const(0, 1), Const(0, 1)
         for queue in placed:
             several, seen = several | (seen & queue.fetch_valid), seen | queue.fetch_valid
         command = {part: getattr(self, f"{name}_command_{part}") for part in ("valid", "queue", "stream")}
         word = {part: getattr(self, f"{name}_word_{part}") for part in ("valid", "queue", "data")}
-        m.d.sync += before.eq(Cat(wants.any(), before))
+        m.d.sync += before.eq(Cat(command["valid"], before))
+        meets = before[1::2].any() if self.config.superlanes > 1 else Const(0)
         m.d.comb += [
-            meets.eq(before[1::2].any() if self.config.superlanes > 1 else 0),
-            others.eq(several),
-            command["valid"].eq(wants.any()),
+            refused.eq(several | meets),
+            command["valid"].eq(wants.any() & ~refused),
             command["queue"].eq(reduce(or_, (Mux(q.fetch_valid, n, 0) for n, q in enumerate(placed)))),
             command["stream"].eq(reduce(or_, (Mux(q.fetch_valid, q.fetch_stream, 0) for q in placed))),
         ]
@@ -121,7 +121,8 @@ class Icu(wiring.Component):
                 queue.fetched_valid.eq(word["valid"] & (word["queue"] == number)),
                 queue.fetched_word.eq(word["data"]),
                 control.dry[at.index].eq(queue.dry),
-                control.path[at.index].eq(queue.fetch_valid & (meets | others)),
+                queue.fetch_refused.eq(queue.fetch_valid & refused),
+                control.path[at.index].eq(queue.fetch_valid & refused),
             ]
 
     def _queue(self, m: Module, place: Queue, control: IcuControl):

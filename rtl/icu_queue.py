@@ -124,6 +124,7 @@ class IcuQueue(wiring.Component):
         busy: out, the queue will dispatch or wait in the next cycle.
         With the feature ``ifetch``, in kinds that take IFETCH:
         fetch_valid, fetch_stream: out, in each cycle T of an IFETCH.
+        fetch_refused: in, in such a T: this vector is not fetched, its words would meet others.
         fetched_valid, fetched_word: in, append a word that it brought.
         dry: out, T in which no word is there though one is still to come.
     """
@@ -143,7 +144,7 @@ class IcuQueue(wiring.Component):
         self.fetches = config.ifetch and kind in isa.SLICE_KINDS
         if self.fetches:
             ports |= {"fetch_valid": Out(1), "fetch_stream": Out(STREAM_BITS), "dry": Out(1)}
-            ports |= {"fetched_valid": In(1), "fetched_word": In(self.stored_bits)}
+            ports |= {"fetch_refused": In(1), "fetched_valid": In(1), "fetched_word": In(self.stored_bits)}
         super().__init__(ports)
 
     def elaborate(self, platform):
@@ -185,7 +186,7 @@ class IcuQueue(wiring.Component):
             memory.push_word.eq(Mux(self.fetched_valid, self.fetched_word, self.push_word)),
         ]
         m.d.sync += [
-            left.eq(left + words + self.push_valid - decoded.take),
+            left.eq(left + words + self.push_valid - decoded.take - Mux(self.fetch_refused, superlanes, 0)),
             self.fetch_valid.eq(go & asked & (fits | ~first)),
             self.dry.eq(self.run & ~waiting & ~decoded.valid & (left != 0)),
         ]

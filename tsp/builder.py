@@ -239,6 +239,10 @@ class Builder:
         values |= {} if to is None else {"out": 1, "stream": stream(to)}
         self._emit(f"{plane}.accumulate", "ACC", values, at, count, every, (step, step))
 
+    def fetch_words(self, queue: str, stream_: str, vectors: int, at: int) -> None:
+        """IFETCH: ``vectors`` vectors off a stream become words of this queue, after those that are there."""
+        self._emit(queue, "IFETCH", {"stream": stream(stream_), "n": vectors}, at, 1, 1, None)
+
     def control(self, queue: str, mnemonic: str, at: int, t: int = 0) -> None:
         """DESKEW, RUNTIME_DESKEW ``t`` or NOTIFY. A SYNC would end the count of cycles; see ``barrier``."""
         if mnemonic not in ("DESKEW", "RUNTIME_DESKEW", "NOTIFY"):

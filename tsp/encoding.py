@@ -200,7 +200,7 @@ def alu_values(mnemonic: str, operands: list[Operand], result: Result, saturate:
 def cost(instruction: isa.Instruction) -> int:
     """Cycles until the queue's next word dispatches (:mod:`tsp.dispatch`); for a SYNC 0: it ends a count of cycles."""
     match instruction.mnemonic:
-        case "NOP":
+        case "NOP" | "IFETCH":
             return instruction["n"]
         case "REPEAT":
             return instruction["n"] * instruction["d"]

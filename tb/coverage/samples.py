@@ -23,7 +23,7 @@ def samples(program: Program, result: golden.machine.Result) -> Samples:
     """Group → the bins a legal program hits."""
     found: Samples = defaultdict(set)
     flow = result.flow
-    _words(program, found)
+    _words(program, flow, found)
     _controls(program, flow, found)
     for burst in flow.unrolled.bursts:
         if burst.instruction.operation.repeatable:
@@ -39,9 +39,9 @@ def samples(program: Program, result: golden.machine.Result) -> Samples:
     return found
 
 
-def _words(program: Program, found: Samples) -> None:
+def _words(program: Program, flow: Flow, found: Samples) -> None:
     plan = floorplan(program.config)
-    for queue, words in program.queues.items():
+    for queue, words in flow.unrolled.words.items():
         for word in words:
             instruction = isa.decode(word)
             assert instruction is not None

@@ -11,7 +11,7 @@ from tsp.config import preset
 from tsp.disassembler import spell
 from tsp.floorplan import floorplan
 
-TINY = preset("tiny")
+TINY = preset("tiny").override(["ifetch=on"])
 
 # Not made with isa.encode: added up by hand from the table of bit positions.
 BY_HAND = [
@@ -34,6 +34,8 @@ BY_HAND = [
     ("mem.e0", "WRITE 0, w0", 0x20000000000011),
     ("mem.w1", "WRITE 127, e31", 0x1F00007F000011),
     ("mem.e2", "READ 3, e1 & WRITE 64, w2", 0x22010040000312),
+    ("mem.w4", "IFETCH w3, 2", 0x230000000205),
+    ("vxm.r0s0", "IFETCH e31, 1", 0x1F0000000105),
     ("mem.e4", "GATHER e1, w3", 0x2300010000000013),
     ("mem.w2", "SCATTER w2, e31", 0x1F22000000000014),
     ("sxm.e.permute", "PERMUTE e0, e2 -> w4", 0x0224000000000040),

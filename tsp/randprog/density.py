@@ -40,11 +40,11 @@ MINIMUM = Density(instructions=200, queues=8, busy=0.30, cycles=0)
 
 def density(program: Program) -> Density:
     """The density of a program."""
-    plan = floorplan(program.config)
-    instructions = sum(word & 0xFF not in FILLERS for words in program.queues.values() for word in words)
+    plan, unrolled = floorplan(program.config), expand_program(program)
+    instructions = sum(word & 0xFF not in FILLERS for words in unrolled.words.values() for word in words)
     units: dict[int, set[str]] = defaultdict(set)
     queues, cycles = set(), 0
-    for burst in expand_program(program).bursts:
+    for burst in unrolled.bursts:
         queues.add(burst.queue)
         unit = plan.queues[burst.queue].kind.split("_")[0]
         for i in range(burst.count):

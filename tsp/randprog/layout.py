@@ -10,10 +10,14 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tsp import isa
 from tsp.config import ChipConfig
 from tsp.floorplan import EAST, WEST, Queue, floorplan
 from tsp.program import Program
+from tsp.randprog.fetched import Fetch, move
 from tsp.randprog.memory import Memory
 from tsp.timing import timing
 
@@ -71,6 +75,8 @@ class Layout:
         self.items: dict[int, list[Item]] = defaultdict(list)
         self.drives: list[tuple[Queue, int, int]] = []
         """(queue, cycle of the instruction, stream operand) of every drive."""
+        self.fetches: list[Fetch] = []
+        """At most one of a queue."""
         self._words: dict[int, int] = defaultdict(int)
         self._tracks: dict[tuple[int, int], _Track] = defaultdict(_Track)
         self._log: list[Callable[[], object]] = []
@@ -179,18 +185,24 @@ class Layout:
 
     def program(self) -> Program:
         """Everything booked, as a program."""
-        queues = {index: self._queue_words(index) for index in sorted(self.items)}
-        return Program(self.config, queues, self.memory.images()).validate()
+        timed = {index: self._queue_words(index) for index in sorted(self.items)}
+        queues = {index: [word for _, word in words] for index, words in timed.items()}
+        brought: dict[tuple[int, int], NDArray[np.uint8]] = {}
+        for fetch in self.fetches:
+            queues[fetch.queue], data = move(timed[fetch.queue], fetch, self.config)
+            if data is not None:
+                brought |= {(fetch.place, fetch.address + i): vector for i, vector in enumerate(data)}
+        return Program(self.config, queues, self.memory.images(brought)).validate()
 
-    def _queue_words(self, index: int) -> list[int]:
+    def _queue_words(self, index: int) -> list[tuple[int, int]]:
         items = sorted(self.items[index], key=lambda item: item.start)
         while items and items[-1].idle:
             items.pop()
         words, now = [], 0
         for item in items:
             if item.start > now:
-                words.append(isa.instruction("NOP", n=item.start - now).encode())
-            words.extend(item.words)
+                words.append((now, isa.instruction("NOP", n=item.start - now).encode()))
+            words.extend((item.start + i, word) for i, word in enumerate(item.words))
             now = item.end
         return words
 

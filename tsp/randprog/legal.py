@@ -84,6 +84,8 @@ def _template(layout: Layout, planes: list[mxm.Plane]) -> Callable[[], object]:
         (1, partial(streams.copy, layout, time, shape)),
         (2, partial(streams.exchange, layout, time, shape)),
     ]
+    if layout.config.ifetch:
+        choices.append((1.5, partial(streams.fetch, layout, rng.randrange(2 * layout.horizon // 3))))
     if layout.config.gather:
         choices.append((1.5, partial(indirect.access, layout, time, shape)))
     if layout.config.sxm:

@@ -1,7 +1,7 @@
 """Memory of a random program: which words it uses, when they are defined, what they hold at the start."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
@@ -82,9 +82,9 @@ class Memory:
         """Whether nothing ever defines a word."""
         return (queue.slice, word) not in self.image and (queue.slice, word) not in self._written
 
-    def images(self) -> dict[int, Image]:
-        """Place → image, for a program."""
+    def images(self, others: Mapping[tuple[int, int], NDArray[np.uint8]]) -> dict[int, Image]:
+        """Place → image, for a program; ``others``: (slice, word) → what is there in place of what was booked."""
         places: dict[int, dict[int, NDArray[np.uint8]]] = {}
-        for (place, word), data in self.image.items():
+        for (place, word), data in (self.image | dict(others)).items():
             places.setdefault(place, {})[word] = data
         return {place: Image.of(words, self.config.lanes) for place, words in places.items()}

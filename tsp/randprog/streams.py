@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from tsp import isa
 from tsp.floorplan import EAST, WEST, Queue
 from tsp.isa import Type
-from tsp.randprog import values
-from tsp.randprog.layout import Layout, NoRoom, Shape
+from tsp.randprog import fetched, values
+from tsp.randprog.fetched import Fetch
+from tsp.randprog.layout import Item, Layout, NoRoom, Shape
 from tsp.timing import arrival
 
 TRIES = 8
@@ -75,8 +76,8 @@ def bring(
 
 def constant(
     layout: Layout, queue: Queue, operand: int, site: int, time: int, shape: Shape, data: list[NDArray[np.uint8]]
-) -> None:
-    """READs of words kept for just these vectors, which a site reads from ``time`` on."""
+) -> int:
+    """READs of words kept for just these vectors, which a site reads from ``time`` on; their first address."""
     start = time - arrival(queue.site, site) - layout.timing.read_func
     address = layout.memory.constant(queue, data)
     # What passes already may have been driven between that slice and here, and would be read instead.
@@ -87,6 +88,37 @@ def constant(
     layout.issue(queue, start, shape, word, step_a=1 if shape.count > 1 else 0)
     layout.drive(queue, operand, start, layout.timing.read_func, shape)
     layout.read(site, operand, time, shape)
+    return address
+
+
+def fetch(layout: Layout, time: int) -> None:
+    """An IFETCH, and the READs of the words it brings: whatever the queue's last words turn out to be."""
+    rng, superlanes = layout.rng, layout.config.superlanes
+    count = rng.randint(1, 4) if superlanes == 1 else 2
+    last = time + count + layout.timing.ifetch_dispatch + 2 * superlanes
+    enough = [q for q in layout.plan.queues if q.slice >= 0 and _words_from(layout, q, last) >= count * superlanes]
+    if not enough:
+        raise NoRoom
+    kind = rng.choice(sorted({q.kind for q in enough}))
+    queue = rng.choice([q for q in enough if q.kind == kind])
+    neighbours = [f for f in layout.fetches if layout.plan.queues[f.queue].site == queue.site]
+    if any(f.queue == queue.index or abs(f.time - time) < 2 * superlanes + 4 for f in neighbours):
+        raise NoRoom
+    direction = rng.choice((EAST, WEST))
+    slices = layout.upstream(direction, queue.site)
+    if not slices:
+        raise NoRoom
+    operand, shape = any_group(layout, direction, 1)[0], Shape(count)
+    source, zeros = rng.choice(slices), [np.zeros(layout.config.lanes, np.uint8)] * count
+    read = time + layout.timing.ifetch_skew
+    address = constant(layout, source, operand, queue.site, read, shape, zeros)
+    layout.book(queue.index, Item(time, time + count, (fetched.word(operand, count),)))
+    layout.fetches.append(Fetch(queue.index, time, count, source.slice, address))
+    layout.log(layout.fetches.pop)
+
+
+def _words_from(layout: Layout, queue: Queue, cycle: int) -> int:
+    return sum(len(item.words) for item in layout.items[queue.index] if item.start >= cycle and not item.idle)
 
 
 def read_words(
