@@ -65,8 +65,12 @@ def _scatter(layout: Layout, queue: Queue, map_: int, time: int, shape: Shape) -
     operand = streams.any_group(layout, layout.rng.choice((EAST, WEST)), 1)[0]
     if not layout.upstream(operand >> isa.STREAM_DIRECTION_BIT, queue.site):
         raise NoRoom
+    if any(fetch.place == queue.slice for fetch in layout.fetches):
+        raise NoRoom
     streams.source(layout, queue.site, [operand], time + layout.timing.write_skew, shape)
     layout.issue(queue, time, shape, isa.instruction("SCATTER", write_stream=operand, map=map_))
+    layout.scattered.append(queue.slice)
+    layout.log(layout.scattered.pop)
 
 
 def gather_address(layout: Layout, planes: list[Plane]) -> Expectation:

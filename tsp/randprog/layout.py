@@ -77,6 +77,8 @@ class Layout:
         """(queue, cycle of the instruction, stream operand) of every drive."""
         self.fetches: list[Fetch] = []
         """At most one of a queue."""
+        self.scattered: list[int] = []
+        """Places of the slices that SCATTERs write: what they hold later is not known, so nothing is fetched there."""
         self._words: dict[int, int] = defaultdict(int)
         self._tracks: dict[tuple[int, int], _Track] = defaultdict(_Track)
         self._log: list[Callable[[], object]] = []

@@ -105,7 +105,7 @@ def fetch(layout: Layout, time: int) -> None:
     if any(f.queue == queue.index or abs(f.time - time) < 2 * superlanes + 4 for f in neighbours):
         raise NoRoom
     direction = rng.choice((EAST, WEST))
-    slices = layout.upstream(direction, queue.site)
+    slices = [slice_ for slice_ in layout.upstream(direction, queue.site) if slice_.slice not in layout.scattered]
     if not slices:
         raise NoRoom
     operand, shape = any_group(layout, direction, 1)[0], Shape(count)
