@@ -77,6 +77,8 @@ def decide(proof: Proof, twin: bool, timeout: int) -> Outcome:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     (folder / "log.txt").write_text(done.stdout + done.stderr)
     result = RESULTS.get(done.returncode, "error")
+    if result == "error" and "Reached TIMEOUT" in done.stdout:  # before z3 began
+        result = "timed out"
     if twin and result == "proved":
         result = "passed"
     return Outcome(result, round(time.monotonic() - begin, 1), _detail(result, done.stdout + done.stderr, folder))
