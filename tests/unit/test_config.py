@@ -80,6 +80,12 @@ def test_override_refuses(setting: str, message: str) -> None:
         preset("tiny").override([setting])
 
 
+def test_check_bits_need_whole_words() -> None:
+    with pytest.raises(InputError, match="with beats 2 no word is there at once to be checked; set ecc to False or"):
+        preset("tiny").override(["ecc=on", "beats=2"])
+    assert preset("tiny").override(["ecc=on"]).ecc
+
+
 @pytest.mark.parametrize(
     "setting, name, message",
     [

@@ -16,11 +16,12 @@ from tests.unit.test_rtl_ecc import check_bits
 from tests.unit.test_rtl_mem import both, read, write
 from tsp.config import preset
 from tsp.floorplan import floorplan
-from tsp.isa import stream_operand
+from tsp.isa import instruction, stream_operand
 
 TINY = preset("tiny").override(["ecc=on"])
 HALF = TINY.mem_words // 2
 PLACE, NUMBER = 17, 1
+ECC_UNCORRECTABLE = 8
 DATA = (1 << 128) - 1
 
 
@@ -59,7 +60,7 @@ HOST = {"host_select": 1, "host_place": PLACE}
 
 
 def tile(*cycles):
-    outputs = ("drive_word", "drive_valid", "fault_valid", "host_rvalid", "host_rdata")
+    outputs = ("drive_word", "drive_valid", "fault_valid", "fault_kind", "corrected", "host_rvalid", "host_rdata")
     return run(MemTile(TINY), outputs, cycles, held={"place": PLACE})
 
 
@@ -99,6 +100,38 @@ def test_a_flip_turns_bits_over_in_two_cycles(bits):
 def test_flipping_twice_changes_nothing():
     seen = tile(host_write(9, coded(5)), flip(9, 6), {}, flip(9, 6), {}, issue(read(9, 3)))
     assert [cycle["drive_word"] for cycle in seen if cycle["drive_valid"]] == [coded(5)]
+
+
+def map_of(named, *bits):
+    """Of a GATHER or SCATTER: a word that names another, with wrong bits."""
+    return coded(named | a_word(9) & DATA << 16) ^ sum(1 << bit for bit in bits)
+
+
+def indirect(mnemonic, map_, data=0):
+    fields = {"read_stream": 3} if mnemonic == "GATHER" else {"write_stream": 2}
+    return issue(instruction(mnemonic, map=1, **fields).encode(), data) | {"map": map_, "map_present": 1}
+
+
+@pytest.mark.parametrize("bit", [0, 15, 16, 127, 128, 136])
+def test_the_map_of_a_gather_is_corrected(bit):
+    seen = tile(host_write(9, coded(5)), indirect("GATHER", map_of(9, bit)), indirect("GATHER", map_of(9)))
+    assert [cycle["drive_word"] for cycle in seen if cycle["drive_valid"]] == [coded(5)] * 2
+    assert [cycle["corrected"] for cycle in seen[:4]] == [0, 0, 1, 0]
+    assert not any(cycle["fault_valid"] for cycle in seen)
+
+
+def test_two_wrong_bits_of_a_map_are_a_fault():
+    seen = tile({}, indirect("GATHER", map_of(9, 100, 130)), indirect("SCATTER", map_of(9, 100, 101), coded(1)))
+    assert [cycle["fault_valid"] for cycle in seen[:5]] == [0, 0, 1, 1, 0]
+    assert [cycle["fault_kind"] for cycle in seen[2:4]] == [ECC_UNCORRECTABLE] * 2
+    assert not any(cycle["corrected"] for cycle in seen)
+
+
+def test_what_is_scattered_and_gathered_keeps_its_wrong_bits():
+    wrong = coded(a_word(10)) ^ 1 << 3 ^ 1 << 135
+    seen = tile(indirect("SCATTER", map_of(9, 4), wrong), {}, indirect("GATHER", map_of(9)))
+    assert [cycle["drive_word"] for cycle in seen if cycle["drive_valid"]] == [wrong]
+    assert [cycle["corrected"] for cycle in seen[:4]] == [0, 1, 0, 0]
 
 
 # --- stream registers

@@ -79,13 +79,18 @@ def test_no_priority_mux_became_a_function(sources):
 
 def test_a_feature_that_is_off_leaves_no_trace():
     texts = "".join(path.read_text() for path in machine.sources(preset("board")))
-    assert not re.search("signature|hash|trace", texts)
+    assert not re.search("signature|hash|trace|ecc|corrected|flip", texts)
 
 
 def test_memories_stay_memories_without_initial_values():
     text = verilog.modules(MemSite(preset("tiny")), "mem_site")["mem_tile"]
     assert "reg [127:0] memory [127:0];" in text
     assert "initial" not in text
+
+
+def test_a_memory_with_check_bits_is_one_memory():
+    text = verilog.modules(MemSite(preset("tiny").override(["ecc=on"])), "mem_site")["mem_tile"]
+    assert text.count("reg [136:0] memory [127:0];") == 1 and "initial" not in text
 
 
 def test_the_same_configuration_gives_the_same_bytes():
