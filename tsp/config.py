@@ -15,7 +15,7 @@ LANES_PER_SUPERLANE = 16
 SLICES_PER_GROUP = 4
 INSTRUCTION_BYTES = 16
 
-UNBUILT_FEATURES = ("vxm_float", "mxm_fp16", "ecc", "ifetch")
+UNBUILT_FEATURES = ("mxm_fp16", "ecc", "ifetch")
 """Fields of the contract whose hardware does not exist yet: they must be False, and presets say so."""
 
 
@@ -39,7 +39,8 @@ class ChipConfig:
         beats: clocks a schedule cycle takes; in each, 16 / beats lanes of a superlane work. No effect on schedules.
         sxm: the SXMs and their queues exist.
         trace: every slice folds its events into a signature.
-        vxm_float, mxm_fp16, ecc, ifetch: see :data:`UNBUILT_FEATURES`.
+        vxm_float: the ALUs compute in fp32 too, and streams hold fp16 and fp32.
+        mxm_fp16, ecc, ifetch: see :data:`UNBUILT_FEATURES`.
     """
 
     name: str
@@ -115,6 +116,10 @@ class ChipConfig:
         if 2 * self.mem_slices < 16:
             raise InputError(
                 f"config {self.name}: mem_slices is {self.mem_slices}, must be at least 8: LW takes 16 vectors a cycle"
+            )
+        if self.vxm_float and not self.vxm_mul_bits:
+            raise InputError(
+                f"config {self.name}: vxm_float is True, but vxm_mul_bits is 0: floats need multipliers; try 32"
             )
         for name in UNBUILT_FEATURES:
             if getattr(self, name):

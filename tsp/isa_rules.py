@@ -4,7 +4,7 @@ Assembler, checker, golden model and the ICU's gates derive from the rules here;
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from tsp.config import ChipConfig
@@ -12,6 +12,11 @@ from tsp.floorplan import EAST, WEST, Queue
 from tsp.isa import (
     ALU_OPERATIONS,
     BY_OPCODE,
+    COMPARES,
+    CONDITIONS,
+    FLOAT_ONLY,
+    FLOAT_TYPES,
+    INTEGER_ONLY,
     INTEGER_TYPES,
     OPERAND_NAMES,
     OPERATIONS,
@@ -21,6 +26,7 @@ from tsp.isa import (
     Field,
     OperandKind,
     Operation,
+    Type,
 )
 
 
@@ -55,18 +61,55 @@ def _stream_rules(
     yield Rule(field.name, field.lo + STREAM_DIRECTION_BIT, 3, low, high, 1, when)
 
 
+_When = tuple[tuple[int, int, int], ...]
+BY_FLOAT: Mapping[int, tuple[Type, ...]] = {0: INTEGER_TYPES, 1: FLOAT_TYPES}
+"""The types of operands and most results, by the instruction's ``float``."""
+ALL_INTEGER: Mapping[int, tuple[Type, ...]] = dict.fromkeys((0, 1), INTEGER_TYPES)
+
+
+def floats(operation: Operation, config: ChipConfig) -> tuple[int, int]:
+    """The least and the greatest legal value of ``float``."""
+    if not config.vxm_float or operation.mnemonic in INTEGER_ONLY:
+        return 0, 0
+    return int(operation.mnemonic in FLOAT_ONLY), 1
+
+
+def result_types(operation: Operation, config: ChipConfig) -> Mapping[int, tuple[Type, ...]]:
+    """The types a result on a stream may have, by the instruction's ``float``."""
+    if operation.mnemonic in COMPARES:
+        return ALL_INTEGER
+    if operation.mnemonic == "CONVERT" and config.vxm_float:
+        return dict.fromkeys((0, 1), tuple(Type))
+    return BY_FLOAT
+
+
 def _alu_rules(operation: Operation, config: ChipConfig) -> Iterator[Rule]:
-    def typed(stream: Field, kind: Field, when: tuple[tuple[int, int, int], ...]) -> Iterator[Rule]:
-        yield Rule(kind.name, kind.lo, kind.width, 0, max(INTEGER_TYPES), 1, when)
-        for type_ in INTEGER_TYPES:
+    float_ = operation.field("float")
+    low, high = floats(operation, config)
+    yield Rule(float_.name, float_.lo, float_.width, low, high)
+
+    def typed(stream: Field, kind: Field, when: _When, allowed: Mapping[int, tuple[Type, ...]]) -> Iterator[Rule]:
+        """``allowed``: the types with ``float`` = 0 and 1."""
+        for value in range(low, high + 1):
+            # Where one value only is legal, the rule above says so.
+            only = ((float_.lo, float_.width, value),) if low != high and allowed[0] != allowed[1] else ()
+            yield Rule(kind.name, kind.lo, kind.width, min(allowed[value]), max(allowed[value]), 1, when + only)
+            if not only:
+                break
+        for type_ in sorted({type_ for value in range(low, high + 1) for type_ in allowed[value]}):
             yield from _stream_rules(stream, config, type_.planes, None, (*when, (kind.lo, kind.width, type_)))
 
-    to_stream = operation.field("to_stream")
-    yield from typed(operation.field("stream"), operation.field("type"), ((to_stream.lo, to_stream.width, 1),))
+    to_stream, type_ = operation.field("to_stream"), operation.field("type")
+    sent = ((to_stream.lo, to_stream.width, 1),)
+    yield from typed(operation.field("stream"), type_, sent, result_types(operation, config))
+    if operation.mnemonic == "CONVERT" and config.vxm_float:
+        # It says what the result is, also for the next stage.
+        yield Rule(type_.name, type_.lo, type_.width, 0, max(Type))
     for name in OPERAND_NAMES[: operation.arity]:
         kind, source = operation.field(f"{name}_kind"), operation.field(f"{name}_source")
         yield Rule(kind.name, kind.lo, kind.width, OperandKind.STREAM, OperandKind.ALU)
-        yield from typed(source, operation.field(f"{name}_type"), ((kind.lo, kind.width, OperandKind.STREAM),))
+        types = ALL_INTEGER if CONDITIONS.get(operation.mnemonic) == name else BY_FLOAT
+        yield from typed(source, operation.field(f"{name}_type"), ((kind.lo, kind.width, OperandKind.STREAM),), types)
         alu = ((kind.lo, kind.width, int(OperandKind.ALU)),)
         yield Rule(source.name, source.lo, source.width, 0, config.vxm_rows - 1, 1, alu)
 
@@ -107,7 +150,10 @@ def rules(operation: Operation, hemisphere: str, config: ChipConfig) -> tuple[Ru
 def operations(kind: str, config: ChipConfig) -> tuple[Operation, ...]:
     """The operations a queue of that kind takes in a configuration."""
     found = (operation for operation in OPERATIONS if kind in operation.queues)
-    return tuple(operation for operation in found if operation.mnemonic != "MUL" or config.vxm_mul_bits)
+    missing = {"MUL"} if not config.vxm_mul_bits else set()
+    if not config.vxm_float:
+        missing |= set(FLOAT_ONLY)
+    return tuple(operation for operation in found if operation.mnemonic not in missing)
 
 
 def broken_rule(word: int, queue: Queue, config: ChipConfig) -> Rule | str | None:
