@@ -188,7 +188,7 @@ class _Alus:
         """Results [n, lanes], int32 values."""
         ins = batch.instruction
         operands = [self._operand(batch, i, name) for i, name in enumerate(OPERAND_NAMES[: ins.operation.arity])]
-        result = vxm.operate(ins.mnemonic, bool(ins["saturate"]), self.flow.config.vxm_mul_bits, operands)
+        result = vxm.result(ins, self.flow.config.vxm_mul_bits, operands)
         result = np.broadcast_to(result, (len(batch.issues), self.flow.config.lanes))
         row = self.row[batch.issues]
         self.handed[row[row != NONE]] = result[row != NONE]
@@ -197,9 +197,9 @@ class _Alus:
     def _operand(self, batch: Batch, number: int, name: str) -> vxm.Wide:
         kind = batch.instruction[f"{name}_kind"]
         if kind == OperandKind.STREAM:
-            planes = np.arange(Type(batch.instruction[f"{name}_type"]).planes)
-            slots = self.values.of_read[self.read[number][batch.issues][:, None] + planes]
-            return vxm.widen(self.values.slots[slots])
+            type_ = Type(batch.instruction[f"{name}_type"])
+            slots = self.values.of_read[self.read[number][batch.issues][:, None] + np.arange(type_.planes)]
+            return vxm.widen(self.values.slots[slots], type_)
         if kind == OperandKind.IMMEDIATE:
             return self.immediate[self.flow.issues.burst[batch.issues]][:, None]
         source = self.source[number][batch.issues]
