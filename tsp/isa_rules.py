@@ -67,25 +67,21 @@ BY_FLOAT: Mapping[int, tuple[Type, ...]] = {0: INTEGER_TYPES, 1: FLOAT_TYPES}
 ALL_INTEGER: Mapping[int, tuple[Type, ...]] = dict.fromkeys((0, 1), INTEGER_TYPES)
 
 
-def floats(operation: Operation, config: ChipConfig) -> tuple[int, int]:
-    """The least and the greatest legal value of ``float``."""
-    if not config.vxm_float or operation.mnemonic in INTEGER_ONLY:
-        return 0, 0
-    return int(operation.mnemonic in FLOAT_ONLY), 1
+def floats(operation: Operation) -> tuple[int, int]:
+    """The least and the greatest legal value of ``float``, where ``vxm_float`` is on."""
+    return int(operation.mnemonic in FLOAT_ONLY), int(operation.mnemonic not in INTEGER_ONLY)
 
 
-def result_types(operation: Operation, config: ChipConfig) -> Mapping[int, tuple[Type, ...]]:
-    """The types a result on a stream may have, by the instruction's ``float``."""
+def result_types(operation: Operation) -> Mapping[int, tuple[Type, ...]]:
+    """The types a result may have, by the instruction's ``float``, where ``vxm_float`` is on."""
     if operation.mnemonic in COMPARES:
         return ALL_INTEGER
-    if operation.mnemonic == "CONVERT" and config.vxm_float:
-        return dict.fromkeys((0, 1), tuple(Type))
-    return BY_FLOAT
+    return dict.fromkeys((0, 1), tuple(Type)) if operation.mnemonic == "CONVERT" else BY_FLOAT
 
 
 def _alu_rules(operation: Operation, config: ChipConfig) -> Iterator[Rule]:
     float_ = operation.field("float")
-    low, high = floats(operation, config)
+    low, high = floats(operation) if config.vxm_float else (0, 0)
     yield Rule(float_.name, float_.lo, float_.width, low, high)
 
     def typed(stream: Field, kind: Field, when: _When, allowed: Mapping[int, tuple[Type, ...]]) -> Iterator[Rule]:
@@ -101,10 +97,10 @@ def _alu_rules(operation: Operation, config: ChipConfig) -> Iterator[Rule]:
 
     to_stream, type_ = operation.field("to_stream"), operation.field("type")
     sent = ((to_stream.lo, to_stream.width, 1),)
-    yield from typed(operation.field("stream"), type_, sent, result_types(operation, config))
-    if operation.mnemonic == "CONVERT" and config.vxm_float:
+    yield from typed(operation.field("stream"), type_, sent, result_types(operation) if config.vxm_float else BY_FLOAT)
+    if operation.mnemonic == "CONVERT":
         # It says what the result is, also for the next stage.
-        yield Rule(type_.name, type_.lo, type_.width, 0, max(Type))
+        yield Rule(type_.name, type_.lo, type_.width, 0, max(Type if config.vxm_float else INTEGER_TYPES))
     for name in OPERAND_NAMES[: operation.arity]:
         kind, source = operation.field(f"{name}_kind"), operation.field(f"{name}_source")
         yield Rule(kind.name, kind.lo, kind.width, OperandKind.STREAM, OperandKind.ALU)
