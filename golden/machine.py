@@ -7,6 +7,7 @@ does not drift here; schedule time makes the result hold for any clocks.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,8 +69,8 @@ class Result:
         """Place → every word that is defined at the end."""
         return mem.merged(self.initial, self.written)
 
-    def values(self, symbol: Symbol) -> NDArray[np.int64]:
-        """int64 [count, lanes]: a symbol's vectors at the end, in its type."""
+    def values(self, symbol: Symbol) -> NDArray[Any]:
+        """[count, lanes]: a symbol's vectors at the end, in its type: int64, or float16 and float32."""
         return typed(Program(self.flow.config, memory=self.memory), symbol)
 
     def words(self, place: int, addresses: Sequence[int]) -> NDArray[np.uint8]:

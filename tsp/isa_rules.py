@@ -67,48 +67,61 @@ BY_FLOAT: Mapping[int, tuple[Type, ...]] = {0: INTEGER_TYPES, 1: FLOAT_TYPES}
 ALL_INTEGER: Mapping[int, tuple[Type, ...]] = dict.fromkeys((0, 1), INTEGER_TYPES)
 
 
-def floats(operation: Operation, config: ChipConfig) -> tuple[int, int]:
-    """The least and the greatest legal value of ``float``."""
-    if not config.vxm_float or operation.mnemonic in INTEGER_ONLY:
-        return 0, 0
-    return int(operation.mnemonic in FLOAT_ONLY), 1
+def floats(operation: Operation) -> tuple[int, int]:
+    """The least and the greatest legal value of ``float``, where ``vxm_float`` is on."""
+    return int(operation.mnemonic in FLOAT_ONLY), int(operation.mnemonic not in INTEGER_ONLY)
 
 
-def result_types(operation: Operation, config: ChipConfig) -> Mapping[int, tuple[Type, ...]]:
-    """The types a result on a stream may have, by the instruction's ``float``."""
+def result_types(operation: Operation) -> Mapping[int, tuple[Type, ...]]:
+    """The types a result may have, by the instruction's ``float``, where ``vxm_float`` is on."""
     if operation.mnemonic in COMPARES:
         return ALL_INTEGER
-    if operation.mnemonic == "CONVERT" and config.vxm_float:
-        return dict.fromkeys((0, 1), tuple(Type))
-    return BY_FLOAT
+    return dict.fromkeys((0, 1), tuple(Type)) if operation.mnemonic == "CONVERT" else BY_FLOAT
+
+
+def operand_types(operation: Operation, name: str, config: ChipConfig) -> Mapping[int, tuple[Type, ...]]:
+    """The types a stream operand may have, for each legal value of ``float``."""
+    types = ALL_INTEGER if CONDITIONS.get(operation.mnemonic) == name else BY_FLOAT
+    return _legal(types, operation, config)
+
+
+def stream_types(operation: Operation, config: ChipConfig) -> Mapping[int, tuple[Type, ...]]:
+    """The types a result on a stream may have, for each legal value of ``float``."""
+    return _legal(result_types(operation) if config.vxm_float else BY_FLOAT, operation, config)
+
+
+def _legal(
+    types: Mapping[int, tuple[Type, ...]], operation: Operation, config: ChipConfig
+) -> Mapping[int, tuple[Type, ...]]:
+    low, high = floats(operation) if config.vxm_float else (0, 0)
+    return {value: types[value] for value in range(low, high + 1)}
 
 
 def _alu_rules(operation: Operation, config: ChipConfig) -> Iterator[Rule]:
     float_ = operation.field("float")
-    low, high = floats(operation, config)
-    yield Rule(float_.name, float_.lo, float_.width, low, high)
+    results = stream_types(operation, config)
+    yield Rule(float_.name, float_.lo, float_.width, min(results), max(results))
 
     def typed(stream: Field, kind: Field, when: _When, allowed: Mapping[int, tuple[Type, ...]]) -> Iterator[Rule]:
-        """``allowed``: the types with ``float`` = 0 and 1."""
-        for value in range(low, high + 1):
-            # Where one value only is legal, the rule above says so.
-            only = ((float_.lo, float_.width, value),) if low != high and allowed[0] != allowed[1] else ()
-            yield Rule(kind.name, kind.lo, kind.width, min(allowed[value]), max(allowed[value]), 1, when + only)
+        for value, types in allowed.items():
+            # Where the types are the same for every legal value, one rule says so.
+            only = ((float_.lo, float_.width, value),) if len(set(allowed.values())) > 1 else ()
+            yield Rule(kind.name, kind.lo, kind.width, min(types), max(types), 1, when + only)
             if not only:
                 break
-        for type_ in sorted({type_ for value in range(low, high + 1) for type_ in allowed[value]}):
+        for type_ in sorted({type_ for types in allowed.values() for type_ in types}):
             yield from _stream_rules(stream, config, type_.planes, None, (*when, (kind.lo, kind.width, type_)))
 
     to_stream, type_ = operation.field("to_stream"), operation.field("type")
     sent = ((to_stream.lo, to_stream.width, 1),)
-    yield from typed(operation.field("stream"), type_, sent, result_types(operation, config))
-    if operation.mnemonic == "CONVERT" and config.vxm_float:
+    yield from typed(operation.field("stream"), type_, sent, results)
+    if operation.mnemonic == "CONVERT":
         # It says what the result is, also for the next stage.
-        yield Rule(type_.name, type_.lo, type_.width, 0, max(Type))
+        yield Rule(type_.name, type_.lo, type_.width, 0, max(Type if config.vxm_float else INTEGER_TYPES))
     for name in OPERAND_NAMES[: operation.arity]:
         kind, source = operation.field(f"{name}_kind"), operation.field(f"{name}_source")
         yield Rule(kind.name, kind.lo, kind.width, OperandKind.STREAM, OperandKind.ALU)
-        types = ALL_INTEGER if CONDITIONS.get(operation.mnemonic) == name else BY_FLOAT
+        types = operand_types(operation, name, config)
         yield from typed(source, operation.field(f"{name}_type"), ((kind.lo, kind.width, OperandKind.STREAM),), types)
         alu = ((kind.lo, kind.width, int(OperandKind.ALU)),)
         yield Rule(source.name, source.lo, source.width, 0, config.vxm_rows - 1, 1, alu)
