@@ -23,7 +23,14 @@ _KNOWN = re.compile(rf"^  (?:input|output) |{_WIRE.pattern}|{_ASSIGN.pattern}")
 _CLOCK = re.compile(r"^  wire (?:clk|rst);$")
 _TABLE = re.compile(r"^(\d+)'h([0-9a-f]+) >> (.*)$")
 TABLE_BITS = 256
-"""A shift of a constant larger than this is a table: it becomes a parameter, of which a part is selected."""
+"""A shift of a constant larger than this is a table: it becomes a constant of the module, of which a part is read."""
+TABLE_KIND = """
+// Icarus puts a large parameter together anew whenever it is read. In Verilator the function may read nothing else.
+`ifdef VERILATOR
+  `define TABLE localparam
+`else
+  `define TABLE wire
+`endif"""
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ def module(component: Component, lane: Component, text: str, header: str) -> str
     written = [header.rstrip(), f"module {component.module_name}({', '.join(['clk', 'rst', *outer])});"]
     written += ["  input clk;", "  input rst;"]
     written += [f"  {'output reg' if port in outs else 'input'} {_range(outer[port])}{port};" for port in outer]
-    written += [*tables, "", *function, "", "  always @* begin"]
+    written += [*([TABLE_KIND, *tables, "`undef TABLE"] if tables else []), "", *function, "", "  always @* begin"]
     written += [*(f"    {port} = {outer[port]}'h0;" for port in outs), "    if (valid) begin"]
     written += [f"      {call};" for call in _calls(lane, outer)]
     return "\n".join([*written, "    end", "  end", "endmodule", ""])
@@ -120,14 +127,14 @@ def _place(port: str, lane: int, width: int, whole: int) -> str:
 
 
 def _statements(assigns: list[tuple[str, str]], wires: dict[str, _Wire]) -> tuple[list[str], list[str]]:
-    """Tables, as parameters, and the assignments in an order in which each finds its operands."""
+    """Tables, and the assignments in an order in which each finds its operands."""
     tables, body = [], []
     for target, value in _in_order(assigns):
         if (found := _TABLE.match(value)) and int(found[1]) > TABLE_BITS:
             width = sum(wires[part.wire].width for part in _parts(target))
             # Room for a part of this width wherever it begins.
             size = (1 << (int(found[1]) - 1).bit_length()) + width
-            tables.append(f"  localparam [{size - 1}:0] table_{len(tables)} = {size}'h{found[2]};")
+            tables.append(f"  `TABLE [{size - 1}:0] table_{len(tables)} = {size}'h{found[2]};")
             value = f"table_{len(tables) - 1}[{found[3]} +: {width}]"
         body.append(f"      {target} = {value};")
     return tables, body
