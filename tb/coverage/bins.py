@@ -75,6 +75,9 @@ def _mem(config: ChipConfig) -> Iterator[tuple[str, list[Bin]]]:
     yield "mem_address", list(itertools.product(("read", "write"), ("first", "below the border", "above it", "last")))
     streams = [isa.stream_name(isa.stream_operand(d, i)) for d in (0, 1) for i in range(config.streams)]
     yield "mem_stream", list(itertools.product(("read", "write"), streams))
+    indirect = [op.mnemonic for op in isa_rules.operations("mem", config) if op.mnemonic in isa.INDIRECT]
+    yield "mem_indirect", list(itertools.product(indirect, DIRECTIONS, DIRECTIONS))
+    yield "mem_named", list(itertools.product(indirect, ("one word", "several", "first", "last")))
     yield "mem_word", [("of the image",), ("written the cycle before",), ("written earlier",)]
 
 

@@ -145,7 +145,11 @@ def test_arrays_that_do_not_fit(array: np.ndarray, message: str, tmp_path: Path)
 
 MISTAKES = [
     ("REED 0, e0", "a.tsp:2:1: unknown instruction 'REED'; did you mean 'READ'?"),
-    ("GATHER e4, map", "GATHER is not built yet"),
+    ("IFETCH e4, 3", "IFETCH is not built yet"),
+    ("GATHER e4, 5", "GATHER: map must be a stream such as e4"),
+    ("GATHER e4", "GATHER takes read_stream, map; 1 given"),
+    ("SCATTER e4:int8, e5", "SCATTER moves bytes and takes no type; write e4"),
+    ("GATHER e4, e5 & WRITE 1, e6", "only READ & WRITE and LW & IW go into one word"),
     ("ADD e0:int8, #1 -> next", "ADD is no instruction of queue mem.e0; it belongs in vxm queues"),
     ("READ 128, e0", "a.tsp:2:6: READ: read_address is 128, must be 0…127; try 127"),
     ("READ -1, e0", "must be 0…127; try 0"),
@@ -252,7 +256,7 @@ def test_config_in_the_source_and_on_the_command_line() -> None:
 
 
 def test_mul_is_refused_without_a_multiplier() -> None:
-    with pytest.raises(AssemblyError, match="MUL needs a multiplier, but config board has vxm_mul_bits=0"):
+    with pytest.raises(AssemblyError, match="MUL needs vxm_mul_bits, but config board has vxm_mul_bits=0"):
         assemble(".config board vxm_mul_bits=0\n.queue vxm.r0s0\nMUL r0, r0 -> next")
 
 

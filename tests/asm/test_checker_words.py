@@ -64,7 +64,7 @@ def test_illegal_words(queue, item, message):
     [
         (
             isa.instruction("EXP", a_kind=2, to_next=1, float=1),
-            "config tiny has vxm_float=False, so no EXP",
+            "EXP needs vxm_float, which config tiny does not have",
         ),
         (
             isa.instruction("ABS", a_kind=2, to_next=1, float=1),
@@ -127,7 +127,7 @@ def test_streams_of_a_smaller_chip():
 def test_a_chip_without_multipliers():
     report = words("tiny", "vxm.r0s0", isa.instruction("MUL", a_kind=2, b_kind=2, to_stream=1), vxm_mul_bits=0)
     assert [problem.message for problem in report.problems] == [
-        "config tiny has no multipliers (vxm_mul_bits is 0), so no MUL"
+        "MUL needs vxm_mul_bits, which config tiny does not have"
     ]
 
 

@@ -104,7 +104,7 @@ def test_mistakes(text: str, message: str) -> None:
         ("ADD e4:fp32, #1.0 -> next", "fp16 and fp32 need vxm_float, but config tiny has vxm_float=False"),
         ("CONVERT r0 -> e4:fp16", "fp16 and fp32 need vxm_float, but config tiny has vxm_float=False"),
         ("CONVERT r0 -> next:fp32", "fp16 and fp32 need vxm_float, but config tiny has vxm_float=False"),
-        ("TANH r0 -> next", "TANH computes in fp32, but config tiny has vxm_float=False"),
+        ("TANH r0 -> next", "TANH needs vxm_float, but config tiny has vxm_float=False"),
     ],
 )
 def test_without_the_feature(text: str, message: str) -> None:

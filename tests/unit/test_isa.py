@@ -35,6 +35,8 @@ BY_HAND = [
     ("mem.e0", "WRITE 0, w0", 0x20000000000011),
     ("mem.w1", "WRITE 127, e31", 0x1F00007F000011),
     ("mem.e2", "READ 3, e1 & WRITE 64, w2", 0x22010040000312),
+    ("mem.e4", "GATHER e1, w3", 0x2300010000000013),
+    ("mem.w2", "SCATTER w2, e31", 0x1F22000000000014),
     ("sxm.e.permute", "PERMUTE e0, e2 -> w4", 0x0224000000000040),
     ("sxm.w.distribute3", "DISTRIBUTE w3, e5 -> e7", 0x0507230000000041),
     ("sxm.e.transpose1", "TRANSPOSE e16 -> w0", 0x0020100000000042),
