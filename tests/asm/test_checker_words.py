@@ -125,7 +125,9 @@ def test_streams_of_a_smaller_chip():
 
 
 def test_a_chip_without_multipliers():
-    report = words("tiny", "vxm.r0s0", isa.instruction("MUL", a_kind=2, b_kind=2, to_stream=1), vxm_mul_bits=0)
+    report = words(
+        "tiny", "vxm.r0s0", isa.instruction("MUL", a_kind=2, b_kind=2, to_stream=1), vxm_mul_bits=0, vxm_float=0
+    )
     assert [problem.message for problem in report.problems] == [
         "MUL needs vxm_mul_bits, which config tiny does not have"
     ]
