@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden import mem, sxm, vxm
+from golden.indirect import Memories, bad_addresses
 from golden.mxm import Planes
 from golden.order import ACC, Batch, batches
 from golden.stream import ZERO, Values
@@ -111,17 +112,18 @@ def run(
         raise ValueError("queues without a Program need a config")
     defined = {place: image.addresses for place, image in memory.items()}
     flow = analyse(unroll(queues, config), config, defined)
-    values = compute(flow, memory)
-    faults = sorted([*flow.faults, *_bad_maps(flow, values)])
+    values, memories = compute(flow, memory)
+    faults = sorted([*flow.faults, *_bad_maps(flow, values), *bad_addresses(flow, values)])
     record = Trace(flow, values)
     signatures = record.signatures(len(floorplan(config).slices)) if trace and config.trace else None
-    written = mem.written_words(flow, values.slots, values.of_read)
+    written = mem.written_words(flow, values.slots, values.of_read) | memories.written()
     return Result(record.cycles, faults, written, memory, signatures, record.events() if events else None, flow)
 
 
-def compute(flow: Flow, memory: Mapping[int, Image]) -> Values:
-    """Every vector of a resolved program."""
+def compute(flow: Flow, memory: Mapping[int, Image]) -> tuple[Values, Memories]:
+    """Every vector of a resolved program, and the memories that GATHER and SCATTER access as they are at the end."""
     values = Values(flow, memory)
+    memories = Memories(flow, values, memory)
     planes, alus = Planes(flow, values), _Alus(flow, values)
     drive = flow.drives.rows_of(flow.issues, 0)
     for batch in batches(flow, values):
@@ -131,6 +133,8 @@ def compute(flow: Flow, memory: Mapping[int, Image]) -> Values:
             driven = np.flatnonzero(table.out[batch.issues])
             sums = sums if len(driven) == len(sums) else sums[driven]
             _fill(values, drive[table.issue[batch.issues[driven]]], vxm.narrow(sums, Type.INT32, False))
+        elif batch.instruction.operation.queues == ("mem",):
+            memories.run(batch.issues)
         elif not batch.instruction.operation.arity:
             operands = [values.slots[slots] for slots in _operands(flow, values, batch)]
             _fill(values, drive[batch.issues], sxm.operate(batch.instruction, operands))
@@ -139,7 +143,7 @@ def compute(flow: Flow, memory: Mapping[int, Image]) -> Values:
             if batch.instruction["to_stream"]:
                 kind, saturate = Type(batch.instruction["type"]), bool(batch.instruction["saturate"])
                 _fill(values, drive[batch.issues], vxm.narrow(result, kind, saturate))
-    return values
+    return values, memories
 
 
 def _fill(values: Values, drive: NDArray[np.int64], planes: NDArray[np.uint8]) -> None:

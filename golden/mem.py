@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from tsp.flow import Flow
 from tsp.flow.issues import Ints
+from tsp.flow.tables import Stores
 from tsp.program import Image
 
 
@@ -19,8 +20,10 @@ def fill_initial(slots: NDArray[np.uint8], slot: Ints, memory: Mapping[int, Imag
 
 
 def written_words(flow: Flow, slots: NDArray[np.uint8], of_read: Ints) -> dict[int, Image]:
-    """The last value of every word that was written, by slice."""
+    """The last value of every word that was written, by slice; without slices that a SCATTER writes."""
     stores = flow.stores
+    known = ~np.isin(stores.place, flow.indirect.place[flow.indirect.writes])
+    stores = Stores(stores.issue[known], stores.place[known], stores.address[known], stores.read[known])
     key = stores.place * flow.config.mem_words + stores.address
     order = np.lexsort((flow.issues.time[stores.issue], key))
     last = order[np.append(np.diff(key[order]) != 0, True)] if len(order) else order

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from golden.stream import Values
+from golden.stream import Values, scattered
 from tsp import isa
 from tsp.flow import NONE, Flow
 from tsp.flow.issues import Ints
@@ -28,7 +28,7 @@ class Batch:
 
 
 def batches(flow: Flow, values: Values) -> Iterator[Batch]:
-    """The program's ALU and ACC issues in an order that respects every dependency."""
+    """What a program computes, in an order that respects every dependency."""
     accumulation = np.full(len(flow.issues), NONE, np.int64)
     accumulation[flow.accumulations.issue] = np.arange(len(flow.accumulations.issue))
     group = _groups(flow)[flow.issues.burst]
@@ -56,11 +56,16 @@ _PRODUCT_ELEMENTS = 1 << 20
 def _groups(flow: Flow) -> Ints:
     """Burst → a number equal for bursts that compute alike; NONE for those that compute nothing."""
     numbers: dict[tuple[object, ...], int] = {}
+    indirect = np.zeros(len(flow.issues.bursts), np.bool_)
+    indirect[flow.issues.burst[np.concatenate(_accesses(flow))]] = True
     group = np.full(len(flow.issues.bursts), NONE, np.int64)
     for index, burst in enumerate(flow.issues.bursts):
         operation, values = burst.instruction.operation, burst.instruction.values
         if operation.mnemonic == ACC:
             group[index] = numbers.setdefault((ACC,), len(numbers))
+        elif indirect[index]:
+            # Whatever it is: accesses of one slice go by time.
+            group[index] = numbers.setdefault(("mem", burst.queue), len(numbers))
         elif _computes(operation):
             same = [value for name, value in values.items() if name not in _OF_AN_ISSUE]
             group[index] = numbers.setdefault((operation.opcode, *same), len(numbers))
@@ -79,6 +84,31 @@ def _computes(operation: isa.Operation) -> bool:
     return bool(operation.arity) or operation.queues[0] in isa.SXM_KINDS
 
 
+def _accesses(flow: Flow) -> tuple[Ints, Ints]:
+    """Issues (that read, that write) a memory which :class:`golden.indirect.Memories` keeps."""
+    read = flow.loads.issue[np.isin(flow.loads.place, scattered(flow))]
+    written = flow.stores.issue[np.isin(flow.stores.place, flow.indirect.place)]
+    scatters = flow.indirect.writes
+    return (
+        np.concatenate([read, flow.indirect.issue[~scatters]]),
+        np.concatenate([written, flow.indirect.issue[scatters]]),
+    )
+
+
+def _access_edges(flow: Flow) -> tuple[Ints, Ints, Ints]:
+    """(earlier, later, step) of accesses of one slice: reads share a level, writes share a level, no read shares one
+    with a write."""
+    reads, writes = (np.zeros(len(flow.issues), np.int64) for _ in range(2))
+    read, written = _accesses(flow)
+    reads[read], writes[written] = 1, 1
+    issues = np.unique(np.concatenate([read, written]))
+    issues = issues[np.lexsort((flow.issues.time[issues], flow.issues.place[issues]))]
+    before, after = issues[:-1], issues[1:]
+    same = flow.issues.place[before] == flow.issues.place[after]
+    before, after = before[same], after[same]
+    return before, after, (reads[before] & writes[after]) | (writes[before] & reads[after])
+
+
 def _levels(flow: Flow, values: Values) -> Ints:
     """Issue → length of the longest path of computed results before it.
 
@@ -89,12 +119,14 @@ def _levels(flow: Flow, values: Values) -> Ints:
     for index, burst in enumerate(flow.issues.bursts):
         if _computes(burst.instruction.operation):
             computes[flow.issues.first[index] : flow.issues.first[index + 1]] = 1
+    computes[np.concatenate(_accesses(flow))] = 1
     step = computes[after]
     table = flow.accumulations
     taken = np.flatnonzero(table.product != NONE)
     sums = flow.products.issue[table.product[taken]], table.issue[taken]
-    before, after = np.concatenate([before, sums[0]]), np.concatenate([after, sums[1]])
-    step = np.concatenate([step, np.ones(len(taken), np.int64)])
+    earlier, later, apart = _access_edges(flow)
+    before, after = np.concatenate([before, sums[0], earlier]), np.concatenate([after, sums[1], later])
+    step = np.concatenate([step, np.ones(len(taken), np.int64), apart])
     return _longest(before, after, step, flow.issues.time)
 
 
@@ -121,9 +153,9 @@ _SHALLOW = 8
 
 
 def _edges(flow: Flow, values: Values) -> tuple[Ints, Ints]:
-    """Pairs of issues (earlier, later), all but ABC→ACC, each once."""
+    """Pairs of issues (earlier, later), all but ABC→ACC and the accesses of a slice, each once."""
     stored = np.zeros(len(flow.reads), np.bool_)
-    stored[flow.stores.read] = True
+    stored[flow.stores.read[~np.isin(flow.stores.place, flow.indirect.place)]] = True
     maker = values.maker[values.of_read]
     read = np.flatnonzero((maker != NONE) & ~stored)
     chain = np.flatnonzero(flow.chains.source != NONE)

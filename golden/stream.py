@@ -1,5 +1,6 @@
 """Values on streams. Moving costs nothing: a READ of a word that a WRITE took off a stream *is* the value that was
-driven there, so only words of the initial image and results of ALUs and planes are stored, each once."""
+driven there, so only words of the initial image and results of ALUs and planes are stored, each once. Of slices that
+a SCATTER writes, every word read has a slot of its own."""
 
 from collections.abc import Mapping
 
@@ -21,7 +22,8 @@ class Values:
     Attributes:
         slots: uint8 [slots, lanes]; slot 0 is zero. Results of ALUs and planes are filled in as they are computed.
         of_drive, of_read: int64, the slot of every row of ``flow.drives`` and ``flow.reads``.
-        maker: int64 [slots], the ALU or ACC issue that fills a slot; NONE for zero and words of the image.
+        maker: int64 [slots], the issue that fills a slot (of an ALU, an ACC, the SXM, an indirect access); NONE for
+            zero and words of the image.
     """
 
     def __init__(self, flow: Flow, memory: Mapping[int, Image]):
@@ -39,6 +41,11 @@ class Values:
         fill_initial(self.slots, slot[drives], memory, flow.loads.place[loads], flow.loads.address[loads])
 
 
+def scattered(flow: Flow) -> Ints:
+    """Places of the slices that a SCATTER writes."""
+    return np.unique(flow.indirect.place[flow.indirect.writes])
+
+
 def _origins(flow: Flow) -> tuple[Ints, tuple[Ints, Ints]]:
     """(per drive the drive whose vector it repeats, or len(drives) for zeros), and the drives that bring words of the
     image, with the loads that do."""
@@ -46,12 +53,13 @@ def _origins(flow: Flow) -> tuple[Ints, tuple[Ints, Ints]]:
     origin = np.arange(total + 1)
     drive = flow.drives.rows_of(flow.issues, 0)[flow.loads.issue]
     store = flow.loads.store
-    stored = np.flatnonzero(store != NONE)
+    known = ~np.isin(flow.loads.place, scattered(flow))
+    stored = np.flatnonzero(known & (store != NONE))
     # NONE is -1, so an absent operand of the WRITE indexes the last entry: zeros.
     origin[drive[stored]] = origin[flow.source[flow.stores.read[store[stored]]]]
-    undefined = (store == NONE) & ~flow.loads.initial
+    undefined = known & (store == NONE) & ~flow.loads.initial
     origin[drive[undefined]] = total
-    initial = np.flatnonzero(flow.loads.initial)
+    initial = np.flatnonzero(known & flow.loads.initial)
     word = flow.loads.place[initial] * flow.config.mem_words + flow.loads.address[initial]
     _, first, repeated = np.unique(word, return_index=True, return_inverse=True)
     origin[drive[initial]] = drive[initial[first]][repeated]

@@ -3,9 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.indirect import addresses
 from golden.stream import Values
 from tsp.config import LANES_PER_SUPERLANE
-from tsp.flow import Flow
+from tsp.flow import NONE, Flow
 from tsp.flow.issues import Ints
 
 Words = NDArray[np.uint64]
@@ -41,7 +42,29 @@ class Trace:
         self.place = np.concatenate([flow.issues.place[drives.issue], stores.place])
         self.address = np.concatenate([drives.stream, MEMORY_ADDRESS + stores.address])
         self.slot = np.concatenate([values.of_drive, values.of_read[stores.read]])
+        self.only = np.full(len(self.time), NONE, np.int64)
+        """The superlane of an event that happens in one; NONE for one in all."""
         self.values, self.superlanes = values, flow.config.superlanes
+        self._add_scatters(flow)
+
+    def _add_scatters(self, flow: Flow) -> None:
+        """A SCATTER is an event a superlane, as each writes a word of its own."""
+        table = flow.indirect
+        rows = np.flatnonzero(table.writes)
+        where = addresses(flow, self.values, rows)
+        row, superlane = np.nonzero(where < flow.config.mem_words)
+        data = table.data[rows[row]]
+        self.time = np.concatenate([self.time, flow.reads.time[data]])
+        self.place = np.concatenate([self.place, table.place[rows[row]]])
+        self.address = np.concatenate([self.address, MEMORY_ADDRESS + where[row, superlane]])
+        self.slot = np.concatenate([self.slot, self.values.of_read[data]])
+        self.only = np.concatenate([self.only, superlane])
+
+    def _happens(self, rows: Ints) -> NDArray[np.bool_]:
+        """bool [n, S]: in which superlanes an event happens."""
+        only = self.only[rows][:, None]
+        found: NDArray[np.bool_] = (only == NONE) | (only == np.arange(self.superlanes))
+        return found
 
     @property
     def cycles(self) -> int:
@@ -62,6 +85,7 @@ class Trace:
             place = self.place[rows]
             time, address = self.time[rows][:, None], self.address[rows][:, None]
             hashes = event_hash(time, address, place[:, None], self._data(rows))
+            hashes[~self._happens(rows)] = 0
             starts = np.flatnonzero(np.append(True, np.diff(place) != 0))
             sums[place[starts]] += np.add.reduceat(hashes, starts, axis=0)
         return sums
@@ -74,5 +98,5 @@ class Trace:
             table[name] = getattr(self, name)[rows][:, None]
         table["superlane"] = np.arange(self.superlanes)
         table["data"] = self._data(rows)
-        flat = table.ravel()
+        flat = table[self._happens(rows)]
         return flat[np.lexsort((flat["address"], flat["superlane"], flat["place"], flat["time"]))]

@@ -1,5 +1,7 @@
 """MEM: a tile is 16-byte words behind one read and one write port; a site is a group of four tiles."""
 
+from dataclasses import dataclass
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
@@ -7,16 +9,34 @@ from amaranth.lib.wiring import Component, In, Out
 from rtl import beats, stream, tile
 from rtl.stamp import Stamp, stamp
 from rtl.trace import WRITE_EVENT, EventHasher
+from tsp import isa
 from tsp.config import SLICES_PER_GROUP, ChipConfig
+
+ADDRESS_BITS = 16
+"""Of the address that a GATHER or SCATTER takes from a stream."""
+
+
+@dataclass(frozen=True)
+class Indirect:
+    """In T: whether the instruction is a GATHER, a SCATTER, either; the address, and whether there is one in memory."""
+
+    gather: Value
+    scatter: Value
+    used: Value
+    address: Value
+    inside: Value
 
 
 class MemTile(Component):
-    """One slice's memory in one superlane. Obeys READ, WRITE and READ_WRITE; all accesses happen in cycle T.
+    """One slice's memory in one superlane. Obeys READ, WRITE, READ_WRITE and, with the feature ``gather``, GATHER and
+    SCATTER; all accesses happen in cycle T.
 
     A READ of a word that is written in the same cycle (a bank conflict, or the host's business) gives the old word.
 
     Ports beside those of every tile:
-        operand (word), operand_present: in T, the stream a WRITE names; used only then.
+        operand (word), operand_present: in T, the stream a WRITE or SCATTER names; used only then.
+        map (16), map_present: in T (its first beat), the low bytes of the stream a GATHER or SCATTER takes its address
+            from; used only then. With the feature ``gather``.
         drive_mask (2·streams), drive_word (word): in T + 1 of a READ.
         drive_valid: whether the mask is not zero. write_valid: in T of a WRITE.
     """
@@ -32,6 +52,7 @@ class MemTile(Component):
             | tile.host_ports(config)
             | tile.fault_ports()
             | {"operand": In(word), "operand_present": In(1), "write_valid": Out(1)}
+            | ({"map": In(ADDRESS_BITS), "map_present": In(1)} if config.gather else {})
             | {"drive_mask": Out(2 * config.streams), "drive_word": Out(word), "drive_valid": Out(1)}
         )
 
@@ -43,17 +64,45 @@ class MemTile(Component):
         write = self.write_valid
         read_address = tile.operand(self.instr, "READ", "read_address")[:address_bits]
         write_address = tile.operand(self.instr, "WRITE", "write_address")[:address_bits]
-        m.d.comb += read.eq(self.instr_valid & tile.is_any(self.instr, "READ", "READ_WRITE"))
-        m.d.comb += write.eq(self.instr_valid & tile.is_any(self.instr, "WRITE", "READ_WRITE"))
         bank_conflict = read & write & (read_address[-1] == write_address[-1])
+        reads, writes = tile.is_any(self.instr, "READ", "READ_WRITE"), tile.is_any(self.instr, "WRITE", "READ_WRITE")
         absent = write & ~self.operand_present
         conditions = [(bank_conflict, tile.BANK_CONFLICT), (absent, tile.OPERAND_ABSENT)]
+        if self.config.gather:
+            found = self._indirect(m, address_bits)
+            read_address = Mux(found.used, found.address, read_address)
+            write_address = Mux(found.used, found.address, write_address)
+            reads, writes = reads | found.gather, writes | (found.scatter & found.inside)
+            absent = (write | found.scatter) & ~self.operand_present | found.used & ~self.map_present
+            conditions = [
+                (bank_conflict, tile.BANK_CONFLICT),
+                (absent, tile.OPERAND_ABSENT),
+                (found.used & ~found.inside, tile.GATHER_ADDRESS),
+            ]
+        m.d.comb += [read.eq(self.instr_valid & reads), write.eq(self.instr_valid & writes)]
         tile.pulse_fault(m, self.fault_valid, self.fault_kind, conditions)
         self._drive(m, read)
         host_read, host_signature = self._memory(m, read, read_address, write, write_address)
         signature = self._trace(m, write, write_address) if self.config.trace else Const(0, tile.SIGNATURE_BITS)
         self._answer_host(m, host_read, host_signature, signature)
         return m
+
+    def _indirect(self, m: Module, address_bits: int) -> "Indirect":
+        """Whether the instruction takes its address from a stream, and which it is."""
+        gather, scatter = (self.instr_valid & tile.is_any(self.instr, name) for name in isa.INDIRECT)
+        count, address = self.config.beats, Signal(ADDRESS_BITS, name="map_address")
+        if count == 1:
+            m.d.comb += address.eq(self.map)
+        else:
+            held, first = Signal(ADDRESS_BITS, name="map_held", reset_less=True), beats.beat_number(count) == 0
+            m.d.comb += address.eq(Mux(first, self.map, held))
+            with m.If(first):
+                m.d[beats.domain(count)] += held.eq(self.map)
+        inside = self.map_present & ~address[address_bits:].any()
+        self._nothing = Signal(name="nothing", reset_less=True)
+        with m.If(self.instr_valid):
+            m.d.sync += self._nothing.eq(gather & ~inside)
+        return Indirect(gather, scatter, gather | scatter, address[:address_bits], inside)
 
     def _memory(
         self, m: Module, read: Value, read_address: Value, write: Value, write_address: Value
@@ -78,9 +127,14 @@ class MemTile(Component):
             writer.en.eq(write | host_write),
             writer.addr.eq(Cat(*beat, Mux(host_write, host_address, write_address))),
             writer.data.eq(Mux(host_write, beats.part(count, self.host_wdata), self.operand.as_value())),
-            self.drive_word.eq(beats.in_next_cycle(m, "read", count, reader.data.as_value())),
+            self.drive_word.eq(self._read_word(m, reader.data.as_value())),
         ]
         return host_read, addressed & signature & ~self.host_write
+
+    def _read_word(self, m: Module, data: Value) -> Value:
+        """What was read, in T + 1; zeros from an address that the memory does not have."""
+        word = beats.in_next_cycle(m, "read", self.config.beats, data)
+        return Mux(self._nothing & self.drive_valid, 0, word) if self.config.gather else word
 
     def _drive(self, m: Module, read: Value) -> None:
         m.d.sync += [self.drive_valid.eq(read), self.drive_mask.eq(0)]
@@ -151,7 +205,8 @@ class MemSite(Component):
         tile.connect_instruction(m, self, mem_tile, str(i))
         target = tile.operand(mem_tile.instr, "WRITE", "write_stream")
         words = stream.words(self, "e_in", self.config) + stream.words(self, "w_in", self.config)
-        writes = mem_tile.instr_valid & tile.is_any(mem_tile.instr, "WRITE", "READ_WRITE")
+        taking = ["WRITE", "READ_WRITE", *(["SCATTER"] if self.config.gather else [])]
+        writes = mem_tile.instr_valid & tile.is_any(mem_tile.instr, *taking)
         index = stream.stream_index(target, self.config.streams)
         m.d.comb += [
             mem_tile.time.eq(self.time),
@@ -159,3 +214,12 @@ class MemSite(Component):
             mem_tile.operand.eq(stream.choose(m, f"operand_{i}", writes, index, words)),
             mem_tile.operand_present.eq(stream.read_present(target, self.e_present_in, self.w_present_in)),
         ]
+        if self.config.gather:
+            source = tile.operand(mem_tile.instr, "GATHER", "map")
+            maps = [Value.cast(word)[:ADDRESS_BITS] for word in words]
+            wanted = mem_tile.instr_valid & tile.is_any(mem_tile.instr, *isa.INDIRECT)
+            index = stream.stream_index(source, self.config.streams)
+            m.d.comb += [
+                mem_tile.map.eq(stream.choose(m, f"map_{i}", wanted, index, maps)),
+                mem_tile.map_present.eq(stream.read_present(source, self.e_present_in, self.w_present_in)),
+            ]

@@ -22,7 +22,7 @@ HOST_ADDRESS_BITS = 13
 QUEUE_BITS = 5
 KIND_BITS = 4
 
-BANK_CONFLICT, OPERAND_ABSENT, PERMUTE_MAP = 2, 3, 7
+BANK_CONFLICT, OPERAND_ABSENT, GATHER_ADDRESS, PERMUTE_MAP = 2, 3, 6, 7
 
 
 def instruction_ports(kind: str, prefix: str = "") -> dict[str, Member]:

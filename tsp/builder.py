@@ -119,6 +119,16 @@ class Builder:
         values |= {"write_address": write[0], "write_stream": stream(write[1])}
         self._emit(slice_, "READ_WRITE", values, at, count, every, steps)
 
+    def gather(self, slice_: str, stream_: str, map_: str, at: int, count: int = 1, every: int = 1) -> None:
+        """GATHER: the word that each superlane's map names to stream."""
+        values: dict[str, int | Stream] = {"read_stream": stream(stream_), "map": stream(map_)}
+        self._emit(slice_, "GATHER", values, at, count, every, None)
+
+    def scatter(self, slice_: str, stream_: str, map_: str, at: int, count: int = 1, every: int = 1) -> None:
+        """SCATTER: stream to the word that each superlane's map names."""
+        values: dict[str, int | Stream] = {"write_stream": stream(stream_), "map": stream(map_)}
+        self._emit(slice_, "SCATTER", values, at, count, every, None)
+
     def fetch(
         self,
         symbol: Symbol,

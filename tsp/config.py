@@ -13,6 +13,8 @@ from tsp.errors import InputError, nearest
 
 LANES_PER_SUPERLANE = 16
 SLICES_PER_GROUP = 4
+GATHER_BEATS = 8
+"""Most beats with which the two bytes of a GATHER's address pass in one."""
 INSTRUCTION_BYTES = 16
 
 UNBUILT_FEATURES = ("mxm_fp16", "ecc", "ifetch")
@@ -37,6 +39,7 @@ class ChipConfig:
         acc_depth: rows of an MXM accumulator.
         vxm_mul_bits: multiplier operand width of an ALU; 0 leaves MUL out.
         beats: clocks a schedule cycle takes; in each, 16 / beats lanes of a superlane work. No effect on schedules.
+        gather: MEM slices take GATHER and SCATTER.
         sxm: the SXMs and their queues exist.
         trace: every slice folds its events into a signature.
         vxm_float: the ALUs compute in fp32 too, and streams hold fp16 and fp32.
@@ -61,6 +64,7 @@ class ChipConfig:
     beats: int = 1
     vxm_float: bool = False
     mxm_fp16: bool = False
+    gather: bool = True
     sxm: bool = True
     ecc: bool = False
     ifetch: bool = False
@@ -120,6 +124,11 @@ class ChipConfig:
         if self.vxm_float and not self.vxm_mul_bits:
             raise InputError(
                 f"config {self.name}: vxm_float is True, but vxm_mul_bits is 0: floats need multipliers; try 32"
+            )
+        if self.gather and self.beats > GATHER_BEATS:
+            raise InputError(
+                f"config {self.name}: gather is True with beats={self.beats}, but the two bytes of an address must pass"
+                f" in one beat; beats must be at most {GATHER_BEATS}, or gather False"
             )
         for name in UNBUILT_FEATURES:
             if getattr(self, name):
@@ -204,7 +213,7 @@ PRESETS = {
         # Fits a Lattice ECP5-85F (`make synth`): 8-bit multipliers, two lanes at a time, no signature.
         ChipConfig(
             "board", 1, 16, 8, 512, 0, 1, 1, 4, 0, 0,
-            queue_depth=512, vxm_mul_bits=8, beats=8, sxm=False, trace=False,
+            queue_depth=512, vxm_mul_bits=8, beats=8, gather=False, sxm=False, trace=False,
         ),
     )
 }

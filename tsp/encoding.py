@@ -78,10 +78,10 @@ def operation(mnemonic: str, queue: Queue, config: ChipConfig) -> isa.Operation:
     if mnemonic not in isa.BY_MNEMONIC:
         raise InputError(f"unknown instruction '{mnemonic}'{nearest(mnemonic, spelled(taken))}")
     kinds = isa.BY_MNEMONIC[mnemonic].queues
-    if mnemonic in isa.FLOAT_ONLY and queue.kind in kinds:
-        raise InputError(f"{mnemonic} computes in fp32, but config {config.name} has vxm_float=False")
     if queue.kind in kinds:
-        raise InputError(f"{mnemonic} needs a multiplier, but config {config.name} has vxm_mul_bits=0")
+        field = isa_rules.missing_feature(mnemonic, config)
+        assert field is not None
+        raise InputError(f"{mnemonic} needs {field}, but config {config.name} has {field}={getattr(config, field)}")
     raise InputError(f"{mnemonic} is no instruction of queue {queue.name}; it belongs in {' or '.join(kinds)} queues")
 
 

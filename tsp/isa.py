@@ -120,6 +120,8 @@ ADDRESS_A = (8, 16)
 ADDRESS_B = (24, 16)
 """Bit ranges that REPEAT's two steps are added to: MEM READ address, ACC row, LW supercell; MEM WRITE address."""
 
+INDIRECT = ("GATHER", "SCATTER")
+"""Instructions whose addresses come off a stream: in bytes 0 and 1 of each superlane's word, the low byte first."""
 SXM_ACROSS = ("sxm_permute", "sxm_shift")
 """Queue kinds of the SXM whose instructions move bytes across superlanes."""
 SXM_KINDS = ("sxm_permute", "sxm_distribute", "sxm_transpose", "sxm_shift", "sxm_rotate")
@@ -128,6 +130,7 @@ QUEUE_KINDS = ("mem", "vxm", "mxm_weights", "mxm_activations", "mxm_accumulate",
 _T = Field("t", 8, 16, "number")
 _READ = (Field("read_address", *ADDRESS_A, "mem_address"), Field("read_stream", 40, 8, "stream"))
 _WRITE = (Field("write_address", *ADDRESS_B, "mem_address"), Field("write_stream", 48, 8, "stream"))
+_MAP = Field("map", 56, 8, "stream")
 _LW = (Field("supercell", *ADDRESS_A, "supercell"), Field("stream", 40, 8, "stream", GROUP16))
 _ACC = (
     Field("row", *ADDRESS_A, "acc_row"),
@@ -191,6 +194,8 @@ OPERATIONS = (
     Operation(0x10, "READ", ("mem",), _READ, "memory word to stream", True),
     Operation(0x11, "WRITE", ("mem",), _WRITE, "stream to memory word", True),
     Operation(0x12, "READ_WRITE", ("mem",), _READ + _WRITE, "both in one cycle, in different banks", True),
+    Operation(0x13, "GATHER", ("mem",), (_READ[1], _MAP), "the word that each superlane's map names to stream", True),
+    Operation(0x14, "SCATTER", ("mem",), (_WRITE[1], _MAP), "stream to the word that each superlane's map names", True),
     _alu(0x20, "ADD", 2, "a + b"),
     _alu(0x21, "SUB", 2, "a - b"),
     _alu(0x22, "MUL", 2, "a · b, each operand's low vxm_mul_bits bits, signed"),
@@ -247,13 +252,13 @@ CONDITIONS = {"MASK": "b", "SELECT": "c"}
 """ALU operations with a condition, and which operand that is: always an integer."""
 
 LATER = {
-    **dict.fromkeys(("IFETCH", "CONFIG", "GATHER", "SCATTER"), "is not built yet"),
+    **dict.fromkeys(("IFETCH", "CONFIG"), "is not built yet"),
     **dict.fromkeys(("SEND", "RECEIVE", "POLL"), "is not built yet"),
 }
 """Mnemonics of the contract that come later: named in errors so that nobody takes them for a typing error."""
 
 PAYLOAD_BITS = {
-    "mem": 56,
+    "mem": 64,
     "vxm": 101,
     "mxm_weights": 48,
     "mxm_activations": 48,

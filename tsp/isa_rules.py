@@ -16,6 +16,7 @@ from tsp.isa import (
     CONDITIONS,
     FLOAT_ONLY,
     FLOAT_TYPES,
+    INDIRECT,
     INTEGER_ONLY,
     INTEGER_TYPES,
     OPERAND_NAMES,
@@ -163,10 +164,14 @@ def rules(operation: Operation, hemisphere: str, config: ChipConfig) -> tuple[Ru
 def operations(kind: str, config: ChipConfig) -> tuple[Operation, ...]:
     """The operations a queue of that kind takes in a configuration."""
     found = (operation for operation in OPERATIONS if kind in operation.queues)
-    missing = {"MUL"} if not config.vxm_mul_bits else set()
-    if not config.vxm_float:
-        missing |= set(FLOAT_ONLY)
-    return tuple(operation for operation in found if operation.mnemonic not in missing)
+    return tuple(operation for operation in found if missing_feature(operation.mnemonic, config) is None)
+
+
+def missing_feature(mnemonic: str, config: ChipConfig) -> str | None:
+    """The field of a configuration without which an operation does not exist, as it stands there; None if it does."""
+    features = dict.fromkeys(INDIRECT, "gather") | dict.fromkeys(FLOAT_ONLY, "vxm_float")
+    needed = {"MUL": "vxm_mul_bits", **features}.get(mnemonic)
+    return needed if needed is not None and not getattr(config, needed) else None
 
 
 def broken_rule(word: int, queue: Queue, config: ChipConfig) -> Rule | str | None:

@@ -21,6 +21,8 @@ FLOAT_BOUNDARIES = {
     "least": 1, "least normal": 0x00800000, "largest": 0x7F7FFFFF,
 }  # fmt: skip
 """Values every fp32 operand takes, as bits; of an fp16 operand ``least`` … ``largest`` are those of fp16."""
+FLOAT_PAIRED = ("0", "-0", "1", "inf", "-inf", "NaN", "least", "largest")
+"""Those of them that both operands take in every combination."""
 FLOAT_CASES = ("below", "in range", "above", "-inf", "inf", "NaN", "half way")
 """What CONVERT to an integer can meet."""
 DISTANCES = ("0", "1", "7", "8", "15", "16", "31", "32", "33", "-1", "lowest")
@@ -73,6 +75,9 @@ def _mem(config: ChipConfig) -> Iterator[tuple[str, list[Bin]]]:
     yield "mem_address", list(itertools.product(("read", "write"), ("first", "below the border", "above it", "last")))
     streams = [isa.stream_name(isa.stream_operand(d, i)) for d in (0, 1) for i in range(config.streams)]
     yield "mem_stream", list(itertools.product(("read", "write"), streams))
+    indirect = [op.mnemonic for op in isa_rules.operations("mem", config) if op.mnemonic in isa.INDIRECT]
+    yield "mem_indirect", list(itertools.product(indirect, DIRECTIONS, DIRECTIONS))
+    yield "mem_named", list(itertools.product(indirect, ("one word", "several", "first", "last")))
     yield "mem_word", [("of the image",), ("written the cycle before",), ("written earlier",)]
 
 
@@ -110,7 +115,7 @@ def _float(config: ChipConfig, operations: list[Operation]) -> Iterator[tuple[st
     yield "float_result", [(*result, d, mode) for result in results for d in DIRECTIONS for mode in MODES]
     floats = [t.name for t in isa.FLOAT_TYPES]
     yield "float_value", [(*slot, value) for slot in slots if slot[2] in floats for value in FLOAT_BOUNDARIES]
-    pairs = itertools.product(FLOAT_BOUNDARIES, FLOAT_BOUNDARIES)
+    pairs = itertools.product(FLOAT_PAIRED, FLOAT_PAIRED)
     binary = [op.mnemonic for op in able if op.arity == 2 and op.mnemonic not in isa.CONDITIONS]
     yield "float_pair", [(op, *pair) for pair in pairs for op in binary]
     able_to_convert = [t.name for t in INTEGER_TYPES] if able else []

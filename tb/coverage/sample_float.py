@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden import floats
-from tb.coverage.bins import FLOAT_BOUNDARIES, MODES, Bin
+from tb.coverage.bins import FLOAT_BOUNDARIES, FLOAT_PAIRED, MODES, Bin
 from tsp import isa
 from tsp.isa import FLOAT_TYPES, INTEGER_TYPES, Instruction, OperandKind, Type
 
@@ -39,8 +39,8 @@ def together(instruction: Instruction, known: list[Numbers | None], found: Mappi
     if len(known) != 2 or known[0] is None or known[1] is None or instruction.mnemonic in isa.CONDITIONS:
         return
     a, b = np.broadcast_arrays(known[0], known[1])
-    of_a, of_b = ({label: _is(label, x, FLOAT_BOUNDARIES) for label in FLOAT_BOUNDARIES} for x in (a, b))
-    for label_a, label_b in itertools.product(FLOAT_BOUNDARIES, repeat=2):
+    of_a, of_b = ({label: _is(label, x, FLOAT_BOUNDARIES) for label in FLOAT_PAIRED} for x in (a, b))
+    for label_a, label_b in itertools.product(FLOAT_PAIRED, repeat=2):
         if (of_a[label_a] & of_b[label_b]).any():
             found["float_pair"].add((instruction.mnemonic, label_a, label_b))
 

@@ -2,7 +2,11 @@
 
 from collections import defaultdict
 
+import numpy as np
+
+import golden.indirect
 import golden.machine
+from golden.stream import Values
 from tb.coverage import sample_alu, sample_mxm, sample_sxm
 from tb.coverage.bins import DIRECTIONS, SIGNS, Bin
 from tsp import isa
@@ -26,7 +30,8 @@ def samples(program: Program, result: golden.machine.Result) -> Samples:
         if burst.instruction.operation.queues == ("mem",):
             _mem(program, burst, found)
     _loads(program, flow, found)
-    values = golden.machine.compute(flow, result.initial)
+    values, _ = golden.machine.compute(flow, result.initial)
+    _indirect(flow, values, found)
     sample_alu.sample(program, flow, values, found)
     sample_mxm.sample(program, flow, values, found)
     sample_sxm.sample(program, flow, values, found)
@@ -105,6 +110,19 @@ def _mem(program: Program, burst: Burst, found: Samples) -> None:
                 found["mem_address"].add((port, corners[address]))
     if len(ways) == 2:
         found["mem_both"].add(tuple(ways))
+
+
+def _indirect(flow: Flow, values: Values, found: Samples) -> None:
+    """GATHERs and SCATTERs: where data and maps come from and go to, and which words are named."""
+    named = golden.indirect.addresses(flow, values, np.arange(len(flow.indirect.issue)))
+    for issue, words in zip(flow.indirect.issue.tolist(), named.tolist(), strict=True):
+        instruction = flow.issues.bursts[flow.issues.burst[issue]].instruction
+        streams = instruction.values.get("read_stream", instruction.values.get("write_stream", 0)), instruction["map"]
+        ways = (DIRECTIONS[stream >> isa.STREAM_DIRECTION_BIT] for stream in streams)
+        found["mem_indirect"].add((instruction.mnemonic, *ways))
+        corners = {0: "first", flow.config.mem_words - 1: "last"}
+        found["mem_named"].update((instruction.mnemonic, corners[word]) for word in words if word in corners)
+        found["mem_named"].add((instruction.mnemonic, "several" if len(set(words)) > 1 else "one word"))
 
 
 def _loads(program: Program, flow: Flow, found: Samples) -> None:

@@ -1,11 +1,12 @@
 """A MEM site: four tiles of memory and the SRs beside them, in one superlane."""
 
 import random
+from collections.abc import Sequence
 
 import cocotb
 
 from tb.unit.ports import Ports, config, seeded
-from tb.unit.site import BANK_CONFLICT, OPERAND_ABSENT, Row, compare, signature
+from tb.unit.site import BANK_CONFLICT, GATHER_ADDRESS, OPERAND_ABSENT, Row, compare, signature
 from tb.unit.site_driver import SiteDriver
 from tb.unit.site_model import SiteModel
 from tb.unit.traffic import Traffic, operands
@@ -33,11 +34,25 @@ class MemModel(SiteModel):
         others = [isa.decode(word) for word in row.instructions.values()]
         if reads(instruction):
             taken = [other["read_stream"] for other in others if other is not None and reads(other)]
-            if instruction["read_stream"] in taken or self.memory[queue].get(instruction["read_address"]) is None:
+            if instruction["read_stream"] in taken or self._word(queue, instruction, row) is None:
                 return False
         if writes(instruction) and instruction["write_stream"] not in row.arrivals:
             return False
+        if instruction.mnemonic in isa.INDIRECT and self._named(instruction, row) is None:
+            return False
         return not self._conflicts(instruction)
+
+    def _named(self, instruction: Instruction, row: Row) -> int | None:
+        """The address on the stream of an instruction's map; None if there is none, or none of this memory."""
+        word = row.arrivals.get(instruction["map"])
+        return None if word is None or word % 2**16 >= self.config.mem_words else word % 2**16
+
+    def _word(self, queue: int, instruction: Instruction, row: Row) -> int | None:
+        """What an instruction reads from memory; zeros where its map names nothing."""
+        if instruction.mnemonic in isa.INDIRECT:
+            address = self._named(instruction, row)
+            return 0 if address is None else self.memory[queue].get(address)
+        return self.memory[queue].get(instruction["read_address"])
 
     def obey(self, row: Row) -> None:
         for queue, word in row.instructions.items():
@@ -46,19 +61,33 @@ class MemModel(SiteModel):
             conflict = self._conflicts(instruction)
             if conflict:
                 self.fault(queue, BANK_CONFLICT)
+            if instruction.mnemonic in isa.INDIRECT:
+                self._check_map(queue, instruction, row)
             if reads(instruction):
-                old = None if conflict else self.memory[queue].get(instruction["read_address"])
+                old = None if conflict else self._word(queue, instruction, row)
                 self.drive(queue, instruction["read_stream"], old)
                 self.event(self.time + timing(self.config).read_func, queue, instruction["read_stream"], old)
             if writes(instruction):
                 self._write(queue, instruction, row)
 
+    def _check_map(self, queue: int, instruction: Instruction, row: Row) -> None:
+        if instruction["map"] not in row.arrivals:
+            self.fault(queue, OPERAND_ABSENT)
+        elif self._named(instruction, row) is None:
+            self.fault(queue, GATHER_ADDRESS)
+
     def _write(self, queue: int, instruction: Instruction, row: Row) -> None:
         new = row.arrivals.get(instruction["write_stream"])
         if new is None:
             self.fault(queue, OPERAND_ABSENT)
-        self.memory[queue][instruction["write_address"]] = new
-        self.event(self.time, queue, WRITE_EVENT + instruction["write_address"], new)
+        if instruction.mnemonic in isa.INDIRECT:
+            address = self._named(instruction, row)
+            if address is None:
+                return
+        else:
+            address = instruction["write_address"]
+        self.memory[queue][address] = new
+        self.event(self.time, queue, WRITE_EVENT + address, new)
         self.wrote = True
 
     def _conflicts(self, instruction: Instruction) -> bool:
@@ -69,11 +98,24 @@ class MemModel(SiteModel):
 
 
 def reads(instruction: Instruction) -> bool:
-    return instruction.mnemonic in ("READ", "READ_WRITE")
+    return instruction.mnemonic in ("READ", "READ_WRITE", "GATHER")
 
 
 def writes(instruction: Instruction) -> bool:
-    return instruction.mnemonic in ("WRITE", "READ_WRITE")
+    return instruction.mnemonic in ("WRITE", "READ_WRITE", "SCATTER")
+
+
+class MemTraffic(Traffic):
+    """Many of the vectors that arrive name one of these words, a few a word beyond the memory."""
+
+    names: Sequence[int] = ()
+
+    def _row(self, density: float) -> Row:
+        row = super()._row(density)
+        for operand, word in row.arrivals.items():
+            if self.rng.random() < 0.7:
+                row.arrivals[operand] = word >> 16 << 16 | self.rng.choice(self.names)
+        return row
 
 
 class MemBench:
@@ -85,14 +127,16 @@ class MemBench:
         self.site = SiteDriver(Ports(dut), self.config, SLICES_PER_GROUP, self.place, writes=True)
         self.model = MemModel(self.config, FIRST_TIME)
         queues = [queue for queue in floorplan(self.config).queues if queue.kind == "mem"][:SLICES_PER_GROUP]
-        self.traffic = Traffic(self.model, self.rng, queues, self.propose, operands(self.config), LANES)
+        self.traffic = MemTraffic(self.model, self.rng, queues, self.propose, operands(self.config), LANES)
         half, last = self.config.mem_words // 2, self.config.mem_words - 1
         # Few words, so that they are read soon after they were written; the bounds of both banks are among them.
         self.addresses = sorted({0, half - 1, half, last, *(self.rng.randrange(last) for _ in range(4))})
+        self.traffic.names = self.addresses
 
     def propose(self, rng: random.Random, queue: Queue) -> int:
-        """READ, WRITE or both, of the chosen addresses."""
-        operation = rng.choice(isa_rules.operations("mem", self.config)[-3:])
+        """An access, if it names an address, of the chosen ones."""
+        accesses = [operation for operation in isa_rules.operations("mem", self.config) if operation.repeatable]
+        operation = rng.choice(accesses)
         word = legal_word(rng, queue, self.config, operation)
         for field in operation.fields:
             if field.kind == "mem_address":

@@ -11,7 +11,7 @@ from tsp.isa import stream_name
 WORD_BITS = 128
 SETTLE_CYCLES = 8
 """After the last instruction: its drive, its fault pulse and its hash are through."""
-COLLISION, BANK_CONFLICT, OPERAND_ABSENT = 1, 2, 3
+COLLISION, BANK_CONFLICT, OPERAND_ABSENT, GATHER_ADDRESS = 1, 2, 3, 6
 Fault = tuple[int, int]
 """Queue of the site, kind."""
 

@@ -50,21 +50,6 @@ ADD = isa.instruction("ADD", a_kind=2, b_kind=2, to_stream=1)
             "type is 4, must be 0…2 (int8, int16, int32)",
         ),
         ("vxm.r0s0", isa.instruction("NOT", a_kind=2, to_stream=1, type=1, stream=7), "try e6"),
-        (
-            "vxm.r0s0",
-            isa.instruction("EXP", a_kind=2, to_next=1, float=1),
-            "config tiny has vxm_float=False, so no EXP",
-        ),
-        (
-            "vxm.r0s0",
-            isa.instruction("ABS", a_kind=2, to_next=1, float=1),
-            "float is 1, but config tiny has vxm_float=",
-        ),
-        (
-            "vxm.r0s0",
-            isa.instruction("CONVERT", a_kind=2, to_next=1, type=4),
-            "type is 4, must be 0…2 (int8, int16, int",
-        ),
     ],
 )
 def test_illegal_words(queue, item, message):
@@ -72,6 +57,29 @@ def test_illegal_words(queue, item, message):
     assert [problem.rule for problem in report.problems] == ["illegal_instruction"], str(report)
     assert message in report.problems[0].message
     assert report.problems[0].where == f"{queue} word 0"
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        (
+            isa.instruction("EXP", a_kind=2, to_next=1, float=1),
+            "EXP needs vxm_float, which config tiny does not have",
+        ),
+        (
+            isa.instruction("ABS", a_kind=2, to_next=1, float=1),
+            "float is 1, but config tiny has vxm_float=",
+        ),
+        (
+            isa.instruction("CONVERT", a_kind=2, to_next=1, type=4),
+            "type is 4, must be 0…2 (int8, int16, int",
+        ),
+    ],
+)
+def test_floating_point_without_the_feature(item, message):
+    report = words("tiny", "vxm.r0s0", item, vxm_float=False)
+    assert [problem.rule for problem in report.problems] == ["illegal_instruction"], str(report)
+    assert message in report.problems[0].message
 
 
 @pytest.mark.parametrize(
@@ -117,9 +125,11 @@ def test_streams_of_a_smaller_chip():
 
 
 def test_a_chip_without_multipliers():
-    report = words("tiny", "vxm.r0s0", isa.instruction("MUL", a_kind=2, b_kind=2, to_stream=1), vxm_mul_bits=0)
+    report = words(
+        "tiny", "vxm.r0s0", isa.instruction("MUL", a_kind=2, b_kind=2, to_stream=1), vxm_mul_bits=0, vxm_float=0
+    )
     assert [problem.message for problem in report.problems] == [
-        "config tiny has no multipliers (vxm_mul_bits is 0), so no MUL"
+        "MUL needs vxm_mul_bits, which config tiny does not have"
     ]
 
 

@@ -27,7 +27,8 @@ def after(program: Program) -> Program:
 
 
 def test_every_example_is_tested() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.tsp")} == {"vector_add.tsp", "scale.tsp", "transpose.tsp"}
+    tested = {f"{name}.tsp" for name in ("vector_add", "scale", "transpose", "softmax", "layer_norm")}
+    assert {path.name for path in EXAMPLES.glob("*.tsp")} == tested
 
 
 def test_vector_add() -> None:
@@ -51,6 +52,27 @@ def test_scale() -> None:
     program = assemble_file(EXAMPLES / "scale.tsp")
     x = typed(program, program.symbols["x"])
     assert (typed(after(program), program.symbols["y"]) == np.clip(np.round((3 * x + 5) / 4), -128, 127)).all()
+
+
+def near(program: Program, name: str, wanted: np.ndarray) -> None:
+    """A symbol's fp16 vectors after the program, within two units in the last place of fp16 of exact numbers."""
+    y = typed(after(program), program.symbols[name]).astype(np.float64)
+    ulp = np.spacing(np.abs(wanted).astype(np.float16)).astype(np.float64)
+    assert (np.abs(y - wanted) <= 2 * ulp).all(), (y - wanted) / ulp
+
+
+def test_softmax() -> None:
+    program = assemble_file(EXAMPLES / "softmax.tsp")
+    x = typed(program, program.symbols["x"]).astype(np.float64)
+    e = np.exp(x - x.max(axis=0))
+    near(program, "y", e / e.sum(axis=0))
+
+
+def test_layer_norm() -> None:
+    program = assemble_file(EXAMPLES / "layer_norm.tsp")
+    x = typed(program, program.symbols["x"]).astype(np.float64)
+    d = x - x.mean(axis=0)
+    near(program, "y", d / np.sqrt((d * d).mean(axis=0) + 1e-5))
 
 
 def test_the_python_in_the_text(

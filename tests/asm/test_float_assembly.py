@@ -98,6 +98,20 @@ def test_mistakes(text: str, message: str) -> None:
     assert len(caught.value.errors) == 1 and message in caught.value.errors[0], caught.value.errors
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ADD e4:fp32, #1.0 -> next", "fp16 and fp32 need vxm_float, but config tiny has vxm_float=False"),
+        ("CONVERT r0 -> e4:fp16", "fp16 and fp32 need vxm_float, but config tiny has vxm_float=False"),
+        ("CONVERT r0 -> next:fp32", "fp16 and fp32 need vxm_float, but config tiny has vxm_float=False"),
+        ("TANH r0 -> next", "TANH needs vxm_float, but config tiny has vxm_float=False"),
+    ],
+)
+def test_without_the_feature(text: str, message: str) -> None:
+    with pytest.raises(AssemblyError, match=message):
+        assemble(f".queue vxm.r0s0\n{text}", config=CONFIG.override(["vxm_float=off"]))
+
+
 def test_data() -> None:
     text = """
         .config tiny superlanes=1

@@ -24,7 +24,7 @@ SEEDS = range(1, 1001 if FULL else 201)
 TURNS = 10 if FULL else 3
 """Illegal programs of each class."""
 CONFIG = preset("tiny")
-BEATS = preset("board").override(["trace=true"])
+BEATS = preset("board").override(["trace=true", "gather=true"])
 """A cycle of this one is several clocks (docs/rtl.md), and its events can be compared."""
 
 

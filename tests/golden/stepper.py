@@ -133,6 +133,8 @@ class Stepper:
 
     def _mem(self, queue, instruction):
         values, half = instruction.values, self.config.mem_words // 2
+        if "map" in values:
+            return self._indirect(queue, values)
         if "read_address" in values:
             value = self.memory.get((queue.slice, values["read_address"]), self.zero)
             self._drive(queue, values["read_stream"], [value], self.table.read_func)
@@ -143,6 +145,33 @@ class Stepper:
         value = self._read(queue, values["write_stream"])
         self._event(queue.slice, 0x8000 + values["write_address"], value)
         return lambda: self.memory.__setitem__((queue.slice, values["write_address"]), value)
+
+    def _indirect(self, queue, values):
+        map_, lanes = self._read(queue, values["map"]), range(0, self.config.lanes, 16)
+        named = [map_[lane] + 256 * map_[lane + 1] for lane in lanes]
+        inside = [address < self.config.mem_words for address in named]
+        if not all(inside):
+            self.faults.add((self.now, queue.index, 6))
+        words = [self.memory.get((queue.slice, address), self.zero) for address in named]
+        if "read_stream" in values:
+            value = b"".join(
+                word[lane : lane + 16] if ok else bytes(16) for word, lane, ok in zip(words, lanes, inside, strict=True)
+            )
+            self._drive(queue, values["read_stream"], [value], self.table.read_func)
+            return None
+        value = self._read(queue, values["write_stream"])
+        for lane, address, ok in zip(lanes, named, inside, strict=True):
+            if ok:
+                data = value[lane : lane + 16]
+                self.events.append((self.now, queue.slice, lane // 16, 0x8000 + address, data))
+
+        def change():
+            for lane, address, ok in zip(lanes, named, inside, strict=True):
+                if ok:
+                    old = self.memory.get((queue.slice, address), self.zero)
+                    self.memory[queue.slice, address] = old[:lane] + value[lane : lane + 16] + old[lane + 16 :]
+
+        return change
 
     def _vxm(self, queue, instruction):
         values = instruction.values

@@ -13,7 +13,7 @@ from tsp.isa import Type
 
 MANTISSAS = 20_000 if os.environ.get("TSP_FULL") else 30
 """Random ones for every exponent and sign, beside the ends of every segment."""
-BOUND = {"TANH": 1.40, "EXP": 0.85, "RSQRT": 1.35}
+BOUND = {"TANH": 1.42, "EXP": 0.85, "RSQRT": 1.36}
 """The largest errors in units of the last place that docs/float.md states, rounded up."""
 
 

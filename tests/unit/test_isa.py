@@ -12,7 +12,7 @@ from tsp.disassembler import spell
 from tsp.floorplan import floorplan
 
 TINY = preset("tiny")
-FLOAT = TINY.override(["vxm_float=on"])
+FLOAT, INTEGER = (TINY.override([f"vxm_float={switch}"]) for switch in ("on", "off"))
 
 # Not made with isa.encode: added up by hand from the table of bit positions.
 BY_HAND = [
@@ -35,6 +35,8 @@ BY_HAND = [
     ("mem.e0", "WRITE 0, w0", 0x20000000000011),
     ("mem.w1", "WRITE 127, e31", 0x1F00007F000011),
     ("mem.e2", "READ 3, e1 & WRITE 64, w2", 0x22010040000312),
+    ("mem.e4", "GATHER e1, w3", 0x2300010000000013),
+    ("mem.w2", "SCATTER w2, e31", 0x1F22000000000014),
     ("sxm.e.permute", "PERMUTE e0, e2 -> w4", 0x0224000000000040),
     ("sxm.w.distribute3", "DISTRIBUTE w3, e5 -> e7", 0x0507230000000041),
     ("sxm.e.transpose1", "TRANSPOSE e16 -> w0", 0x0020100000000042),
@@ -102,7 +104,7 @@ def assembled(queue: str, text: str, config: ChipConfig) -> int:
     return assemble("\n".join(lines), config=config).queues[floorplan(TINY).queue(queue).index][-1]
 
 
-WITH_CONFIG = [*((*row, TINY) for row in BY_HAND), *((*row, FLOAT) for row in BY_HAND + FLOAT_BY_HAND)]
+WITH_CONFIG = [*((*row, INTEGER) for row in BY_HAND), *((*row, FLOAT) for row in BY_HAND + FLOAT_BY_HAND)]
 
 
 @pytest.mark.parametrize("queue, text, word, config", WITH_CONFIG)
@@ -116,7 +118,7 @@ def test_word_by_hand(queue: str, text: str, word: int, config: ChipConfig) -> N
 
 @pytest.mark.parametrize("queue, text, word", FLOAT_BY_HAND)
 def test_floating_point_is_illegal_without_the_feature(queue: str, text: str, word: int) -> None:
-    assert isa_rules.broken_rule(word, floorplan(TINY).queue(queue), TINY) is not None
+    assert isa_rules.broken_rule(word, floorplan(INTEGER).queue(queue), INTEGER) is not None
 
 
 def test_words_by_hand_cover_every_operation() -> None:

@@ -8,7 +8,7 @@ that is overwritten or that nobody takes is no mistake.
 from collections.abc import Mapping, Sequence
 
 from tsp.checker.control import check_barriers, check_deskews
-from tsp.checker.maps import check_maps
+from tsp.checker.maps import check_addresses, check_maps
 from tsp.checker.report import Problem, Report, Writer
 from tsp.checker.state import check_accumulators, check_banks, check_memory, check_products
 from tsp.checker.streams import check_absent, check_chains, check_collisions
@@ -38,7 +38,7 @@ def check_parts(
         queues: queue index → 128-bit words.
         defined: place of a MEM slice → int64 [n] ascending addresses that hold a word at the start.
         source: line numbers for the messages.
-        memory: place → what those words hold; without it maps of PERMUTE are not looked at.
+        memory: place → what those words hold; without it maps are not looked at.
 
     Raises InputError as :func:`check`.
     """
@@ -55,4 +55,5 @@ def check_parts(
         rule(flow, writer)
     if memory is not None:
         check_maps(flow, memory, writer)
+        check_addresses(flow, memory, writer)
     return writer.report(flow.cycles)

@@ -1,13 +1,15 @@
-"""The rule of PERMUTE's maps, where they can be known before the program runs: words of the image that are read."""
+"""Rules of maps, where they can be known before the program runs: words of the image that are read."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
 from tsp.checker.report import Writer, burst_of, first_of_burst
+from tsp.config import LANES_PER_SUPERLANE
 from tsp.flow import NONE, Flow
 from tsp.flow.issues import Ints
 from tsp.program import Image
+from tsp.timing import timing
 
 
 def check_maps(flow: Flow, memory: Mapping[int, Image], writer: Writer) -> None:
@@ -33,17 +35,58 @@ def check_maps(flow: Flow, memory: Mapping[int, Image], writer: Writer) -> None:
         writer.add_issue("permute_map", flow, issue, int(flow.issues.time[issue]), message)
 
 
+def check_addresses(flow: Flow, memory: Mapping[int, Image], writer: Writer) -> None:
+    """Report GATHERs and SCATTERs of addresses that the memory does not have, and GATHERs of words that nothing has
+    defined, once per burst."""
+    reported: set[int] = set()
+    for number, issue in enumerate(flow.indirect.issue.tolist()):
+        burst, word = int(flow.issues.burst[issue]), _word(flow, memory, int(flow.indirect.map[number]))
+        if burst in reported or word is None:
+            continue
+        bytes_ = word.reshape(-1, LANES_PER_SUPERLANE)
+        named, last = bytes_[:, 0] | bytes_[:, 1] << 8, writer.config.mem_words - 1
+        mnemonic = burst_of(flow, issue).instruction.mnemonic
+        beyond = np.flatnonzero(named > last)
+        if len(beyond):
+            message = f"the map of {mnemonic} names word {int(named[beyond[0]])} in superlane {int(beyond[0])}"
+            message += f"; words are 0…{last}"
+            writer.add_issue("gather_address", flow, issue, int(flow.issues.time[issue]), message)
+        elif mnemonic == "GATHER" and len(lost := _undefined(flow, memory, issue, named)):
+            message = f"GATHER of word {int(named[lost[0]])} of {writer.plan.slices[flow.issues.place[issue]].name} in"
+            message += f" superlane {int(lost[0])}, which no data defines and no WRITE has written before; define it"
+            message += " with data or write it first"
+            writer.add_issue("undefined_word", flow, issue, int(flow.issues.time[issue]), message)
+        else:
+            continue
+        reported.add(burst)
+
+
+def _undefined(flow: Flow, memory: Mapping[int, Image], issue: int, named: Ints) -> Ints:
+    """Superlanes in which nothing has defined the word that is named; none where SCATTERs write: that is not known."""
+    place, before = flow.issues.place[issue], flow.issues.time[issue] - timing(flow.config).write_read
+    if place in flow.indirect.place[flow.indirect.writes]:
+        return np.zeros(0, np.int64)
+    seen = (flow.stores.place == place) & (flow.issues.time[flow.stores.issue] <= before)
+    written = flow.stores.address[seen]
+    image = memory.get(int(place))
+    return np.flatnonzero(~np.isin(named, written) & ~np.isin(named, [] if image is None else image.addresses))
+
+
 def _map(flow: Flow, memory: Mapping[int, Image], row: int) -> Ints | None:
     """The map whose low plane is that row of ``flow.reads``, or None if it is no word of the image."""
-    planes = []
-    for plane in (row, row + 1):
-        drive = int(flow.source[plane])
-        if drive == NONE or burst_of(flow, int(flow.drives.issue[drive])).instruction.operation.queues != ("mem",):
-            return None
-        (load,) = np.flatnonzero(flow.loads.issue == flow.drives.issue[drive]).tolist()
-        if not flow.loads.initial[load]:
-            return None
-        image = memory[int(flow.loads.place[load])]
-        planes.append(image.words[np.searchsorted(image.addresses, flow.loads.address[load])].astype(np.int64))
-    found: Ints = planes[0] | planes[1] << 8
+    low, high = (_word(flow, memory, plane) for plane in (row, row + 1))
+    return None if low is None or high is None else low | high << 8
+
+
+def _word(flow: Flow, memory: Mapping[int, Image], row: int) -> Ints | None:
+    """What a row of ``flow.reads`` reads, or None if it is no word of the image."""
+    drive = int(flow.source[row])
+    if drive == NONE:
+        return None
+    loads = np.flatnonzero(flow.loads.issue == flow.drives.issue[drive]).tolist()
+    scattered = flow.indirect.place[flow.indirect.writes]
+    if not loads or not flow.loads.initial[loads[0]] or flow.loads.place[loads[0]] in scattered:
+        return None
+    image = memory[int(flow.loads.place[loads[0]])]
+    found: Ints = image.words[np.searchsorted(image.addresses, flow.loads.address[loads[0]])].astype(np.int64)
     return found

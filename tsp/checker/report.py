@@ -17,10 +17,10 @@ class Problem:
     """One broken rule.
 
     Attributes:
-        rule: ``collision``, ``bank_conflict``, ``operand_absent``, ``illegal_instruction``, ``permute_map`` (these five
-            are also run-time faults), ``undefined_word``, ``undefined_row``, ``undefined_weights``, ``sync``,
-            ``notify``, ``deskew``, ``no_result``, ``ignored_step``, ``reserved_bits``, ``queue_depth`` or
-            ``unknown_queue``.
+        rule: ``collision``, ``bank_conflict``, ``operand_absent``, ``illegal_instruction``, ``gather_address``,
+            ``permute_map`` (these six are also run-time faults), ``undefined_word``, ``undefined_row``,
+            ``undefined_weights``, ``sync``, ``notify``, ``deskew``, ``no_result``, ``ignored_step``,
+            ``reserved_bits``, ``queue_depth`` or ``unknown_queue``.
         queue, index: the queue and the word in it.
         cycle: when, in schedule time; None for what has no time.
         where: the source line, or the word.

@@ -22,9 +22,10 @@ def check_banks(flow: Flow, writer: Writer) -> None:
 
 
 def check_memory(flow: Flow, writer: Writer) -> None:
-    """Report READs of words that nothing has defined, once per burst."""
+    """Report READs of words that nothing has defined, once per burst; where SCATTERs write, that is not known."""
     loads, stores, time = flow.loads, flow.stores, flow.issues.time
-    undefined = np.flatnonzero((loads.store == NONE) & ~loads.initial)
+    scattered = np.isin(loads.place, flow.indirect.place[flow.indirect.writes])
+    undefined = np.flatnonzero((loads.store == NONE) & ~loads.initial & ~scattered)
     for row in undefined[first_of_burst(flow, loads.issue[undefined])].tolist():
         issue = int(loads.issue[row])
         cycle, place, address = int(time[issue]), int(loads.place[row]), int(loads.address[row])

@@ -92,10 +92,9 @@ def illegal_reason(word: int, queue: Queue, writer: Writer) -> str | None:
         return None
     operation = isa.BY_OPCODE.get(word & 0xFF)
     if isinstance(broken, str):
-        if operation is not None and operation.mnemonic == "MUL" and queue.kind == "vxm":
-            return f"config {writer.config.name} has no multipliers (vxm_mul_bits is 0), so no MUL"
-        if operation is not None and operation.mnemonic in isa.FLOAT_ONLY and queue.kind == "vxm":
-            return f"config {writer.config.name} has vxm_float=False, so no {operation.mnemonic}"
+        if operation is not None and queue.kind in operation.queues:
+            field = isa_rules.missing_feature(operation.mnemonic, writer.config)
+            return f"{operation.mnemonic} needs {field}, which config {writer.config.name} does not have"
         if operation is None:
             return broken
         known = ", ".join(operation.mnemonic for operation in isa_rules.operations(queue.kind, writer.config))

@@ -13,7 +13,7 @@ from tsp.flow.collect import Collector
 from tsp.flow.issues import Ints, Issues
 from tsp.flow.state import NONE, exact, latest, present, take
 from tsp.flow.streams import Streams, collisions, resolve
-from tsp.flow.tables import Accumulations, Chains, Installs, Loads, Products, Stores
+from tsp.flow.tables import Accumulations, Chains, Indirect, Installs, Loads, Products, Stores
 from tsp.isa import AccMode
 from tsp.timing import timing
 
@@ -39,6 +39,7 @@ class Flow:
     collided: tuple[Ints, Ints]
     loads: Loads
     stores: Stores
+    indirect: Indirect
     conflicts: Ints
     chains: Chains
     installs: Installs
@@ -69,9 +70,10 @@ def analyse(unrolled: Unrolled, config: ChipConfig, defined: Mapping[int, Ints])
     drives, reads = Streams.of(specs.drives, issues), Streams.of(specs.reads, issues)
     source = resolve(drives, reads)
     collided = collisions(drives, issues)
-    operand0 = reads.rows_of(issues, 0)
+    operand0, operand1 = reads.rows_of(issues, 0), reads.rows_of(issues, 1)
     stores = _stores(specs, issues, operand0)
     loads = _loads(specs, issues, stores, defined, config)
+    indirect = _indirect(specs, issues, operand0, operand1)
     conflicts = _conflicts(loads, stores, config)
     chains = _chains(specs, issues, config)
     installs = _installs(specs, issues, operand0, config)
@@ -83,7 +85,8 @@ def analyse(unrolled: Unrolled, config: ChipConfig, defined: Mapping[int, Ints])
         faults.rows(faults.BANK_CONFLICT, issues.time[conflicts], issues.queue[conflicts]),
         _absent(issues, reads, source, chains, accumulations),
     ]
-    cycles = max(int(drives.time.max(initial=-1)), int(reads.time[stores.read].max(initial=-1))) + 1
+    written = reads.time[np.concatenate([stores.read, indirect.data[indirect.writes]])]
+    cycles = max(int(drives.time.max(initial=-1)), int(written.max(initial=-1))) + 1
     return Flow(
         config,
         unrolled,
@@ -94,6 +97,7 @@ def analyse(unrolled: Unrolled, config: ChipConfig, defined: Mapping[int, Ints])
         collided,
         loads,
         stores,
+        indirect,
         conflicts,
         chains,
         installs,
@@ -108,6 +112,13 @@ def _stores(specs: Collector, issues: Issues, operand0: Ints) -> Stores:
     rows = specs.stores.expand(issues)
     issue = rows["issue"]
     return Stores(issue, issues.place[issue], rows["address"] + issues.step[issue] * rows["by"], operand0[issue])
+
+
+def _indirect(specs: Collector, issues: Issues, operand0: Ints, operand1: Ints) -> Indirect:
+    rows = specs.indirect.expand(issues)
+    issue = rows["issue"]
+    data = np.where(rows["scatter"] == 1, operand0[issue], NONE)
+    return Indirect(issue, issues.place[issue], operand1[issue], data)
 
 
 def _loads(specs: Collector, issues: Issues, stores: Stores, defined: Mapping[int, Ints], config: ChipConfig) -> Loads:

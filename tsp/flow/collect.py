@@ -37,6 +37,7 @@ class Collector:
         self.config, self.table, self.queues = config, timing(config), floorplan(config).queues
         self.drives, self.reads = stream_specs(), stream_specs()
         self.loads, self.stores = Specs("address", "by"), Specs("address", "by")
+        self.indirect = Specs("scatter")
         self.chains = Specs("operand", "alu")
         self.next = Specs("alu")
         self.supercells = Specs("supercell", "by")
@@ -46,12 +47,25 @@ class Collector:
             self._HANDLERS[burst.instruction.operation.queues[0]](self, number, burst, burst.instruction.values)
 
     def _mem(self, number: int, burst: Burst, values: Mapping[str, int]) -> None:
+        if "map" in values:
+            self._indirect(number, values)
+            return
         if "read_address" in values:
             self.loads.add(number, values["read_address"], burst.step_a)
             self.drives.add(number, values["read_stream"], 1, self.table.read_func, 0)
         if "write_address" in values:
             self.stores.add(number, values["write_address"], burst.step_b)
             self.reads.add(number, values["write_stream"], 1, self.table.write_skew, 0)
+
+    def _indirect(self, number: int, values: Mapping[str, int]) -> None:
+        """The map is operand 1, as that of the SXM's instructions; a SCATTER's data are operand 0."""
+        scatter = "write_stream" in values
+        self.indirect.add(number, int(scatter))
+        self.reads.add(number, values["map"], 1, self.table.write_skew, 1)
+        if scatter:
+            self.reads.add(number, values["write_stream"], 1, self.table.write_skew, 0)
+        else:
+            self.drives.add(number, values["read_stream"], 1, self.table.read_func, 0)
 
     def _vxm(self, number: int, burst: Burst, values: Mapping[str, int]) -> None:
         alu = self.queues[burst.queue].number

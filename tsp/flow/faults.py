@@ -7,12 +7,13 @@ import numpy as np
 from tsp.dispatch import Mistake
 from tsp.flow.issues import Ints
 
-COLLISION, BANK_CONFLICT, OPERAND_ABSENT, ILLEGAL_INSTRUCTION, PERMUTE_MAP = 1, 2, 3, 5, 7
+COLLISION, BANK_CONFLICT, OPERAND_ABSENT, ILLEGAL_INSTRUCTION, GATHER_ADDRESS, PERMUTE_MAP = 1, 2, 3, 5, 6, 7
 KINDS = {
     1: "collision",
     2: "bank_conflict",
     3: "operand_absent",
     5: "illegal_instruction",
+    6: "gather_address",
     7: "permute_map",
     9: "deskew_negative",
     10: "drift_saturated",

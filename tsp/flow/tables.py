@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsp.flow.issues import Ints
+from tsp.flow.state import NONE
 from tsp.isa import AccMode
 
 Bools = NDArray[np.bool_]
@@ -31,6 +32,22 @@ class Stores:
     place: Ints
     address: Ints
     read: Ints
+
+
+@dataclasses.dataclass(frozen=True)
+class Indirect:
+    """GATHERs and SCATTERs, whose addresses only running tells: ``issue``, ``place``, ``map`` and ``data``, the rows of
+    :attr:`Flow.reads` of the operands; ``data`` is NONE for a GATHER."""
+
+    issue: Ints
+    place: Ints
+    map: Ints
+    data: Ints
+
+    @property
+    def writes(self) -> Bools:
+        """Which are SCATTERs."""
+        return np.not_equal(self.data, NONE)
 
 
 @dataclasses.dataclass(frozen=True)

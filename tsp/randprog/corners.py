@@ -53,7 +53,11 @@ def _floats(operations: list[Operation], config: ChipConfig) -> list[Wanted]:
             names = OPERAND_NAMES[: op.arity]
             integers = [CONDITIONS.get(op.mnemonic) == name for name in names]
             types = tuple(Type.INT32 if integer else of for integer in integers)
-            ends = values.FLOAT_ENDS[of] + (values.FLOAT_NEAR if op.arity == 1 and of == Type.FP32 else ())
+            ends = values.FLOAT_ENDS[of]
+            if op.arity > 1:
+                ends = tuple(ends[i] for i in values.PAIRED)
+            elif of == Type.FP32:
+                ends += values.FLOAT_NEAR
             data = tuple(values.ENDS if integer else ends for integer in integers)
             kinds = (OperandKind.STREAM,) * op.arity
             found.append(Wanted(op, kinds, types, data, saturate, (type_, direction), True))

@@ -58,9 +58,9 @@ def density(program: Program) -> Density:
 def _event(burst: Burst, program: Program) -> int | None:
     """Cycles from an instruction to its last event; None if it has none."""
     table, instruction = timing(program.config), burst.instruction
-    if instruction.mnemonic in ("READ", "READ_WRITE"):
+    if instruction.mnemonic in ("READ", "READ_WRITE", "GATHER"):
         return table.read_func
-    if instruction.mnemonic == "WRITE":
+    if instruction.mnemonic in ("WRITE", "SCATTER"):
         return table.write_skew
     if instruction.operation in isa.ALU_OPERATIONS:
         return table.alu_func if instruction["to_stream"] else None

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-COLLISION, BANK_CONFLICT, OPERAND_ABSENT, ILLEGAL_INSTRUCTION, PERMUTE_MAP = 1, 2, 3, 5, 7
+COLLISION, BANK_CONFLICT, OPERAND_ABSENT, ILLEGAL_INSTRUCTION, GATHER_ADDRESS, PERMUTE_MAP = 1, 2, 3, 5, 6, 7
 """Kinds of faults (docs/architecture.md, section 5), written down again: the expectation is to be independent."""
 
 

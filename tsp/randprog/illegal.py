@@ -7,13 +7,14 @@ from tsp.config import ChipConfig
 from tsp.program import Program
 from tsp.randprog import control, mxm, streams, vxm
 from tsp.randprog.expectation import Expectation
+from tsp.randprog.indirect import INDIRECT_MISTAKES
 from tsp.randprog.layout import Layout, Shape
 from tsp.randprog.mistakes_flow import FLOW_MISTAKES
 from tsp.randprog.mistakes_sxm import SXM_MISTAKES
 from tsp.randprog.mistakes_word import WORD_MISTAKES
 from tsp.timing import timing
 
-MISTAKES = WORD_MISTAKES | FLOW_MISTAKES | SXM_MISTAKES
+MISTAKES = WORD_MISTAKES | FLOW_MISTAKES | SXM_MISTAKES | INDIRECT_MISTAKES
 """Name of a class of mistakes → the function that books one; it raises NoRoom when it finds no place for it."""
 
 TRIES = 200

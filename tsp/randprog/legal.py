@@ -6,7 +6,7 @@ from functools import partial
 
 from tsp.config import ChipConfig
 from tsp.program import Program
-from tsp.randprog import control, mxm, streams, sxm, vxm
+from tsp.randprog import control, indirect, mxm, streams, sxm, vxm
 from tsp.randprog.corners import corners
 from tsp.randprog.density import MINIMUM, density
 from tsp.randprog.layout import Layout, Shape
@@ -84,6 +84,8 @@ def _template(layout: Layout, planes: list[mxm.Plane]) -> Callable[[], object]:
         (1, partial(streams.copy, layout, time, shape)),
         (2, partial(streams.exchange, layout, time, shape)),
     ]
+    if layout.config.gather:
+        choices.append((1.5, partial(indirect.access, layout, time, shape)))
     if layout.config.sxm:
         choices.append((2.5, partial(sxm.move, layout, time, shape)))
     for plane in planes:

@@ -73,6 +73,22 @@ def bring(
     layout.read(site, operand, time, shape)
 
 
+def constant(
+    layout: Layout, queue: Queue, operand: int, site: int, time: int, shape: Shape, data: list[NDArray[np.uint8]]
+) -> None:
+    """READs of words kept for just these vectors, which a site reads from ``time`` on."""
+    start = time - arrival(queue.site, site) - layout.timing.read_func
+    address = layout.memory.constant(queue, data)
+    # What passes already may have been driven between that slice and here, and would be read instead.
+    passing = any(layout.present(site, operand, at, Shape()) for at in shape.times(time))
+    if start < 0 or address < 0 or passing:
+        raise NoRoom
+    word = isa.instruction("READ", read_address=address, read_stream=operand)
+    layout.issue(queue, start, shape, word, step_a=1 if shape.count > 1 else 0)
+    layout.drive(queue, operand, start, layout.timing.read_func, shape)
+    layout.read(site, operand, time, shape)
+
+
 def read_words(
     layout: Layout,
     queue: Queue,

@@ -66,16 +66,7 @@ def constants(layout: Layout, queue: Queue, time: int, shape: Shape, vectors: li
     slices = layout.rng.sample(layout.upstream(direction, queue.site), len(operands))
     read = time + layout.timing.sxm_skew
     for plane, (operand, source) in enumerate(zip(operands, slices, strict=True)):
-        start = read - arrival(source.site, queue.site) - layout.timing.read_func
-        address = layout.memory.constant(source, values.plane(vectors, plane))
-        # What passes already may have been driven between that slice and here, and would be read instead.
-        passing = any(layout.present(queue.site, operand, at, Shape()) for at in shape.times(read))
-        if start < 0 or address < 0 or passing:
-            raise NoRoom
-        word = isa.instruction("READ", read_address=address, read_stream=operand)
-        layout.issue(source, start, shape, word, step_a=1 if shape.count > 1 else 0)
-        layout.drive(source, operand, start, layout.timing.read_func, shape)
-        layout.read(queue.site, operand, read, shape)
+        streams.constant(layout, source, operand, queue.site, read, shape, values.plane(vectors, plane))
     return operands[0]
 
 

@@ -20,6 +20,8 @@ FLOAT_ENDS: dict[Type, tuple[int, ...]] = {
     Type.FP32: (0, 1 << 31, 0x3F800000, 0xBF800000, 0x7F800000, 0xFF800000, 0x7FC00000, 1, 0x00800000, 0x7F7FFFFF),
 }
 """Bits of floats at or beside every border."""
+PAIRED = (0, 1, 2, 4, 5, 6, 7, 9)
+"""Which of them are combined with each other: fewer, so that every combination comes."""
 FLOAT_NEAR: tuple[int, ...] = (0x3F000000, 0x3FC00000, 0x4F000000, 0xCF000000, 0x477FEFFF, 0x477FF000, 0x33000001)
 """fp32 numbers where conversions round or end."""
 

@@ -1,0 +1,109 @@
+"""GATHER and SCATTER: memories whose addresses come off streams, word by word as time passes.
+
+Where no SCATTER writes, a READ still is the value that was written (:mod:`golden.stream`), and only what a GATHER may
+read is kept here as well.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from golden.stream import Values, scattered
+from tsp.config import LANES_PER_SUPERLANE
+from tsp.flow import NONE, Fault, Flow
+from tsp.flow.faults import GATHER_ADDRESS
+from tsp.flow.issues import Ints
+from tsp.program import Image
+from tsp.timing import timing
+
+
+def addresses(flow: Flow, values: Values, rows: Ints) -> Ints:
+    """int64 [n, S]: what each superlane's map says, for rows of ``flow.indirect`` whose maps are computed."""
+    maps = values.slots[values.of_read[flow.indirect.map[rows]]]
+    bytes_ = maps.reshape(len(rows), flow.config.superlanes, LANES_PER_SUPERLANE).astype(np.int64)
+    found: Ints = bytes_[..., 0] | bytes_[..., 1] << 8
+    return found
+
+
+def bad_addresses(flow: Flow, values: Values) -> list[Fault]:
+    """A fault for every GATHER and SCATTER of which a superlane's address is beyond its memory."""
+    rows = np.arange(len(flow.indirect.issue))
+    issues = flow.indirect.issue[(addresses(flow, values, rows) >= flow.config.mem_words).any(axis=1)]
+    cycles = flow.issues.time[issues] + timing(flow.config).write_skew
+    queues = flow.issues.queue[issues]
+    return [Fault(cycle, queue, GATHER_ADDRESS) for cycle, queue in zip(cycles.tolist(), queues.tolist(), strict=True)]
+
+
+class Memories:
+    """The memories of all slices with a GATHER or a SCATTER, as the batches run so far leave them."""
+
+    def __init__(self, flow: Flow, values: Values, memory: Mapping[int, Image]):
+        self.flow, self.values = flow, values
+        shape = (flow.config.mem_words, flow.config.superlanes, LANES_PER_SUPERLANE)
+        places = np.unique(flow.indirect.place).tolist()
+        self._words = {place: np.zeros(shape, np.uint8) for place in places}
+        self._written = {place: np.zeros(shape[:2], np.bool_) for place in places}
+        for place in set(places) & set(memory):
+            image = memory[place]
+            self._words[place][image.addresses] = image.words.reshape(-1, *shape[1:])
+        self._scattered = set(scattered(flow).tolist())
+        self._drive = flow.drives.rows_of(flow.issues, 0)
+        self._load, self._store, self._indirect = (
+            self._rows(table.issue) for table in (flow.loads, flow.stores, flow.indirect)
+        )
+
+    def _rows(self, issue: Ints) -> Ints:
+        """Issue → its row of a table, or NONE."""
+        rows = np.full(len(self.flow.issues), NONE, np.int64)
+        rows[issue] = np.arange(len(issue))
+        return rows
+
+    def run(self, issues: Ints) -> None:
+        """Issues of one slice by time: all read, or all write, or it is a single one that does both."""
+        place = int(self.flow.issues.place[issues[0]])
+        if place in self._scattered:
+            load = self._load[issues]
+            reads = issues[load != NONE]
+            self._read(place, reads, self._everywhere(self.flow.loads.address[self._load[reads]]))
+        row = self._indirect[issues]
+        gathers = issues[(row != NONE) & ~self.flow.indirect.writes[row]]
+        self._read(place, gathers, addresses(self.flow, self.values, self._indirect[gathers]))
+        self._write(place, issues)
+
+    def _everywhere(self, address: Ints) -> Ints:
+        """[n, S]: one address for all superlanes."""
+        return np.broadcast_to(address[:, None], (len(address), self.flow.config.superlanes))
+
+    def _read(self, place: int, issues: Ints, address: Ints) -> None:
+        inside = address < self.flow.config.mem_words
+        words = self._words[place][np.where(inside, address, 0), np.arange(address.shape[1])]
+        vectors = np.where(inside[..., None], words, np.uint8(0)).reshape(len(issues), self.flow.config.lanes)
+        self.values.slots[self.values.of_drive[self._drive[issues]]] = vectors
+
+    def _write(self, place: int, issues: Ints) -> None:
+        """WRITEs and SCATTERs, the later ones over the earlier."""
+        store, row = self._store[issues], self._indirect[issues]
+        scatters = (row != NONE) & self.flow.indirect.writes[row]
+        writers = (store != NONE) | scatters
+        scatters, store, row = scatters[writers], store[writers], row[writers]
+        address = np.zeros((len(row), self.flow.config.superlanes), np.int64)
+        address[~scatters] = self._everywhere(self.flow.stores.address[store[~scatters]])
+        address[scatters] = addresses(self.flow, self.values, row[scatters])
+        data = np.zeros(len(row), np.int64)
+        data[~scatters] = self.flow.stores.read[store[~scatters]]
+        data[scatters] = self.flow.indirect.data[row[scatters]]
+        words = self.values.slots[self.values.of_read[data]].reshape(*address.shape, LANES_PER_SUPERLANE)
+        number, superlane = np.nonzero(address < self.flow.config.mem_words)
+        # Of equal indices numpy keeps the last value, and `nonzero` lists the later writers last.
+        self._words[place][address[number, superlane], superlane] = words[number, superlane]
+        self._written[place][address[number, superlane], superlane] = True
+
+    def written(self) -> dict[int, Image]:
+        """The words of slices with a SCATTER in which something was written; a superlane of such a word in which
+        nothing ever was reads as zero."""
+        found = {}
+        for place in sorted(self._scattered):
+            at = np.flatnonzero(self._written[place].any(axis=1))
+            if len(at):
+                found[place] = Image(at, self._words[place][at].reshape(len(at), -1))
+        return found
