@@ -7,6 +7,7 @@ does not drift here; schedule time makes the result hold for any clocks.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,8 +84,8 @@ class Result:
         """Place → every word that is defined at the end."""
         return mem.merged(self.initial, self.written)
 
-    def values(self, symbol: Symbol) -> NDArray[np.int64]:
-        """int64 [count, lanes]: a symbol's vectors at the end, in its type."""
+    def values(self, symbol: Symbol) -> NDArray[Any]:
+        """[count, lanes]: a symbol's vectors at the end, in its type: int64, or float16 and float32."""
         return typed(Program(self.flow.config, memory=self.memory), symbol)
 
     def words(self, place: int, addresses: Sequence[int]) -> NDArray[np.uint8]:
@@ -226,7 +227,7 @@ class _Alus:
         """Results [n, lanes], int32 values."""
         ins = batch.instruction
         operands = [self._operand(batch, i, name) for i, name in enumerate(OPERAND_NAMES[: ins.operation.arity])]
-        result = vxm.operate(ins.mnemonic, bool(ins["saturate"]), self.flow.config.vxm_mul_bits, operands)
+        result = vxm.result(ins, self.flow.config.vxm_mul_bits, operands)
         result = np.broadcast_to(result, (len(batch.issues), self.flow.config.lanes))
         row = self.row[batch.issues]
         self.handed[row[row != NONE]] = result[row != NONE]
@@ -235,8 +236,9 @@ class _Alus:
     def _operand(self, batch: Batch, number: int, name: str) -> vxm.Wide:
         kind = batch.instruction[f"{name}_kind"]
         if kind == OperandKind.STREAM:
-            planes = np.arange(Type(batch.instruction[f"{name}_type"]).planes)
-            return vxm.widen(self.values.taken(self.read[number][batch.issues][:, None] + planes))
+            type_ = Type(batch.instruction[f"{name}_type"])
+            rows = self.read[number][batch.issues][:, None] + np.arange(type_.planes)
+            return vxm.widen(self.values.taken(rows), type_)
         if kind == OperandKind.IMMEDIATE:
             return self.immediate[self.flow.issues.burst[batch.issues]][:, None]
         source = self.source[number][batch.issues]

@@ -1,18 +1,35 @@
-"""The integer ALU: exact results in int64, brought to the register and the stream as the contract's table says."""
+"""The ALU: integer operations exact in int64, brought to the register and the stream as the contract's table says.
+
+Those in fp32 are in :mod:`golden.floats`; between the two pass int64 arrays with int32 values.
+"""
 
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tsp.isa import Type
+from golden import floats
+from tsp.isa import FLOAT_TYPES, Instruction, Type
 
 Wide = NDArray[np.int64]
 BITS = {Type.INT8: 8, Type.INT16: 16, Type.INT32: 32}
 
 
+def result(instruction: Instruction, mul_bits: int, operands: list[Wide]) -> Wide:
+    """The int32 or fp32 result of an ALU instruction, as :func:`operate` returns it."""
+    saturate, of_float = bool(instruction["saturate"]), bool(instruction["float"])
+    if instruction.mnemonic == "CONVERT" and of_float:
+        (a,) = operands
+        return floats.canonical(a) if instruction["type"] in FLOAT_TYPES else floats.to_integer(a, saturate)
+    if of_float:
+        return floats.operate(instruction.mnemonic, operands)
+    value = operate(instruction.mnemonic, saturate, mul_bits, operands)
+    converted = instruction.mnemonic == "CONVERT" and instruction["type"] in FLOAT_TYPES
+    return floats.of_integer(value) if converted else value
+
+
 def operate(mnemonic: str, saturate: bool, mul_bits: int, operands: list[Wide]) -> Wide:
-    """The int32 result of an operation, as int64 of any shape; operands hold int32 values."""
+    """The int32 result of an integer operation, as int64 of any shape; operands hold int32 values."""
     if mnemonic == "MUL":
         operands = [modular(operand, mul_bits) for operand in operands]
     if mnemonic == "SHL" and saturate:
@@ -24,17 +41,23 @@ def operate(mnemonic: str, saturate: bool, mul_bits: int, operands: list[Wide]) 
 
 
 def narrow(value: NDArray[np.signedinteger], kind: Type, saturate: bool) -> NDArray[np.uint8]:
-    """int32 values [n, lanes] as the byte planes of a stream type: uint8 [n, planes, lanes], low byte first."""
+    """Results [n, lanes] as the byte planes of a stream type: uint8 [n, planes, lanes], low byte first."""
+    if kind == Type.FP16:
+        value, kind, saturate = floats.narrow_half(value).view(np.int16), Type.INT16, False
+    elif kind == Type.FP32:
+        kind, saturate = Type.INT32, False
     bits = BITS[kind]
     fitting = saturated(value.astype(np.int64), bits) if saturate else value
     planes = np.ascontiguousarray(fitting, np.int32).view(np.uint8).reshape(*value.shape, 4)
     return planes[..., : bits // 8].transpose(0, 2, 1)
 
 
-def widen(planes: NDArray[np.uint8]) -> Wide:
-    """Byte planes [n, planes, lanes] as signed values [n, lanes]."""
+def widen(planes: NDArray[np.uint8], kind: Type | None = None) -> Wide:
+    """Byte planes [n, planes, lanes] as values [n, lanes]: signed integers, or with ``kind`` FP16 the bits of fp32."""
     count = planes.shape[1]
     joined = np.ascontiguousarray(planes.transpose(0, 2, 1))
+    if kind == Type.FP16:
+        return floats.widen_half(joined.view(np.uint16)[..., 0])
     signed: NDArray[np.signedinteger] = joined.view({1: np.int8, 2: np.int16, 4: np.int32}[count])
     return np.asarray(signed[..., 0], np.int64)
 

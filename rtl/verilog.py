@@ -17,6 +17,7 @@ from amaranth.hdl import ClockDomain, EnableInserter, Fragment
 from amaranth.hdl._ir import PortDirection
 from amaranth.lib.wiring import Component
 
+from rtl import lanes
 from rtl.beats import BEAT, beat_number, beats_of, last_beat
 from rtl.stamp import collecting, ports_of, verilog_name
 from tsp.config import ChipConfig
@@ -92,6 +93,11 @@ def to_verilog(text: str, name: str, structural: bool) -> str:
     return HEADER.format(name=name) + fold(re.sub(r"\A/\*.*?\*/\n", "", done.stdout, flags=re.DOTALL))
 
 
+def of_lanes(component: Component, lane: Component, rtlil: str, name: str) -> str:
+    """Verilog of a module of equal lanes (:mod:`rtl.lanes`), given one of them and its RTLIL."""
+    return lanes.module(component, lane, to_verilog(rtlil, name, structural=False), HEADER.format(name=name))
+
+
 _REPEATED = re.compile(r"(?<![\w\\.$])([A-Za-z_]\w*(?:\[\d+(?::\d+)?\])?)(?:, \1(?![\w\[$]))+")
 
 
@@ -113,6 +119,11 @@ def modules(top: Component, name: str = TOP) -> dict[str, str]:
         while waiting := [module for module in found if module not in pending]:
             for module in waiting:
                 component = found[module]
+                if hasattr(component, "lane"):
+                    component._MustUse__used = True  # it is its lane that is elaborated
+                    lane = component.lane()
+                    pending[module] = pool.submit(of_lanes, component, lane, to_rtlil(lane, module), module)
+                    continue
                 structural = bool(getattr(component, "structural", False))
                 pending[module] = pool.submit(to_verilog, to_rtlil(component, module), module, structural)
         for module, future in pending.items():

@@ -80,6 +80,7 @@ BENCHES: dict[str, Bench | Job] = {
     "stream": _unit("stream", "sxm_site"),
     "mem": _unit("mem", "mem_site"),
     "vxm": _unit("vxm", "vxm_site"),
+    "vxm_float": _unit("vxm_float", "vxm_float"),
     "mxm": _unit("mxm", "mxm_hemisphere"),
     "icu": _unit("icu", "icu"),
     "counters": Bench("icu", "tb.unit.sources:icu", "tb.unit.counters"),

@@ -12,11 +12,24 @@ from typing import Any
 import numpy as np
 from lark import Token, Tree
 from lark.exceptions import VisitError
+from numpy.typing import NDArray
 
 from tsp import isa
 from tsp.assembler_forms import Forms
 from tsp.assembler_lines import Line, logical_lines, parse, start
-from tsp.assembler_nodes import RESERVED, LineError, Nodes, Value, Written, element_type, located, mnemonics, whole
+from tsp.assembler_nodes import (
+    RESERVED,
+    LineError,
+    Nodes,
+    Real,
+    Value,
+    Written,
+    element_type,
+    located,
+    mnemonics,
+    whole,
+    whole_value,
+)
 from tsp.config import ChipConfig, preset
 from tsp.encoding import operation
 from tsp.errors import InputError, nearest
@@ -73,7 +86,7 @@ class _Assembler:
         self._name, self._given, self._directory = name, config, directory
         self._named: ChipConfig | None = None
         self._memory: MemoryMap | None = None
-        self._names: dict[str, tuple[int, str]] = {}
+        self._names: dict[str, tuple[int | float, str]] = {}
         self._tracks: dict[int, Track] = {}
         self._track: Track | None = None
         self._homeless = False  # there is no queue for what follows, and that has been said
@@ -182,7 +195,7 @@ class _Assembler:
             located(name, Program(config).require, self._given)
         self._named = config
 
-    def _define(self, name: Token, number: int, symbol: str) -> None:
+    def _define(self, name: Token, number: int | float, symbol: str) -> None:
         for pattern, meaning in RESERVED.items():
             if re.fullmatch(pattern, str(name)):
                 raise LineError(f"'{name}' means {meaning}; choose another name, such as '{name}_'", name)
@@ -190,8 +203,8 @@ class _Assembler:
             raise LineError(f"'{name}' is defined twice; choose another name", name)
         self._names[str(name)] = (number, symbol)
 
-    def _const(self, name: Token, value: Value) -> None:
-        self._define(name, value.number, value.symbol)
+    def _const(self, name: Token, value: Value | Real) -> None:
+        self._define(name, value.number, value.symbol if isinstance(value, Value) else "")
 
     def _data(self, label: Token | None, place: Token, index: Value | None, type_: Token, values: Any) -> None:
         array = self._array(values)
@@ -200,7 +213,10 @@ class _Assembler:
         if label is not None:
             self._define(label, symbol.address, str(label))
 
-    def _space(self, label: Token | None, place: Token, index: Value | None, type_: Token | None, count: Value) -> None:
+    def _space(
+        self, label: Token | None, place: Token, index: Value | None, type_: Token | None, words: Value | Real
+    ) -> None:
+        count = whole_value(words)
         kind, address = element_type(type_) if type_ else Type.INT8, index.number if index else None
         symbol = located(place, self._memory_map.reserve, str(label or ""), str(place), count.number, kind, address)
         if label is not None:
@@ -214,10 +230,11 @@ class _Assembler:
             return located(token, lambda: parse_npy(read_bounded(path, limit), str(path)))
         rows = [row.children for row in values.children] if values.data == "rows" else [values.children]
         width = max(len(row) for row in rows)
-        array = np.zeros((len(rows), width), np.int64)
+        real = any(isinstance(value, Real) for row in rows for value in row)
+        array: NDArray[Any] = np.zeros((len(rows), width), np.float64 if real else np.int64)
         for i, row in enumerate(rows):
             for j, value in enumerate(row):
-                if not -(1 << 63) <= value.number < 1 << 63:
+                if isinstance(value, Value) and not -(1 << 63) <= value.number < 1 << 63:
                     raise LineError(f"{value.number} is no element of any type", value.token)
                 array[i, j] = value.number
         return array if values.data == "rows" else array[0]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tsp import isa
-from tsp.assembler_nodes import Immediate, LineError, Mode, Next, Node, Row, StreamNode, Value, Written, located
+from tsp.assembler_nodes import Immediate, LineError, Mode, Next, Node, Real, Row, StreamNode, Value, Written, located
 from tsp.config import ChipConfig
 from tsp.encoding import FieldError, Operand, Result, Stream, alu_values, encode, operation, written_operands
 from tsp.errors import InputError
@@ -165,6 +165,11 @@ def _alu(one: Written, nodes: dict[str, Node]) -> dict[str, int | Stream]:
             stream = nodes["stream"] = result
         to_next |= isinstance(result, Next)
     sent = Result(stream.stream, _typed(stream), to_next) if stream else Result(to_next=to_next)
+    for result in one.results:
+        if isinstance(result, Next) and result.type is not None:
+            if stream or one.mnemonic != "CONVERT":
+                raise LineError("next takes a type in a CONVERT without a stream only; write next", result.token)
+            sent = sent._replace(type=result.type)
     try:
         return alu_values(one.mnemonic, operands, sent, one.suffix == "sat")
     except LineError:
@@ -178,10 +183,10 @@ def _operand(node: Node, one: Written) -> Operand:
         case StreamNode():
             return Operand(OperandKind.STREAM, node.stream, _typed(node))
         case Immediate():
-            return Operand(OperandKind.IMMEDIATE, node.number)
+            return Operand(OperandKind.IMMEDIATE, node.number, node.type or Type.INT8)
         case Row():
-            return Operand(OperandKind.ALU, node.number)
-        case Value():
+            return Operand(OperandKind.ALU, node.number, node.type or Type.INT8)
+        case Value() | Real():
             raise LineError(f"{one.mnemonic}: an immediate is written #{node.number}", node.token)
     rule = "takes streams (e4:int8), immediates (#5) and rows of the stage before (r0)"
     raise LineError(f"{one.mnemonic} {rule}", node.token or one.token)

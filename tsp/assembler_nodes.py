@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from lark import Token, Tree, v_args
 from lark.visitors import Transformer_NonRecursive
 
-from tsp import encoding, isa
+from tsp import encoding, float_text, isa
+from tsp.builder_operands import passed_type
 from tsp.encoding import Stream
 from tsp.errors import InputError, close, nearest
 from tsp.isa import AccMode, Type, Way
@@ -26,6 +27,7 @@ RESERVED = {
     r"store|add|pass|peek": "a mode of ACC",
     r"up|down": "a way to SHIFT",
     r"next|file": "a word of the language",
+    r"inf|nan": "a floating-point number",
 }
 """Patterns of names that mean something else where a name may stand, and what."""
 
@@ -49,6 +51,14 @@ class Value:
 
 
 @dataclasses.dataclass(frozen=True)
+class Real:
+    """A floating-point number."""
+
+    token: Token
+    number: float
+
+
+@dataclasses.dataclass(frozen=True)
 class StreamNode:
     """A stream, with its type if one is written."""
 
@@ -59,18 +69,20 @@ class StreamNode:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """The ALU of a row in the stage before."""
+    """The ALU of a row in the stage before, with its type if one is written."""
 
     token: Token
     number: int
+    type: Type | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Immediate:
-    """An immediate."""
+    """An immediate: an integer, or the bits of a float as a signed number."""
 
     token: Token
     number: int
+    type: Type | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,12 +95,13 @@ class Mode:
 
 @dataclasses.dataclass(frozen=True)
 class Next:
-    """The result ``next``."""
+    """The result ``next``, with its type if one is written."""
 
     token: Token | None = None
+    type: Type | None = None
 
 
-Node = Value | StreamNode | Row | Immediate | Mode | Next
+Node = Value | Real | StreamNode | Row | Immediate | Mode | Next
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +122,7 @@ class Nodes(Transformer_NonRecursive):  # type: ignore[type-arg]
     ``operations`` are those of the line: what their operands may be is suggested beside the names.
     """
 
-    def __init__(self, names: Mapping[str, tuple[int, str]]):
+    def __init__(self, names: Mapping[str, tuple[int | float, str]]):
         super().__init__()
         self._names = names
         self.operations: Sequence[isa.Operation] = ()
@@ -117,11 +130,14 @@ class Nodes(Transformer_NonRecursive):  # type: ignore[type-arg]
     def number(self, token: Token) -> Value:
         return Value(token, whole(token))
 
-    def name(self, token: Token) -> Value:
+    def real(self, token: Token) -> Real:
+        return Real(token, float(token))
+
+    def name(self, token: Token) -> Value | Real:
         if token not in self._names:
             raise LineError(f"unknown name '{token}'{self._instead(token)}", token)
         number, symbol = self._names[str(token)]
-        return Value(token, number, symbol)
+        return Real(token, number) if isinstance(number, float) else Value(token, number, symbol)
 
     def _instead(self, token: Token) -> str:
         kinds = {field.kind for operation in self.operations for field in operation.fields}
@@ -131,39 +147,44 @@ class Nodes(Transformer_NonRecursive):  # type: ignore[type-arg]
             return f"; a stream is written e{found[1]} or w{found[1]}"
         return nearest(token, known) if known else "; define it with .const, .data or .space"
 
-    def add(self, a: Value, b: Value) -> Value:
+    def add(self, a: Value | Real, b: Value | Real) -> Value | Real:
         return _combine(a, b, a.number + b.number)
 
-    def sub(self, a: Value, b: Value) -> Value:
+    def sub(self, a: Value | Real, b: Value | Real) -> Value | Real:
         return _combine(a, b, a.number - b.number)
 
-    def mul(self, a: Value, b: Value) -> Value:
+    def mul(self, a: Value | Real, b: Value | Real) -> Value | Real:
         return _combine(a, b, a.number * b.number)
 
-    def neg(self, a: Value) -> Value:
-        return Value(a.token, -a.number)
+    def neg(self, a: Value | Real) -> Value | Real:
+        return Real(a.token, -a.number) if isinstance(a, Real) else Value(a.token, -a.number)
 
     def stream(self, token: Token, type_: Token | None) -> StreamNode:
         return StreamNode(token, located(token, encoding.stream, str(token)), element_type(type_) if type_ else None)
 
-    def alu_row(self, token: Token) -> Row:
-        return Row(token, whole(token, token[1:]))
+    def alu_row(self, token: Token, type_: Token | None) -> Row:
+        return Row(token, whole(token, token[1:]), located(type_, passed_type, str(type_)) if type_ else None)
 
-    def immediate(self, value: Value) -> Immediate:
-        return Immediate(value.token, value.number)
+    def immediate(self, value: Value | Real, type_: Token | None) -> Immediate:
+        chosen = located(type_, passed_type, str(type_)) if type_ else None
+        if isinstance(value, Value):
+            return Immediate(value.token, value.number, chosen)
+        if chosen == Type.INT32:
+            raise LineError(f"{value.number} is no int32", value.token)
+        return Immediate(value.token, located(value.token, float_text.single, value.number), Type.FP32)
 
     def mode(self, token: Token) -> Mode:
         name = token.upper()
         return Mode(token, Way[name] if name in Way.__members__ else AccMode[name])
 
-    def next(self) -> Next:
-        return Next()
+    def next(self, type_: Token | None) -> Next:
+        return Next(type_, element_type(type_) if type_ else None)
 
-    def at(self, value: Value) -> Value:
-        return value
+    def at(self, value: Value | Real) -> Value:
+        return whole_value(value)
 
-    def index(self, value: Value) -> Value:
-        return value
+    def index(self, value: Value | Real) -> Value:
+        return whole_value(value)
 
     def label(self, token: Token) -> Token:
         return token
@@ -193,7 +214,16 @@ def whole(token: Token, text: str | None = None, most: int = _NUMBER_LIMIT, larg
     return number
 
 
-def _combine(a: Value, b: Value, number: int) -> Value:
+def whole_value(value: Value | Real) -> Value:
+    """The value, which must be a whole number; LineError otherwise."""
+    if isinstance(value, Real):
+        raise LineError(f"{value.number} stands where a whole number must", value.token)
+    return value
+
+
+def _combine(a: Value | Real, b: Value | Real, number: int | float) -> Value | Real:
+    if isinstance(a, Real) or isinstance(b, Real) or isinstance(number, float):
+        return Real(a.token, float(number))
     if abs(number) > _NUMBER_LIMIT:
         raise LineError("the expression leaves the 64 bits that numbers are computed with", a.token)
     return Value(a.token, number, a.symbol or b.symbol)

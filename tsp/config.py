@@ -19,7 +19,7 @@ INSTRUCTION_BYTES = 16
 
 FEATURES = ("gather", "vxm_float", "mxm_fp16", "sxm", "ecc", "ifetch", "trace")
 """Fields that are on or off. One that is off leaves no trace in the Verilog."""
-UNBUILT_FEATURES = ("vxm_float", "mxm_fp16")
+UNBUILT_FEATURES = ("mxm_fp16",)
 """Fields of the contract whose hardware does not exist yet: they must be False, and presets say so."""
 
 
@@ -46,7 +46,8 @@ class ChipConfig:
         trace: every slice folds its events into a signature.
         ecc: words of streams and memories have check bits beside them; not with several beats.
         ifetch: queues take IFETCH; not with several beats.
-        vxm_float, mxm_fp16: see :data:`UNBUILT_FEATURES`.
+        vxm_float: the ALUs compute in fp32 too, and streams hold fp16 and fp32.
+        mxm_fp16: see :data:`UNBUILT_FEATURES`.
     """
 
     name: str
@@ -123,6 +124,10 @@ class ChipConfig:
         if 2 * self.mem_slices < 16:
             raise InputError(
                 f"config {self.name}: mem_slices is {self.mem_slices}, must be at least 8: LW takes 16 vectors a cycle"
+            )
+        if self.vxm_float and not self.vxm_mul_bits:
+            raise InputError(
+                f"config {self.name}: vxm_float is True, but vxm_mul_bits is 0: floats need multipliers; try 32"
             )
         if self.gather and self.beats > GATHER_BEATS:
             raise InputError(

@@ -7,7 +7,7 @@ no meaning) becomes a ``.word``. Symbols are kept where they can be written down
 import re
 from collections.abc import Iterator
 
-from tsp import isa, isa_rules
+from tsp import float_text, isa, isa_rules
 from tsp.assembler import assemble
 from tsp.assembler_nodes import RESERVED
 from tsp.config import PRESETS, ChipConfig
@@ -49,7 +49,9 @@ def _usable_symbols(program: Program) -> dict[str, Symbol]:
     memory = MemoryMap(program.config)
     kept = {}
     for name, symbol in program.symbols.items():
-        if symbol.type not in isa.INTEGER_TYPES or not _NAME.fullmatch(name) or _defined(program, symbol) is None:
+        if not _NAME.fullmatch(name) or _defined(program, symbol) is None:
+            continue
+        if _defined(program, symbol) and _texts(program, symbol) is None:
             continue
         slice_ = floorplan(program.config).slices[symbol.slice].name
         try:
@@ -81,21 +83,32 @@ def _memory(program: Program, symbols: dict[str, Symbol]) -> Iterator[str]:
         if not _defined(program, symbol):
             yield f".space {where}, {symbol.count}"
             continue
-        yield f".data {where} = {_rows(typed(program, symbol).tolist())}"
+        yield f".data {where} = {_rows(_texts(program, symbol) or [])}"
         for place in plane_slices(program.config, slices[symbol.slice], symbol.type):
             written |= {(place, symbol.address + i) for i in range(symbol.count)}
     for place, image in program.memory.items():
         free = [a for a in image.addresses.tolist() if (place, a) not in written]
         for first, count in _stretches(free):
-            data = typed(program, Symbol(place, first, count)).tolist()
+            data = _texts(program, Symbol(place, first, count)) or []
             yield f".data {slices[place].name}[{first}] int8 = {_rows(data)}"
 
 
-def _rows(rows: list[list[int]]) -> str:
+def _texts(program: Program, symbol: Symbol) -> list[list[str]] | None:
+    """The elements of a symbol as written; None if one cannot be: a NaN other than the canonical one."""
+    values = typed(program, symbol)
+    if symbol.type not in isa.FLOAT_TYPES:
+        return [[str(value) for value in row] for row in values.tolist()]
+    bits = values.view(f"u{symbol.type.planes}").tolist()
+    texts = [[float_text.text_of(value, symbol.type) if value else "0" for value in row] for row in bits]
+    known = [[text for text in row if text is not None] for row in texts]
+    return known if known == texts else None
+
+
+def _rows(rows: list[list[str]]) -> str:
     texts = []
     for row in rows:
-        used = max((i + 1 for i, value in enumerate(row) if value), default=1)
-        parts = [", ".join(map(str, row[i : min(i + 16, used)])) for i in range(0, used, 16)]
+        used = max((i + 1 for i, value in enumerate(row) if value != "0"), default=1)
+        parts = [", ".join(row[i : min(i + 16, used)]) for i in range(0, used, 16)]
         texts.append("[" + _CONTINUED.join(parts) + "]")
     return _CONTINUED.join(texts)
 
@@ -191,24 +204,36 @@ def _spell_access(i: isa.Instruction, queue: Queue, names: dict[tuple[int, int],
 
 
 def _spell_alu(i: isa.Instruction) -> str:
-    operands = []
+    operands: list[str] = []
     for name in isa.OPERAND_NAMES[: i.operation.arity]:
-        source = i[f"{name}_source"]
+        source, is_float = i[f"{name}_source"], i["float"] and isa.CONDITIONS.get(i.mnemonic) != name
         match i[f"{name}_kind"]:
             case OperandKind.STREAM:
                 operands.append(_spell_stream(source, i[f"{name}_type"]))
             case OperandKind.IMMEDIATE:
-                operands.append(f"#{i['immediate']}")
+                operands.append(_spell_immediate(i["immediate"], bool(is_float)))
             case OperandKind.ALU:
-                operands.append(f"r{source}")
+                operands.append(f"r{source}:fp32" if is_float else f"r{source}")
             case _:
                 operands.append("nothing")
     results = [_spell_stream(i["stream"], i["type"])] if i["to_stream"] else []
-    results += ["next"] if i["to_next"] else []
+    if i["to_next"]:
+        typed_ = i.mnemonic == "CONVERT" and not i["to_stream"] and i["type"]
+        results.append(f"next:{_type_name(i['type'])}" if typed_ else "next")
     suffix = ".sat" if i["saturate"] else ""
     return f"{i.mnemonic}{suffix} {', '.join(operands)} -> {', '.join(results)}".rstrip()
 
 
 def _spell_stream(operand: int, type_: int) -> str:
-    name = Type(type_).name.lower() if type_ in set(Type) else f"type{type_}"
-    return f"{isa.stream_name(operand)}:{name}"
+    return f"{isa.stream_name(operand)}:{_type_name(type_)}"
+
+
+def _type_name(type_: int) -> str:
+    return Type(type_).name.lower() if type_ in set(Type) else f"type{type_}"
+
+
+def _spell_immediate(value: int, is_float: bool) -> str:
+    """An immediate; the bits of a float that has no other spelling in hexadecimal."""
+    if not is_float:
+        return f"#{value}"
+    return f"#{float_text.text_of(value) or f'{value & 0xFFFFFFFF:#x}:fp32'}"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tsp import isa, isa_rules
+from tsp import float_text, isa, isa_rules
 from tsp.config import ChipConfig
 from tsp.errors import InputError, nearest
 from tsp.floorplan import WEST, Queue
@@ -36,7 +36,8 @@ class Stream:
 
 
 class Operand(NamedTuple):
-    """An ALU operand: a stream of a type, an immediate, or a row of the stage before."""
+    """An ALU operand: a stream of a type, an immediate, or a row of the stage before. These two are fp32 if ``type`` is
+    a floating-point type, else int32."""
 
     kind: OperandKind
     value: int | Stream
@@ -44,7 +45,8 @@ class Operand(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Where an ALU result goes: a stream of a type, the next stage, or both."""
+    """Where an ALU result goes: a stream of a type, the next stage, or both. Without a stream CONVERT alone looks at
+    the type."""
 
     stream: Stream | None = None
     type: Type = Type.INT8
@@ -62,9 +64,7 @@ def element_type(text: str) -> Type:
     """``int8`` and the like as a type; InputError with the nearest otherwise."""
     names = {type_.name.lower(): type_ for type_ in Type}
     if text not in names:
-        raise InputError(f"unknown type '{text}'{nearest(text, (type_.name.lower() for type_ in isa.INTEGER_TYPES))}")
-    if names[text] not in isa.INTEGER_TYPES:
-        raise InputError(f"type {text} is not built yet; int8, int16 and int32 are")
+        raise InputError(f"unknown type '{text}'{nearest(text, names)}")
     return names[text]
 
 
@@ -167,6 +167,8 @@ def _check(
         )
         legal = Stream(value.direction, close)
         raise FieldError(f"stream {value}: index must be {rule_text}; try {legal}", field.name)
+    if not config.vxm_float and (field.name == "float" or number in isa.FLOAT_TYPES and field.kind == "type"):
+        raise FieldError(f"fp16 and fp32 need vxm_float, but config {config.name} has vxm_float=False", field.name)
     raise FieldError(f"{op.mnemonic}: {field.name} is {number}, must be {low}…{high}; try {close}", field.name)
 
 
@@ -182,19 +184,74 @@ def alu_values(mnemonic: str, operands: list[Operand], result: Result, saturate:
     if result.stream is None and not result.to_next:
         raise InputError(f"{mnemonic}: the result goes nowhere; add '-> e0:int8' or '-> next'")
     values: dict[str, int | Stream] = {"to_next": int(result.to_next), "saturate": int(saturate)}
+    values["float"] = _computes_in(op, operands)
     if result.stream is not None:
-        values |= {"to_stream": 1, "stream": result.stream, "type": result.type}
+        values |= {"to_stream": 1, "stream": result.stream}
+    if result.stream is not None or mnemonic == "CONVERT":
+        values["type"] = _result_type(op, values["float"], result.type)
     for name, operand in zip(isa.OPERAND_NAMES, operands, strict=False):
         values[f"{name}_kind"] = operand.kind
         if operand.kind == OperandKind.IMMEDIATE:
-            if values.setdefault("immediate", operand.value) != operand.value:
-                raise InputError(
-                    f"{mnemonic} has one immediate, but #{values['immediate']} and #{operand.value} differ"
-                )
+            if values.setdefault("immediate", _signed(operand.value)) != _signed(operand.value):
+                spelled = [_immediate(o) for o in operands if o.kind == OperandKind.IMMEDIATE]
+                raise InputError(f"{mnemonic} has one immediate, but {' and '.join(spelled)} differ")
         else:
             values[f"{name}_source"] = operand.value
-            values[f"{name}_type"] = operand.type
+            if operand.kind == OperandKind.STREAM:
+                values[f"{name}_type"] = operand.type
     return values
+
+
+def _signed(value: int | Stream) -> int | Stream:
+    """A 32-bit number as a signed one, if it was written without its sign."""
+    return value - (1 << 32) if isinstance(value, int) and 1 << 31 <= value < 1 << 32 else value
+
+
+def _immediate(operand: Operand) -> str:
+    if operand.type in isa.FLOAT_TYPES and isinstance(operand.value, int):
+        return f"#{float_text.text_of(operand.value) or hex(operand.value)}"
+    return f"#{operand.value}"
+
+
+def _computes_in(op: isa.Operation, operands: list[Operand]) -> int:
+    """The field ``float`` that operands ask for; InputError if they do not agree, or the operation cannot."""
+    condition = isa.CONDITIONS.get(op.mnemonic)
+    asked: dict[str, int] = {}
+    for name, operand in zip(isa.OPERAND_NAMES, operands, strict=False):
+        is_float = operand.type in isa.FLOAT_TYPES
+        if name != condition:
+            asked[name] = int(is_float)
+        elif is_float:
+            close = "NE with #0.0 makes one, or read the stream as integers"
+            raise InputError(f"{op.mnemonic}: condition {name} is a float, must be an integer; {close}")
+    low, high = isa_rules.floats(op)
+    wrong = [name for name, value in asked.items() if not low <= value <= high]
+    if wrong:
+        one = operands[isa.OPERAND_NAMES.index(wrong[0])]
+        need = f"fp16 or fp32{_as_float(one)}" if low else "an integer: read a float's bits as int32 or int16"
+        raise InputError(f"{op.mnemonic}: operand {wrong[0]} must be {need}")
+    if len(set(asked.values())) > 1:
+        names = {value: name for name, value in asked.items()}
+        close = _as_float(operands[isa.OPERAND_NAMES.index(names[0])]) or "; CONVERT one of them before"
+        raise InputError(f"{op.mnemonic}: operand {names[1]} is a float and {names[0]} an integer{close}")
+    return next(iter(asked.values()))
+
+
+def _as_float(operand: Operand) -> str:
+    """How an operand written as an integer would be written as a float, if it can."""
+    if operand.kind == OperandKind.IMMEDIATE:
+        return f"; write #{operand.value}.0"
+    return f"; write r{operand.value}:fp32" if operand.kind == OperandKind.ALU else ""
+
+
+def _result_type(op: isa.Operation, is_float: int | Stream, type_: Type) -> Type:
+    """The result's type, if the operation makes it; InputError otherwise."""
+    allowed = isa_rules.result_types(op)[int(bool(is_float))]
+    if type_ in allowed:
+        return type_
+    names = ", ".join(kind.name.lower() for kind in allowed)
+    close = "" if op.mnemonic in isa.COMPARES else "; CONVERT gives any type"
+    raise InputError(f"{op.mnemonic}: the result is {type_.name.lower()}, must be one of {names}{close}")
 
 
 def cost(instruction: isa.Instruction) -> int:

@@ -51,6 +51,7 @@ class Type(enum.IntEnum):
 
 
 INTEGER_TYPES = (Type.INT8, Type.INT16, Type.INT32)
+FLOAT_TYPES = (Type.FP16, Type.FP32)
 
 
 class OperandKind(enum.IntEnum):
@@ -168,6 +169,7 @@ _ALU_RESULT = (
     Field("to_stream", 51, 1, "flag"),
     Field("to_next", 52, 1, "flag"),
     Field("saturate", 53, 1, "flag"),
+    Field("float", 54, 1, "flag"),
 )
 OPERAND_NAMES = ("a", "b", "c")
 _ALU_OPERANDS = tuple(
@@ -222,6 +224,9 @@ OPERATIONS = (
     _alu(0x35, "SELECT", 3, "a if c ≠ 0, else b"),
     _alu(0x36, "CONVERT", 1, "a, in the type of the result"),
     _alu(0x37, "RELU", 1, "a if a > 0, else 0"),
+    _alu(0x38, "TANH", 1, "hyperbolic tangent of a"),
+    _alu(0x39, "EXP", 1, "e to the power a"),
+    _alu(0x3A, "RSQRT", 1, "1 / √a"),
     Operation(
         0x40, "PERMUTE", ("sxm_permute",), (_SOURCE, _RESULT, Field("map", 56, 8, "stream", 2)),
         "byte map[l] of the vector to lane l, for any lanes", True,
@@ -242,10 +247,17 @@ OPERATIONS = (
 BY_OPCODE = {operation.opcode: operation for operation in OPERATIONS}
 BY_MNEMONIC = {operation.mnemonic: operation for operation in OPERATIONS}
 ALU_OPERATIONS = tuple(operation for operation in OPERATIONS if operation.queues == ("vxm",))
+FLOAT_ONLY = ("TANH", "EXP", "RSQRT")
+"""ALU operations that compute in fp32 only; those of INTEGER_ONLY in int32 only, the others in either."""
+INTEGER_ONLY = ("AND", "OR", "XOR", "NOT", "SHL", "SRA", "SRL")
+COMPARES = ("EQ", "NE", "LT", "LE", "GT", "GE")
+"""ALU operations whose result is an int32 whatever they compute in."""
+CONDITIONS = {"MASK": "b", "SELECT": "c"}
+"""ALU operations with a condition, and which operand that is: always an integer."""
 
 LATER = {
     **dict.fromkeys(("CONFIG",), "is not built yet"),
-    **dict.fromkeys(("SEND", "RECEIVE", "POLL", "TANH", "EXP", "RSQRT"), "is not built yet"),
+    **dict.fromkeys(("SEND", "RECEIVE", "POLL"), "is not built yet"),
 }
 """Mnemonics of the contract that come later: named in errors so that nobody takes them for a typing error."""
 

@@ -28,7 +28,7 @@ fields are two's complement.
 | acc_row | 0…`acc_depth` − 1 |
 | supercell | 0…`superlanes` − 1 |
 | immediate | 32 bits |
-| type | {types}; floating point is not built yet |
+| type | {types}; the last two with feature `vxm_float` |
 | kind | {kinds} |
 | source | stream operand if the kind is stream, row of the stage before if it is alu |
 | mode | {modes} |
@@ -37,9 +37,9 @@ fields are two's complement.
 | rotation | {rotations} |
 | flag | 0 or 1 |
 
-`stream` counts only when `to_stream` or `out` is 1, `select` only when `selects` is; a type belongs to its stream.
-Fields that do not count are ignored. REPEAT adds `step_a` to bits 23…8 and `step_b` to bits 39…24 of the instruction it
-repeats.
+`float` says what an ALU computes in, and with it which types are legal: [float.md](float.md). `stream` counts only when
+`to_stream` or `out` is 1, `select` only when `selects` is; a type belongs to its stream. Fields that do not count are
+ignored. REPEAT adds `step_a` to bits 23…8 and `step_b` to bits 39…24 of the instruction it repeats.
 """
 
 

@@ -4,7 +4,7 @@ Assembler, checker, golden model and the ICU's gates derive from the rules here;
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from tsp.config import ChipConfig
@@ -12,7 +12,12 @@ from tsp.floorplan import EAST, WEST, Queue
 from tsp.isa import (
     ALU_OPERATIONS,
     BY_OPCODE,
+    COMPARES,
+    CONDITIONS,
+    FLOAT_ONLY,
+    FLOAT_TYPES,
     INDIRECT,
+    INTEGER_ONLY,
     INTEGER_TYPES,
     OPERAND_NAMES,
     OPERATIONS,
@@ -22,6 +27,7 @@ from tsp.isa import (
     Field,
     OperandKind,
     Operation,
+    Type,
 )
 
 
@@ -56,18 +62,68 @@ def _stream_rules(
     yield Rule(field.name, field.lo + STREAM_DIRECTION_BIT, 3, low, high, 1, when)
 
 
+_When = tuple[tuple[int, int, int], ...]
+BY_FLOAT: Mapping[int, tuple[Type, ...]] = {0: INTEGER_TYPES, 1: FLOAT_TYPES}
+"""The types of operands and most results, by the instruction's ``float``."""
+ALL_INTEGER: Mapping[int, tuple[Type, ...]] = dict.fromkeys((0, 1), INTEGER_TYPES)
+
+
+def floats(operation: Operation) -> tuple[int, int]:
+    """The least and the greatest legal value of ``float``, where ``vxm_float`` is on."""
+    return int(operation.mnemonic in FLOAT_ONLY), int(operation.mnemonic not in INTEGER_ONLY)
+
+
+def result_types(operation: Operation) -> Mapping[int, tuple[Type, ...]]:
+    """The types a result may have, by the instruction's ``float``, where ``vxm_float`` is on."""
+    if operation.mnemonic in COMPARES:
+        return ALL_INTEGER
+    return dict.fromkeys((0, 1), tuple(Type)) if operation.mnemonic == "CONVERT" else BY_FLOAT
+
+
+def operand_types(operation: Operation, name: str, config: ChipConfig) -> Mapping[int, tuple[Type, ...]]:
+    """The types a stream operand may have, for each legal value of ``float``."""
+    types = ALL_INTEGER if CONDITIONS.get(operation.mnemonic) == name else BY_FLOAT
+    return _legal(types, operation, config)
+
+
+def stream_types(operation: Operation, config: ChipConfig) -> Mapping[int, tuple[Type, ...]]:
+    """The types a result on a stream may have, for each legal value of ``float``."""
+    return _legal(result_types(operation) if config.vxm_float else BY_FLOAT, operation, config)
+
+
+def _legal(
+    types: Mapping[int, tuple[Type, ...]], operation: Operation, config: ChipConfig
+) -> Mapping[int, tuple[Type, ...]]:
+    low, high = floats(operation) if config.vxm_float else (0, 0)
+    return {value: types[value] for value in range(low, high + 1)}
+
+
 def _alu_rules(operation: Operation, config: ChipConfig) -> Iterator[Rule]:
-    def typed(stream: Field, kind: Field, when: tuple[tuple[int, int, int], ...]) -> Iterator[Rule]:
-        yield Rule(kind.name, kind.lo, kind.width, 0, max(INTEGER_TYPES), 1, when)
-        for type_ in INTEGER_TYPES:
+    float_ = operation.field("float")
+    results = stream_types(operation, config)
+    yield Rule(float_.name, float_.lo, float_.width, min(results), max(results))
+
+    def typed(stream: Field, kind: Field, when: _When, allowed: Mapping[int, tuple[Type, ...]]) -> Iterator[Rule]:
+        for value, types in allowed.items():
+            # Where the types are the same for every legal value, one rule says so.
+            only = ((float_.lo, float_.width, value),) if len(set(allowed.values())) > 1 else ()
+            yield Rule(kind.name, kind.lo, kind.width, min(types), max(types), 1, when + only)
+            if not only:
+                break
+        for type_ in sorted({type_ for types in allowed.values() for type_ in types}):
             yield from _stream_rules(stream, config, type_.planes, None, (*when, (kind.lo, kind.width, type_)))
 
-    to_stream = operation.field("to_stream")
-    yield from typed(operation.field("stream"), operation.field("type"), ((to_stream.lo, to_stream.width, 1),))
+    to_stream, type_ = operation.field("to_stream"), operation.field("type")
+    sent = ((to_stream.lo, to_stream.width, 1),)
+    yield from typed(operation.field("stream"), type_, sent, results)
+    if operation.mnemonic == "CONVERT":
+        # It says what the result is, also for the next stage.
+        yield Rule(type_.name, type_.lo, type_.width, 0, max(Type if config.vxm_float else INTEGER_TYPES))
     for name in OPERAND_NAMES[: operation.arity]:
         kind, source = operation.field(f"{name}_kind"), operation.field(f"{name}_source")
         yield Rule(kind.name, kind.lo, kind.width, OperandKind.STREAM, OperandKind.ALU)
-        yield from typed(source, operation.field(f"{name}_type"), ((kind.lo, kind.width, OperandKind.STREAM),))
+        types = operand_types(operation, name, config)
+        yield from typed(source, operation.field(f"{name}_type"), ((kind.lo, kind.width, OperandKind.STREAM),), types)
         alu = ((kind.lo, kind.width, int(OperandKind.ALU)),)
         yield Rule(source.name, source.lo, source.width, 0, config.vxm_rows - 1, 1, alu)
 
@@ -117,7 +173,8 @@ def operations(kind: str, config: ChipConfig) -> tuple[Operation, ...]:
 
 def missing_feature(mnemonic: str, config: ChipConfig) -> str | None:
     """The field of a configuration without which an operation does not exist, as it stands there; None if it does."""
-    needed = {"MUL": "vxm_mul_bits", "IFETCH": "ifetch", **dict.fromkeys(INDIRECT, "gather")}.get(mnemonic)
+    features = dict.fromkeys(INDIRECT, "gather") | dict.fromkeys(FLOAT_ONLY, "vxm_float")
+    needed = {"MUL": "vxm_mul_bits", "IFETCH": "ifetch", **features}.get(mnemonic)
     return needed if needed is not None and not getattr(config, needed) else None
 
 

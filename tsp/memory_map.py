@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tsp import float_text
 from tsp.config import ChipConfig
 from tsp.errors import InputError, nearest
 from tsp.floorplan import Slice, floorplan
-from tsp.isa import Type
+from tsp.isa import FLOAT_TYPES, Type
 from tsp.program import Image, Program, Symbol
 
 
@@ -55,12 +56,12 @@ class MemoryMap:
     def place(
         self, name: str, slice_: str, values: ArrayLike, type_: Type = Type.INT8, address: int | None = None
     ) -> Symbol:
-        """Take words for ``values`` and define them: an integer array [n, at most 16·S], a row a vector filled up with
-        zeros, or a flat one, which fills lane after lane. Raises InputError as :meth:`reserve` does, and for values out
-        of range."""
+        """Take words for ``values`` and define them: an array [n, at most 16·S], a row a vector filled up with zeros,
+        or a flat one, which fills lane after lane; of integers, or for a floating-point type of any numbers. Raises
+        InputError as :meth:`reserve` does, and for values out of range."""
         rows = vectors(np.asarray(values), type_, self.config.lanes, name or slice_)
         symbol = self.reserve(name, slice_, len(rows), type_, address)
-        data = rows.astype("<i4").view(np.uint8).reshape(len(rows), self.config.lanes, 4)
+        data = rows.astype("<u4").view(np.uint8).reshape(len(rows), self.config.lanes, 4)
         for plane, place in enumerate(plane_slices(self.config, floorplan(self.config).slices[symbol.slice], type_)):
             words = self._words.setdefault(place, {})
             for i in range(len(rows)):
@@ -106,15 +107,24 @@ def plane_slices(config: ChipConfig, first: Slice, type_: Type) -> list[int]:
 
 
 def vectors(values: NDArray[Any], type_: Type, lanes: int, name: str) -> NDArray[np.int64]:
-    """int64 [n, lanes] of a flat or two-dimensional integer array; InputError for other arrays and values."""
-    if values.dtype.kind not in "iu" or values.ndim not in (1, 2) or values.size == 0:
-        shape = f"{values.dtype} {list(values.shape)}"
-        raise InputError(f"'{name}' is {shape}, must be a one- or two-dimensional array of integers, not empty")
+    """int64 [n, lanes] of a flat or two-dimensional array: integers, or the bits of floats. InputError for other arrays
+    and values."""
+    floats = type_ in FLOAT_TYPES
+    if values.dtype.kind not in ("iuf" if floats else "iu") or values.ndim not in (1, 2) or values.size == 0:
+        shape, kind = f"{values.dtype} {list(values.shape)}", "numbers" if floats else "integers"
+        raise InputError(f"'{name}' is {shape}, must be a one- or two-dimensional array of {kind}, not empty")
+    if floats:
+        return _rows(float_text.bits_of(values, type_, name), lanes, name)
     limit = 1 << (8 * type_.planes - 1)
     for value in (values.min(), values.max()):
         if not -limit <= int(value) < limit:
             close = min(max(int(value), -limit), limit - 1)
             raise InputError(f"'{name}' holds {value}, {type_.name.lower()} is {-limit}…{limit - 1}; try {close}")
+    return _rows(values, lanes, name)
+
+
+def _rows(values: NDArray[Any], lanes: int, name: str) -> NDArray[np.int64]:
+    """int64 [n, lanes], filled up with zeros."""
     if values.ndim == 2 and values.shape[1] > lanes:
         raise InputError(f"'{name}' has rows of {values.shape[1]}, but a vector has {lanes} lanes; split its rows")
     width = values.shape[1] if values.ndim == 2 else lanes
@@ -124,12 +134,15 @@ def vectors(values: NDArray[Any], type_: Type, lanes: int, name: str) -> NDArray
     return np.pad(flat.reshape(rows, width), ((0, 0), (0, lanes - width)))
 
 
-def typed(program: Program, symbol: Symbol) -> NDArray[np.int64]:
-    """int64 [count, 16·S]: what a symbol's vectors hold at the start, undefined bytes as zero."""
+def typed(program: Program, symbol: Symbol) -> NDArray[Any]:
+    """[count, 16·S]: what a symbol's vectors hold at the start, undefined bytes as zero. int64, or float16 and float32
+    for a floating-point type."""
     first = floorplan(program.config).slices[symbol.slice]
     addresses = range(symbol.address, symbol.address + symbol.count)
     planes = [program.initial(p, addresses) for p in plane_slices(program.config, first, symbol.type)]
     total = sum(plane.astype(np.int64) << (8 * i) for i, plane in enumerate(planes))
+    if symbol.type in FLOAT_TYPES:
+        return float_text.numbers_of(np.asarray(total, np.int64), symbol.type)
     bits = 8 * len(planes)
     return np.asarray((total + (1 << bits - 1)) % (1 << bits) - (1 << bits - 1), np.int64)
 

@@ -1,17 +1,20 @@
-"""One ALU of the VXM in one superlane: 16 lanes of int32 arithmetic between streams."""
+"""One ALU of the VXM in one superlane: 16 lanes of int32 (with ``vxm_float`` also fp32) between streams."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Member, Out
 
 from rtl import stream, tile
 from rtl.ecc import Checks, coded
+from rtl.stamp import stamp
 from rtl.stream import RESIDUES, WORD_BITS
 from rtl.trace import EventHasher
-from rtl.vxm.decode import Decoded, Source, decode, operand_bits, sources
-from rtl.vxm.lane import lane, lazily
+from rtl.vxm.decode import Decoded, Source, decode, is_half, is_wide, operand_bits, sources
+from rtl.vxm.float_decode import CONTROLS, float_controls, float_lines
+from rtl.vxm.float_lane import HALF_BITS, FloatLanes
+from rtl.vxm.lane import INT_BITS, lane, lazily
 from rtl.vxm.operands import Streams, by_row, choices_of, lanes_of, read_port
 from tsp.config import ChipConfig
-from tsp.isa import INTEGER_TYPES, Type
+from tsp.isa import Type
 
 
 def result_bits(config: ChipConfig) -> int:
@@ -56,8 +59,8 @@ class VxmAlu(Component):
         m = Module()
         tile.move_north(m, self)
         decoded, raw = self._read(m)
-        results = self._compute(m, decoded, *raw)
-        planes = self._drive(m, results, raw[0])
+        results, halves = self._compute(m, decoded, *raw)
+        planes = self._drive(m, results, halves, raw[0])
         if self.config.trace:
             self._trace(m, planes)
         return m
@@ -67,7 +70,7 @@ class VxmAlu(Component):
         east, west = ([Value.cast(word) for word in stream.words(self, side, self.config)] for side in "ew")
         streams = Streams(east, west, self.e_present, self.w_present)
         previous = [getattr(self, f"previous_{row}") for row in range(self.config.vxm_rows)]
-        ports = sources(self.instr)
+        ports = sources(self.instr, self.config)
         checks = Checks(m, self.config)
         raw = [
             read_port(m, name, self.instr_valid, source, self._group(m, name, source, streams, checks), previous,
@@ -81,7 +84,8 @@ class VxmAlu(Component):
         m.d.comb += [self.fault_valid.eq(self.north_valid & absent), self.fault_kind.eq(tile.OPERAND_ABSENT)]
         with m.If(self.instr_valid):
             m.d.sync += absent.eq(Cat(*lost, *(streams.absent(source) for source in ports)).any())
-        return decode(m, self.instr_valid, self.instr, ports), raw
+        more = float_lines(self.instr, ports) if self.config.vxm_float else {}
+        return decode(m, self.instr_valid, self.instr, ports, more), raw
 
     def _group(self, m: Module, port: str, source: Source, streams: Streams, checks: Checks) -> Value:
         """The data of the four words around a port's operand, of those it uses set right."""
@@ -96,27 +100,44 @@ class VxmAlu(Component):
             words.append(checks.data(f"{port}_{i}", reads & source.used[i] & here[i], word))
         return Cat(words)
 
-    def _compute(self, m: Module, decoded: Decoded, x_raw: Signal, y_raw: Signal, z_raw: Signal) -> list[Signal]:
-        """Cycle T + 1: results in int32, one a lane."""
+    def _compute(
+        self, m: Module, decoded: Decoded, x_raw: Signal, y_raw: Signal, z_raw: Signal
+    ) -> tuple[list[Value], list[Value]]:
+        """Cycle T + 1: results in int32 or fp32, one a lane; and with ``vxm_float`` the latter in fp16."""
         immediate = operand_bits(self.north, "immediate")
         x, y = lanes_of(m, "x", decoded.x, x_raw, immediate), lanes_of(m, "y", decoded.y, y_raw, immediate)
         z = choices_of(decoded, z_raw, immediate)
         bits = self.config.vxm_mul_bits
-        return [lane(m, str(i), decoded.do, *operands, bits) for i, operands in enumerate(zip(x, y, z, strict=True))]
+        lanes = enumerate(zip(x, y, z, strict=True))
+        integers: list[Value] = [lane(m, str(i), decoded.do, *operands, bits) for i, operands in lanes]
+        if not self.config.vxm_float:
+            return integers, []
+        valid, controls = decoded.more["float_valid"], float_controls(decoded)
+        m.submodules.float = unit = stamp(FloatLanes(len(integers)), "float")
+        m.d.comb += [unit.valid.eq(valid), unit.x.eq(Cat(x)), unit.y.eq(Cat(y)), unit.z.eq(Cat(z))]
+        m.d.comb += [getattr(unit, name).eq(getattr(controls, name)) for name in CONTROLS]
+        numbers = [unit.result.word_select(i, len(number)) for i, number in enumerate(integers)]
+        results: list[Value] = [Signal(INT_BITS, name=f"either_{i}") for i in range(len(integers))]
+        for result, number, integer in zip(results, numbers, integers, strict=True):
+            m.d.comb += result.eq(Mux(valid, number, integer))
+        return results, [unit.half.word_select(i, HALF_BITS) for i in range(len(integers))]
 
-    def _drive(self, m: Module, results: list[Signal], anything: Value) -> list[Value]:
+    def _drive(self, m: Module, results: list[Value], halves: list[Value], anything: Value) -> list[Value]:
         """Cycle T + 1: results as byte planes, for the next stage and, in the stream's type, for a stream."""
         word = self.north
         kind = operand_bits(word, "type")
-        int8, int16, int32 = (kind == t for t in INTEGER_TYPES)
+        byte = kind == Type.INT8
+        half, wide = is_half(kind, self.config.vxm_float), is_wide(kind, self.config.vxm_float)
         m.d.comb += self.result_valid.eq(self.north_valid & operand_bits(word, "to_next"))
         m.d.comb += self.drive_valid.eq(self.north_valid & operand_bits(word, "to_stream"))
         m.d.comb += self.result.eq(lazily(self.north_valid, Cat(_planes(results)), anything))
         clip = Signal()
-        m.d.comb += clip.eq(self.drive_valid & operand_bits(word, "saturate") & ~int32)
+        saturate = self.drive_valid & operand_bits(word, "saturate") & ~wide
+        m.d.comb += clip.eq(saturate & (kind != Type.FP16) if halves else saturate)
         low_halves = [Signal(16, name=f"low_half_{i}") for i in range(len(results))]
-        for low_half, number in zip(low_halves, results, strict=True):
-            m.d.comb += low_half.eq(lazily(clip, _nearest(int8, number), number))
+        for i, (low_half, number) in enumerate(zip(low_halves, results, strict=True)):
+            integer = lazily(clip, _nearest(byte, number), number)
+            m.d.comb += low_half.eq(Mux(kind == Type.FP16, halves[i], integer) if halves else integer)
         word_bits = 8 * len(results)
         low = Signal(2 * word_bits, name="low_planes")
         m.d.comb += low.eq(lazily(self.drive_valid, Cat(_planes(low_halves)), anything))
@@ -125,11 +146,11 @@ class VxmAlu(Component):
         # A narrow result starts at any stream of its alignment, so every word it may fall on carries it.
         words = [
             planes[0],
-            Mux(int8, planes[0], planes[1]),
-            Mux(int32, planes[2], planes[0]),
-            Mux(int32, planes[3], Mux(int16, planes[1], planes[0])),
+            Mux(byte, planes[0], planes[1]),
+            Mux(wide, planes[2], planes[0]),
+            Mux(wide, planes[3], Mux(half, planes[1], planes[0])),
         ]
-        count = Cat(self.drive_valid, self.drive_valid & ~int8, *[self.drive_valid & int32] * 2)
+        count = Cat(self.drive_valid, self.drive_valid & ~byte, *[self.drive_valid & wide] * 2)
         used = count << operand_bits(word, "stream")[:2]
         for i, whole_word in enumerate(words):
             driven = coded(m, f"drive_{i}", self.config, used[i], whole_word)
@@ -142,7 +163,7 @@ class VxmAlu(Component):
     def _trace(self, m: Module, planes: list[Value]) -> None:
         m.submodules.hasher = hasher = EventHasher(RESIDUES, beat_count=self.config.beats)
         kind, operand = operand_bits(self.north, "type"), operand_bits(self.north, "stream")
-        wide, half = kind == Type.INT32, kind == Type.INT16
+        half, wide = is_half(kind, self.config.vxm_float), is_wide(kind, self.config.vxm_float)
         events = Cat(self.drive_valid, self.drive_valid & (half | wide), *[self.drive_valid & wide] * 2)
         m.d.comb += [hasher.valid.eq(events), hasher.time.eq(self.time), hasher.place.eq(self.place)]
         for i, plane in enumerate(planes):
@@ -157,14 +178,14 @@ def _planes(numbers: list[Value]) -> list[Value]:
     return [Cat(number[8 * p : 8 * p + 8] for number in numbers) for p in range(len(numbers[0]) // 8)]
 
 
-def _nearest(int8: Value, number: Value) -> Value:
+def _nearest(byte: Value, number: Value) -> Value:
     """The nearest number of 8 or 16 bits, as 16 bits."""
     negative = number[-1]
     inside_8, inside_16 = _alike(number[7:]), _alike(number[15:])
     limit_8 = Mux(negative, Const(0x80, 16), Const(0x7F, 16))
     limit_16 = Mux(negative, Const(0x8000, 16), Const(0x7FFF, 16))
-    limit = Mux(int8, limit_8, limit_16)
-    return Mux(Mux(int8, inside_8, inside_16), number[:16], limit)
+    limit = Mux(byte, limit_8, limit_16)
+    return Mux(Mux(byte, inside_8, inside_16), number[:16], limit)
 
 
 def _alike(bits: Value) -> Value:

@@ -20,7 +20,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from rtl.stream import RESIDUES
 from rtl.tile import is_any
-from tsp import isa
+from tsp import isa, isa_rules
+from tsp.config import ChipConfig
 from tsp.isa import OperandKind, Type
 
 NEGATIONS = ("NEG", "ABS")
@@ -48,32 +49,59 @@ class Source:
     source: Value
     """The 8-bit stream operand, or the row of the ALU."""
     type: Value
+    floats: bool
+    """``vxm_float`` of the configuration"""
+
+    @property
+    def wide(self) -> Value:
+        """Whether the type takes four streams."""
+        return is_wide(self.type, self.floats)
+
+    @property
+    def half(self) -> Value:
+        """Whether it takes two."""
+        return is_half(self.type, self.floats)
 
     @property
     def used(self) -> Value:
         """Which of the four streams around ``source`` hold the operand; all four for an ALU's result."""
-        wide, half = self.type == Type.INT32, self.type == Type.INT16
+        wide, half = self.wide, self.half
         used = Cat(Const(1, 1), wide | half, wide, wide) << self.source[:2]
         return Mux(self.alu, Const(0b1111, RESIDUES), used[:RESIDUES])
 
 
-def sources(word: Value) -> tuple[Source, Source, Source]:
+def is_wide(kind: Value, floats: bool) -> Value:
+    """Whether a type takes four streams."""
+    return (kind == Type.INT32) | (kind == Type.FP32) if floats else kind == Type.INT32
+
+
+def is_half(kind: Value, floats: bool) -> Value:
+    """Whether a type takes two streams."""
+    return (kind == Type.INT16) | (kind == Type.FP16) if floats else kind == Type.INT16
+
+
+def sources(word: Value, config: ChipConfig) -> tuple[Source, Source, Source]:
     """What x, y and z read for an instruction word; fields an operation does not have are ignored."""
     a, b, c = (_operand(word, name) for name in isa.OPERAND_NAMES)
     negation, mask, choice = is_any(word, *NEGATIONS), is_any(word, "MASK"), is_any(word, *CHOICES)
-    no_y = tuple(op.mnemonic for op in isa.ALU_OPERATIONS if op.arity == 1 and op.mnemonic not in NEGATIONS)
+    operations = isa_rules.operations("vxm", config)
+    no_y = tuple(op.mnemonic for op in operations if op.arity == 1 and op.mnemonic not in NEGATIONS)
     y = [Mux(negation, of_a, of_b) for of_a, of_b in zip(a, b, strict=True)]
     z = [Mux(mask, of_b, of_c) for of_b, of_c in zip(b, c, strict=True)]
-    return _source(~negation, *a), _source(~is_any(word, *no_y, "MASK"), *y), _source(choice, *z)
+    used = (~negation, ~is_any(word, *no_y, "MASK"), choice)
+    x_port, y_port, z_port = (
+        _source(use, *operand, floats=config.vxm_float) for use, operand in zip(used, (a, y, z), strict=True)
+    )
+    return x_port, y_port, z_port
 
 
 def _operand(word: Value, name: str) -> list[Value]:
     return [operand_bits(word, f"{name}_{part}") for part in ("kind", "source", "type")]
 
 
-def _source(used: Value, kind: Value, source: Value, type_: Value) -> Source:
+def _source(used: Value, kind: Value, source: Value, type_: Value, floats: bool) -> Source:
     stream, immediate, alu = (used & (kind == k) for k in (OperandKind.STREAM, OperandKind.IMMEDIATE, OperandKind.ALU))
-    return Source(stream, immediate, alu, source, type_)
+    return Source(stream, immediate, alu, source, type_, floats)
 
 
 @dataclass(frozen=True)
@@ -81,7 +109,7 @@ class Port:
     """How port x or y makes numbers of what it loaded in T; in T + 1."""
 
     wide: Value
-    """four byte planes as they are: an int32 stream or an ALU's result"""
+    """four byte planes as they are: an int32 or fp32 stream, or an ALU's result"""
     half: Value
     byte: Value
     immediate: Value
@@ -157,24 +185,32 @@ class Decoded:
     z_immediate: Value
     z_used: Value
     """which of the four streams around the operand hold it"""
+    more: dict[str, Signal]
 
 
-def decode(m: Module, valid: Value, word: Value, ports: tuple[Source, Source, Source]) -> Decoded:
-    """Decode ``word`` into a register in T, so that a simulation decodes only when there is an instruction."""
+def decode(
+    m: Module, valid: Value, word: Value, ports: tuple[Source, Source, Source], more: dict[str, Value]
+) -> Decoded:
+    """Decode ``word`` into a register in T, so that a simulation decodes only when there is an instruction.
+
+    Args:
+        more: lines of the word that shall be registered too.
+    """
     lines = {f"do_{name}": is_any(word, *operations) for name, operations in OPERATIONS_OF.items()}
     lines["do_saturate"] = operand_bits(word, "saturate") & is_any(word, *SATURATING)
     for name, port in zip("xyz", ports, strict=True):
-        lines[f"{name}_wide"] = port.alu | (port.stream & (port.type == Type.INT32))
-        lines[f"{name}_half"] = port.stream & (port.type == Type.INT16)
+        lines[f"{name}_wide"] = port.alu | (port.stream & port.wide)
+        lines[f"{name}_half"] = port.stream & port.half
         lines[f"{name}_byte"] = port.stream & (port.type == Type.INT8)
         lines[f"{name}_immediate"] = port.immediate
         lines[f"{name}_align"] = port.source[:2]
     z = ports[2]
     lines["z_used"] = Mux(z.stream | z.alu, z.used, Const(0, RESIDUES))
+    lines |= more
     signals = _register(m, valid, lines)
     x, y = (Port(**{f.name: signals[f"{name}_{f.name}"] for f in fields(Port)}) for name in "xy")
     do = Controls(**{f.name: signals[f"do_{f.name}"] for f in fields(Controls)})
-    return Decoded(do, x, y, signals["z_immediate"], signals["z_used"])
+    return Decoded(do, x, y, signals["z_immediate"], signals["z_used"], {name: signals[name] for name in more})
 
 
 def _register(m: Module, valid: Value, lines: dict[str, Value]) -> dict[str, Signal]:

@@ -25,7 +25,7 @@ def cover(seeds: Iterable[int], config: ChipConfig) -> Model:
 
 
 @click.command()
-@click.option("--seeds", "count", type=AT_LEAST_ONE, default=200, show_default=True, help="How many random programs.")
+@click.option("--seeds", "count", type=AT_LEAST_ONE, default=400, show_default=True, help="How many random programs.")
 @click.option("--seed", "base", default=1, show_default=True, help="The first seed.")
 @click.option("--config", "name", default="tiny", show_default=True)
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Override a field of the config.")

@@ -16,6 +16,15 @@ KINDS = {OperandKind.STREAM: "stream", OperandKind.IMMEDIATE: "immediate", Opera
 SIGNS = ("down", "stay", "up")
 BOUNDARIES = ("0", "1", "-1", "lowest", "highest")
 """Values every operand takes: lowest and highest of its type."""
+FLOAT_BOUNDARIES = {
+    "0": 0, "-0": 1 << 31, "1": 0x3F800000, "-1": 0xBF800000, "inf": 0x7F800000, "-inf": 0xFF800000, "NaN": 0x7FC00000,
+    "least": 1, "least normal": 0x00800000, "largest": 0x7F7FFFFF,
+}  # fmt: skip
+"""Values every fp32 operand takes, as bits; of an fp16 operand ``least`` … ``largest`` are those of fp16."""
+FLOAT_PAIRED = ("0", "-0", "1", "inf", "-inf", "NaN", "least", "largest")
+"""Those of them that both operands take in every combination."""
+FLOAT_CASES = ("below", "in range", "above", "-inf", "inf", "NaN", "half way")
+"""What CONVERT to an integer can meet."""
 DISTANCES = ("0", "1", "7", "8", "15", "16", "31", "32", "33", "-1", "lowest")
 """Shift distances."""
 SHIFTS = ("SHL", "SRA", "SRL")
@@ -74,21 +83,45 @@ def _mem(config: ChipConfig) -> Iterator[tuple[str, list[Bin]]]:
 
 def _vxm(config: ChipConfig) -> Iterator[tuple[str, list[Bin]]]:
     operations = [op for op in isa_rules.operations("vxm", config) if op.arity]
+    integer = [op for op in operations if 0 in isa_rules.stream_types(op, config)]
     kinds, types = KINDS.values(), [t.name for t in INTEGER_TYPES]
     yield "alu_form", [(op.mnemonic, *form) for op in operations for form in itertools.product(kinds, repeat=op.arity)]
-    slots = [(op.mnemonic, name) for op in operations for name in isa.OPERAND_NAMES[: op.arity]]
+    slots = [(op.mnemonic, name) for op in integer for name in isa.OPERAND_NAMES[: op.arity]]
     yield "alu_operand", [(*slot, t, d) for slot in slots for t in types for d in DIRECTIONS]
-    results = itertools.product([op.mnemonic for op in operations], types, DIRECTIONS, MODES)
-    yield "alu_result", list(results)
+    yield "alu_result", list(itertools.product([op.mnemonic for op in integer], types, DIRECTIONS, MODES))
     yield "alu_target", [(op.mnemonic, to) for op in operations for to in ("stream", "next", "both")]
     yield "alu_value", [(*slot, t, value) for slot in slots for t in types for value in BOUNDARIES]
     pairs = list(itertools.product(MODES, BOUNDARIES, BOUNDARIES))
-    yield "alu_pair", [(op.mnemonic, *pair) for op in operations if op.arity > 1 for pair in pairs]
+    yield "alu_pair", [(op.mnemonic, *pair) for op in integer if op.arity > 1 for pair in pairs]
     distances = itertools.product(SHIFTS, MODES, ("negative", "positive"), DISTANCES)
     yield "alu_shift", list(distances)
     yield "alu_convert", list(itertools.product(types, MODES, ("below", "in range", "above")))
     queues = [q for q in floorplan(config).queues if q.kind == "vxm"]
     yield "alu_chain", [(q.name, f"row {row}") for q in queues for row in range(config.vxm_rows)]
+    yield from _float(config, operations)
+
+
+def _float(config: ChipConfig, operations: list[Operation]) -> Iterator[tuple[str, list[Bin]]]:
+    """What instructions with ``float`` = 1 do, and CONVERTs to floats."""
+    able = [op for op in operations if 1 in isa_rules.stream_types(op, config)]
+    slots = [
+        (op.mnemonic, name, type_.name)
+        for op in able
+        for name in isa.OPERAND_NAMES[: op.arity]
+        for type_ in isa_rules.operand_types(op, name, config)[1]
+    ]
+    yield "float_operand", [(*slot, d) for slot in slots for d in DIRECTIONS]
+    results = [(op.mnemonic, t.name) for op in able for t in isa_rules.stream_types(op, config)[1]]
+    yield "float_result", [(*result, d, mode) for result in results for d in DIRECTIONS for mode in MODES]
+    floats = [t.name for t in isa.FLOAT_TYPES]
+    yield "float_value", [(*slot, value) for slot in slots if slot[2] in floats for value in FLOAT_BOUNDARIES]
+    pairs = itertools.product(FLOAT_PAIRED, FLOAT_PAIRED)
+    binary = [op.mnemonic for op in able if op.arity == 2 and op.mnemonic not in isa.CONDITIONS]
+    yield "float_pair", [(op, *pair) for pair in pairs for op in binary]
+    able_to_convert = [t.name for t in INTEGER_TYPES] if able else []
+    yield "float_to_int", list(itertools.product(able_to_convert, MODES, FLOAT_CASES))
+    from_int = itertools.product(able_to_convert, floats, ("exact", "rounded"))
+    yield "int_to_float", [*from_int, *((t, "FP16", "infinite") for t in able_to_convert)]
 
 
 def _mxm(config: ChipConfig) -> Iterator[tuple[str, list[Bin]]]:

@@ -54,6 +54,17 @@ EXCLUSIONS = (
         lambda bin, config: bin[0] == "INT32" and bin[2] != "in range",
         "every value is an int32",
     ),
+    Exclusion(
+        "integer_is_exact",
+        "int_to_float",
+        lambda bin, config: (
+            bin[2] == "rounded"
+            and (bin[0] == "INT8" or bin[:2] == ("INT16", "FP32"))
+            or bin[2] == "infinite"
+            and bin[0] != "INT32"
+        ),
+        "numbers of so few bits are floats already, and none is beyond fp16",
+    ),
 )
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from golden import vxm
 from golden.stream import Values
+from tb.coverage import sample_float
 from tb.coverage.bins import BOUNDARIES, DIRECTIONS, DISTANCES, KINDS, MODES, SHIFTS, Bin
 from tsp import isa
 from tsp.floorplan import floorplan
@@ -26,31 +27,39 @@ def sample(program: Program, flow: Flow, values: Values, found: Mapping[str, set
         if not instruction.operation.arity:
             continue
         _form(program, burst.queue, instruction, found)
+        is_float = bool(instruction["float"])
         rows = slice(int(flow.issues.first[number]), int(flow.issues.first[number + 1]))
         known: list[NDArray[np.int64] | None] = []
         for operand in range(instruction.operation.arity):
             known.append(_values(instruction, operand, reads[operand][rows], values))
-            if known[-1] is not None:
+            if known[-1] is not None and is_float:
+                sample_float.value(instruction, operand, known[-1], found)
+            elif known[-1] is not None:
                 _value(instruction, operand, known[-1], found)
-        _together(instruction, known, found)
+        if is_float:
+            sample_float.together(instruction, known, found)
+        else:
+            _together(instruction, known, found)
 
 
 def _form(program: Program, queue: int, instruction: Instruction, found: Mapping[str, set[Bin]]) -> None:
     mnemonic, names = instruction.mnemonic, isa.OPERAND_NAMES[: instruction.operation.arity]
     kinds = [OperandKind(instruction[f"{name}_kind"]) for name in names]
     found["alu_form"].add((mnemonic, *(KINDS[kind] for kind in kinds)))
+    group = "float" if instruction["float"] else "alu"
     for name, kind in zip(names, kinds, strict=True):
         source = instruction[f"{name}_source"]
         if kind == OperandKind.STREAM:
             direction = DIRECTIONS[source >> isa.STREAM_DIRECTION_BIT]
-            found["alu_operand"].add((mnemonic, name, Type(instruction[f"{name}_type"]).name, direction))
+            found[f"{group}_operand"].add((mnemonic, name, Type(instruction[f"{name}_type"]).name, direction))
         elif kind == OperandKind.ALU:
             found["alu_chain"].add((floorplan(program.config).queues[queue].name, f"row {source}"))
     to_stream, to_next = instruction["to_stream"], instruction["to_next"]
     if to_stream:
         direction = DIRECTIONS[instruction["stream"] >> isa.STREAM_DIRECTION_BIT]
         mode = MODES[instruction["saturate"]]
-        found["alu_result"].add((mnemonic, Type(instruction["type"]).name, direction, mode))
+        if group == "float" or instruction["type"] in INTEGER_TYPES:
+            found[f"{group}_result"].add((mnemonic, Type(instruction["type"]).name, direction, mode))
     found["alu_target"].add((mnemonic, "both" if to_stream and to_next else "stream" if to_stream else "next"))
 
 
@@ -64,8 +73,8 @@ def _values(
         return np.full((len(rows), 1), instruction["immediate"], np.int64)
     if kind == OperandKind.ALU:
         return None
-    planes = np.arange(Type(instruction[f"{name}_type"]).planes)
-    return vxm.widen(values.slots[values.of_read[rows[:, None] + planes]])
+    type_ = Type(instruction[f"{name}_type"])
+    return vxm.widen(values.slots[values.of_read[rows[:, None] + np.arange(type_.planes)]], type_)
 
 
 def _ends(type_: Type) -> dict[str, int]:
@@ -83,6 +92,7 @@ def _value(
             if (found_values == value).any():
                 found["alu_value"].add((mnemonic, name, type_.name, label))
     if mnemonic == "CONVERT" and instruction["to_stream"]:
+        sample_float.from_integers(instruction, found_values, found)
         mode = MODES[instruction["saturate"]]
         for type_ in INTEGER_TYPES:
             if type_ == instruction["type"]:

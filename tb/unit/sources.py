@@ -10,10 +10,11 @@ from rtl.icu import Icu
 from rtl.mem import MemSite
 from rtl.sxm import SxmSite
 from rtl.vxm import VxmSite
+from rtl.vxm.float_lane import FloatLanes
 from tb.generated import generated
 from tb.unit.frame import frame
 from tb.unit.hemisphere import Hemisphere
-from tsp.config import ChipConfig
+from tsp.config import LANES_PER_SUPERLANE, ChipConfig
 
 
 def stream(config: ChipConfig) -> Sequence[Path]:
@@ -31,6 +32,11 @@ def vxm(config: ChipConfig) -> Sequence[Path]:
     return _module(config, VxmSite)
 
 
+def vxm_float(config: ChipConfig) -> Sequence[Path]:
+    """The floating point of an ALU, all lanes at once; without ``vxm_float`` nothing in the chip is made of it."""
+    return _module(config.override(["beats=1"]), lambda _: FloatLanes(LANES_PER_SUPERLANE), name="vxm_float")
+
+
 def mxm(config: ChipConfig) -> Sequence[Path]:
     """The MXM of one hemisphere; InputError if the configuration has none."""
     return _module(config, Hemisphere, [Path(Hemisphere.file)])
@@ -42,9 +48,9 @@ def icu(config: ChipConfig) -> Sequence[Path]:
 
 
 def _module(
-    config: ChipConfig, component: Callable[[ChipConfig], Component], also: Iterable[Path] = ()
+    config: ChipConfig, component: Callable[[ChipConfig], Component], also: Iterable[Path] = (), name: str = ""
 ) -> Sequence[Path]:
-    name = component.module_name  # type: ignore[attr-defined]
+    name = name or component.module_name  # type: ignore[attr-defined]
     key = [config.as_dict() | {"name": ""}, name]
 
     def write(folder: Path) -> Sequence[Path]:

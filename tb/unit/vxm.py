@@ -62,8 +62,7 @@ class VxmModel(SiteModel):
         known = [value for value in values if value is not None]
         if len(known) < len(values):
             return None
-        saturate = bool(instruction["saturate"])
-        return vxm.operate(instruction.mnemonic, saturate, self.config.vxm_mul_bits, known)
+        return vxm.result(instruction, self.config.vxm_mul_bits, known)
 
     def _send(self, queue: int, instruction: Instruction, result: vxm.Wide | None) -> None:
         kind, saturate = Type(instruction["type"]), bool(instruction["saturate"])
@@ -86,7 +85,8 @@ class VxmModel(SiteModel):
         kind = instruction[f"{name}_kind"]
         if kind == OperandKind.STREAM:
             words = [row.arrivals[operand].to_bytes(LANES, "little") for operand in sources(instruction, name)]
-            return vxm.widen(np.stack([np.frombuffer(word, np.uint8) for word in words])[None])
+            planes = np.stack([np.frombuffer(word, np.uint8) for word in words])[None]
+            return vxm.widen(planes, Type(instruction[f"{name}_type"]))
         if kind == OperandKind.IMMEDIATE:
             return np.array([[instruction["immediate"]]], np.int64)
         return self._handed[self._before(queue, instruction, name)]
@@ -135,8 +135,10 @@ class VxmBench:
             kind = operation.field("b_kind")
             word = put(word, kind.lo, kind.width, OperandKind.IMMEDIATE)
         if shift or rng.random() < 0.5:
-            immediate = operation.field("immediate")
-            word = put(word, immediate.lo, immediate.width, rng.choice([rng.randint(0, 33), rng.randint(-3, 12)]))
+            immediate, is_float = operation.field("immediate"), word >> operation.field("float").lo & 1
+            value = rng.choice([rng.randint(0, 33), rng.randint(-3, 12)])
+            number = int(np.float32(value / 8).view(np.int32)) if is_float else value
+            word = put(word, immediate.lo, immediate.width, number)
         return word
 
     async def check_signature(self) -> None:
@@ -161,6 +163,7 @@ async def legal_traffic(dut):
     assert bench.traffic.faults() == 0
     assert len({instruction.mnemonic for instruction in decoded}) >= 20
     assert sum(instruction["a_kind"] == OperandKind.ALU for instruction in decoded) > len(decoded) / 20
+    assert not bench.config.vxm_float or sum(instruction["float"] for instruction in decoded) > len(decoded) / 20
     await bench.site.reset()
     await bench.play()
     await bench.check_signature()

@@ -59,13 +59,75 @@ def test_illegal_words(queue, item, message):
     assert report.problems[0].where == f"{queue} word 0"
 
 
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        (
+            isa.instruction("EXP", a_kind=2, to_next=1, float=1),
+            "EXP needs vxm_float, which config tiny does not have",
+        ),
+        (
+            isa.instruction("ABS", a_kind=2, to_next=1, float=1),
+            "float is 1, but config tiny has vxm_float=",
+        ),
+        (
+            isa.instruction("CONVERT", a_kind=2, to_next=1, type=4),
+            "type is 4, must be 0…2 (int8, int16, int",
+        ),
+    ],
+)
+def test_floating_point_without_the_feature(item, message):
+    report = words("tiny", "vxm.r0s0", item, vxm_float=False)
+    assert [problem.rule for problem in report.problems] == ["illegal_instruction"], str(report)
+    assert message in report.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        (isa.instruction("EXP", a_kind=2, to_next=1), "EXP: it computes in fp32 only, so float must be 1"),
+        (
+            isa.instruction("XOR", a_kind=2, b_kind=2, to_next=1, float=1),
+            "XOR: it computes in int32 only, so float must",
+        ),
+        (
+            isa.instruction("ABS", a_kind=2, to_stream=1, float=1, type=2),
+            "type is 2, must be 3…4 (fp16, fp32) when float is 1",
+        ),
+        (
+            isa.instruction("ABS", a_kind=1, a_type=3, to_next=1),
+            "a_type is 3, must be 0…2 (int8, int16, int32) when fl",
+        ),
+        (
+            isa.instruction("MASK", a_kind=1, a_type=4, b_kind=1, b_type=4, to_next=1, float=1),
+            "b_type is 4, must be 0…2 (int8, int16, int32)",
+        ),
+        (
+            isa.instruction("LT", a_kind=2, b_kind=2, float=1, type=4, to_stream=1),
+            "type is 4, must be 0…2 (int8, int16, int32)",
+        ),
+        (
+            isa.instruction("CONVERT", a_kind=2, type=5, to_next=1),
+            "type is 5, must be 0…4 (int8, int16, int32, fp16, fp",
+        ),
+        (isa.instruction("NEG", a_kind=1, a_type=3, a_source=1, float=1, to_next=1), "a group of 2 begins at a multi"),
+    ],
+)
+def test_illegal_floating_point(item, message):
+    report = words("tiny", "vxm.r0s0", item, vxm_float=True)
+    assert [problem.rule for problem in report.problems] == ["illegal_instruction"], str(report)
+    assert message in report.problems[0].message
+
+
 def test_streams_of_a_smaller_chip():
     report = words("tiny", "mem.e0", isa.instruction("WRITE", write_stream=31), streams=16)
     assert "write_stream is e31, but streams are e0…e15; try e15" in report.problems[0].message
 
 
 def test_a_chip_without_multipliers():
-    report = words("tiny", "vxm.r0s0", isa.instruction("MUL", a_kind=2, b_kind=2, to_stream=1), vxm_mul_bits=0)
+    report = words(
+        "tiny", "vxm.r0s0", isa.instruction("MUL", a_kind=2, b_kind=2, to_stream=1), vxm_mul_bits=0, vxm_float=0
+    )
     assert [problem.message for problem in report.problems] == [
         "MUL needs vxm_mul_bits, which config tiny does not have"
     ]

@@ -78,6 +78,20 @@ def test_other_presets(name: str) -> None:
     check()
 
 
+FLOAT = preset("tiny").override(["superlanes=1", "vxm_float=on"])
+
+
+def test_floating_point() -> None:
+    alus = [form for form in forms(FLOAT) if form[1].arity]
+
+    @settings(max_examples=25 * EXAMPLES, deadline=None, database=None)
+    @given(st.data(), st.sampled_from(alus), st.booleans())
+    def check(data: st.DataObject, form: tuple[Queue, isa.Operation], clean: bool) -> None:
+        check_word(data, FLOAT, *form, clean)
+
+    check()
+
+
 words = st.one_of(
     st.integers(0, (1 << 128) - 1),
     st.builds(lambda low, high: low | high << 8, st.sampled_from(list(isa.BY_OPCODE)), st.integers(0, (1 << 120) - 1)),

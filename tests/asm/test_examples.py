@@ -90,6 +90,25 @@ def test_examples_on_the_rtl(sim: str) -> None:
         assert found.done and found.fault is None and found.cycles == want.cycles
         assert (found.tile_signatures == want.tile_signatures).all()
         assert all((found.memory[place, a] == want.words(place, [a])[0]).all() for place, a in job.read)
+def near(program: Program, name: str, wanted: np.ndarray) -> None:
+    """A symbol's fp16 vectors after the program, within two units in the last place of fp16 of exact numbers."""
+    y = typed(after(program), program.symbols[name]).astype(np.float64)
+    ulp = np.spacing(np.abs(wanted).astype(np.float16)).astype(np.float64)
+    assert (np.abs(y - wanted) <= 2 * ulp).all(), (y - wanted) / ulp
+
+
+def test_softmax() -> None:
+    program = assemble_file(EXAMPLES / "softmax.tsp")
+    x = typed(program, program.symbols["x"]).astype(np.float64)
+    e = np.exp(x - x.max(axis=0))
+    near(program, "y", e / e.sum(axis=0))
+
+
+def test_layer_norm() -> None:
+    program = assemble_file(EXAMPLES / "layer_norm.tsp")
+    x = typed(program, program.symbols["x"]).astype(np.float64)
+    d = x - x.mean(axis=0)
+    near(program, "y", d / np.sqrt((d * d).mean(axis=0) + 1e-5))
 
 
 def test_the_python_in_the_text(

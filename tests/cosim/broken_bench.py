@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 import golden.machine
-from tb.unit import icu, schedule_clock, site_model
+from tb.unit import icu, schedule_clock, site_model, vxm_float
 
 SITES = ("stream", "mem", "vxm", "mxm")
 LATE = 30
@@ -61,7 +61,14 @@ def wrong_prediction() -> None:
     golden.machine.run = run
 
 
+def wrong_sum() -> None:
+    """A sum of floats should be the next number."""
+    right = vxm_float.CASES["ADD"]
+    vxm_float.CASES["ADD"] = dataclasses.replace(right, model=lambda *xyz: right.model(*xyz) ^ 1)
+
+
 BREAK = dict.fromkeys(SITES, wrong_word) | {"icu": wrong_issue, "counters": wrong_counter, "chip": wrong_prediction}
+BREAK["vxm_float"] = wrong_sum
 name = os.environ["TSP_BROKEN"]
 BREAK[name]()
 globals().update({key: value for key, value in vars(import_module(f"tb.unit.{name}")).items() if key[0] != "_"})

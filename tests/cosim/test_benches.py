@@ -21,6 +21,7 @@ NOTICED = {
     "stream": ("every_value_moves_on_in_a_cycle", r"cycle \d+, superlane 0: [ew]\d+ is 0x.*, must be 0x"),
     "mem": ("legal_traffic", r"cycle \d+, superlane 0: [ew]\d+ is 0x.*, must be 0x"),
     "vxm": ("legal_traffic", r"cycle \d+, superlane 0: [ew]\d+ is 0x.*, must be 0x"),
+    "vxm_float": ("without_an_instruction_everything_is_zero", r"ADD of 0x3f8.* is 0x40000000, must be 0x40000001"),
     "mxm": ("legal_traffic", r"cycle \d+, superlane 0: [ew]\d+ is 0x.*, must be 0x"),
     "icu": ("programs_with_barriers", r"issued \(\d+, .*, must be \(\d+, "),
     "counters": ("deskews_without_drift", r"\(now, HAC, SAC, delta\) are .*, must be "),
@@ -30,11 +31,16 @@ NOTICED = {
 
 # The whole chip with several beats is what test_random runs, and counters have none.
 RUNS = [(name, CONFIG, sim) for name in UNITS for sim in simulator.SIMULATORS]
-RUNS += [(name, BEATS, "icarus") for name in UNITS if name not in ("chip", "counters")]
+RUNS += [(name, BEATS, "icarus") for name in UNITS if name not in ("chip", "counters", "vxm", "vxm_float")]
+RUNS += [("vxm", BEATS.override([f"vxm_float={floats}"]), "icarus") for floats in ("off", "on")]
+
+
+def name_of(name: str, config: ChipConfig, sim: str) -> str:
+    return f"{name}-{config.name}{'-float' if config.vxm_float else ''}-{sim}"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name, config, sim", RUNS, ids=[f"{name}-{config.name}-{sim}" for name, config, sim in RUNS])
+@pytest.mark.parametrize("name, config, sim", RUNS, ids=[name_of(*run) for run in RUNS])
 def test_bench(name: str, config: ChipConfig, sim: str) -> None:
     options = Options(config, [sim], seed=1, waves=None)
     row = run_bench(name, UNITS[name], UNITS[name].verilog(config), sim, options)

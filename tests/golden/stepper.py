@@ -7,12 +7,13 @@ batches or in vectorised arithmetic shows as a difference.
 from collections import defaultdict
 from fractions import Fraction
 
+import float_reference
 from secded import Vector
 
 from tsp.flips import in_memory, on_streams
 from tsp.floorplan import floorplan
 from tsp.flow.fetch import expand_program
-from tsp.isa import AccMode, OperandKind, Type
+from tsp.isa import COMPARES, FLOAT_TYPES, AccMode, OperandKind, Type
 from tsp.timing import timing
 
 INT_MIN, INT_MAX = -(2**31), 2**31 - 1
@@ -220,10 +221,21 @@ class Stepper:
         values = instruction.values
         operands = [self._operand(queue, values, name) for name in "abc"[: instruction.operation.arity]]
         saturate, bits = bool(values["saturate"]), self.config.vxm_mul_bits
-        results = [alu(instruction.mnemonic, saturate, bits, *lane) for lane in zip(*operands, strict=True)]
+        name, type_ = instruction.mnemonic, values["type"]
+        if values["float"]:
+            to_float = type_ in FLOAT_TYPES
+            results = [float_reference.lane(name, saturate, to_float, *lane) for lane in zip(*operands, strict=True)]
+        else:
+            results = [alu(name, saturate, bits, *lane) for lane in zip(*operands, strict=True)]
+            if name == "CONVERT" and type_ in FLOAT_TYPES:
+                results = [float_reference.of_integer(r) for r in results]
         if values["to_stream"]:
-            planes = Type(values["type"]).planes
-            narrow = [clamp(r, 8 * planes) if saturate else r for r in results]
+            planes = Type(type_).planes
+            integers = type_ not in FLOAT_TYPES
+            assert integers or name not in COMPARES
+            narrow = [clamp(r, 8 * planes) if saturate and integers else r for r in results]
+            if type_ == Type.FP16:
+                narrow = [float_reference.half(float_reference.number(r)) for r in results]
             streams = [bytes(r >> 8 * plane & 255 for r in narrow) for plane in range(planes)]
             self._drive(queue, values["stream"], streams, self.table.alu_func)
         if not values["to_next"]:
@@ -245,7 +257,10 @@ class Stepper:
         planes = Type(values[f"{name}_type"]).planes
         streams = [self._read(queue, source + plane) for plane in range(planes)]
         lanes = zip(*streams, strict=True)
-        return [int.from_bytes(bytes(lane), "little", signed=True) for lane in lanes]
+        integers = [int.from_bytes(bytes(lane), "little", signed=True) for lane in lanes]
+        if values[f"{name}_type"] != Type.FP16:
+            return integers
+        return [float_reference.signed(float_reference.of_half(half)) for half in integers]
 
     def _sxm(self, queue, instruction):
         values, lanes = instruction.values, range(self.config.lanes)

@@ -17,6 +17,7 @@ CONFIGS = [
     ("tiny", [], 8),
     ("board", [], 4),
     ("tiny", ["superlanes=1", "vxm_rows=1", "vxm_stages=1"], 4),
+    ("tiny", ["superlanes=1", "vxm_float=on"], 8),
     ("tiny", ["superlanes=3", "mem_words=16", "acc_depth=2", "vxm_mul_bits=9"], 3),
 ]
 
@@ -78,7 +79,7 @@ def test_broken_programs(name):
     kinds = set()
     for seed in range(30):
         rng = random.Random(seed)
-        program = broken(legal(seed % 5, preset(name).override(["superlanes=1"])), rng)
+        program = broken(legal(seed % 5, preset(name).override(["superlanes=1", "vxm_float=on"])), rng)
         if long(program):
             continue
         slow, fast = Stepper(program), run(program, events=True)

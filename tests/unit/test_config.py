@@ -71,13 +71,13 @@ def test_override_and_dict_round_trip() -> None:
         ("mem_slices=4", "must be at least 8"),
         ("mem_words=100", "power of two; try 128"),
         ("sxm=maybe", "not true or false"),
-        ("ifetch=true", "not built yet"),
+        (("vxm_float=on", "vxm_mul_bits=0"), "vxm_mul_bits is 0: floats need multipliers; try 32"),
         ("name=big", "unknown field 'name'"),
     ],
 )
-def test_override_refuses(setting: str, message: str) -> None:
+def test_override_refuses(setting: str | tuple[str, ...], message: str) -> None:
     with pytest.raises(InputError, match=message.replace("(", r"\(")):
-        preset("tiny").override([setting])
+        preset("tiny").override([setting] if isinstance(setting, str) else setting)
 
 
 def test_check_bits_need_whole_words() -> None:

@@ -7,11 +7,12 @@ import pytest
 
 from tsp import isa, isa_doc, isa_rules
 from tsp.assembler import assemble
-from tsp.config import preset
+from tsp.config import ChipConfig, preset
 from tsp.disassembler import spell
 from tsp.floorplan import floorplan
 
 TINY = preset("tiny").override(["ifetch=on"])
+FLOAT, INTEGER = (TINY.override([f"vxm_float={switch}"]) for switch in ("on", "off"))
 
 # Not made with isa.encode: added up by hand from the table of bit positions.
 BY_HAND = [
@@ -83,26 +84,47 @@ BY_HAND = [
     ("mxm.e1.accumulate", "ACC 2, peek -> w0", 0x7200000000268),
 ]
 
+FLOAT_BY_HAND = [
+    ("vxm.r0s0", "EXP w4:fp16 -> e8:fp16", 0xB244B080000000039),
+    ("vxm.r0s0", "TANH r1:fp32 -> next", 0x180150000000000038),
+    ("vxm.r1s0", "RSQRT e0:fp32 -> w28:fp32, next", 0xC005C3C000000003A),
+    ("vxm.r1s0", "ADD e4:fp32, #1.5 -> next", 0x10000C0450003FC0000020),
+    ("vxm.r1s0", "CONVERT r0:fp32 -> next", 0x180050000000000036),
+    ("vxm.r1s1", "CONVERT e4:int32 -> next:fp32", 0xA0414000000000036),
+    ("vxm.r1s1", "CONVERT.sat e4:fp32 -> e8:int8", 0xC0468080000000036),
+    ("vxm.r1s1", "SELECT e4:fp16, #-inf, e1:int8 -> w0:fp16", 0x80110000B044B20FF80000035),
+    ("vxm.r1s1", "LT r0:fp32, r1:fp32 -> e3:int8", 0x1801180048030000000030),
+    ("vxm.r1s1", "MASK #0x7fc00001:fp32, r0 -> next", 0x1800100050007FC0000134),
+]
 
-def assembled(queue: str, text: str) -> int:
+
+def assembled(queue: str, text: str, config: ChipConfig) -> int:
     """The last word of a queue that holds ``text``, after something that a REPEAT may follow."""
     kind = floorplan(TINY).queue(queue).kind
     before = {"mem": "READ 0, e0", "vxm": "NOT r0 -> next", "mxm_accumulate": "ACC 0, store"}.get(kind, "IW")
     lines = [f".queue {queue}", *([before] if text.startswith("REPEAT") else []), text]
-    return assemble("\n".join(lines), config=TINY).queues[floorplan(TINY).queue(queue).index][-1]
+    return assemble("\n".join(lines), config=config).queues[floorplan(TINY).queue(queue).index][-1]
 
 
-@pytest.mark.parametrize("queue, text, word", BY_HAND)
-def test_word_by_hand(queue: str, text: str, word: int) -> None:
-    assert assembled(queue, text) == word
-    assert isa_rules.broken_rule(word, floorplan(TINY).queue(queue), TINY) is None
+WITH_CONFIG = [*((*row, INTEGER) for row in BY_HAND), *((*row, FLOAT) for row in BY_HAND + FLOAT_BY_HAND)]
+
+
+@pytest.mark.parametrize("queue, text, word, config", WITH_CONFIG)
+def test_word_by_hand(queue: str, text: str, word: int, config: ChipConfig) -> None:
+    assert assembled(queue, text, config) == word
+    assert isa_rules.broken_rule(word, floorplan(TINY).queue(queue), config) is None
     decoded = isa.decode(word)
     assert decoded is not None and decoded.encode() == word
     assert spell(decoded, floorplan(TINY).queue(queue), {}) == text
 
 
+@pytest.mark.parametrize("queue, text, word", FLOAT_BY_HAND)
+def test_floating_point_is_illegal_without_the_feature(queue: str, text: str, word: int) -> None:
+    assert isa_rules.broken_rule(word, floorplan(INTEGER).queue(queue), INTEGER) is not None
+
+
 def test_words_by_hand_cover_every_operation() -> None:
-    seen = {isa.decode(word).mnemonic for _, _, word in BY_HAND}
+    seen = {isa.decode(word).mnemonic for _, _, word in BY_HAND + FLOAT_BY_HAND}
     assert seen == set(isa.BY_MNEMONIC)
     assert len(BY_HAND) >= 40
 

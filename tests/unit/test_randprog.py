@@ -13,10 +13,11 @@ CONFIGS = [
     ("board", []),
     ("groqchip", []),
     ("tiny", ["superlanes=1"]),
+    ("tiny", ["superlanes=1", "vxm_float=on"]),
     ("tiny", ["superlanes=3", "vxm_rows=1"]),
     ("tiny", ["vxm_rows=1", "vxm_stages=1", "streams=16"]),
     ("board", ["mem_words=2", "acc_depth=2", "queue_depth=64"]),
-    ("tiny", ["mxm_planes_w=0", "mxm_planes_e=0", "vxm_mul_bits=0", "sxm=false"]),
+    ("tiny", ["mxm_planes_w=0", "mxm_planes_e=0", "vxm_mul_bits=0", "vxm_float=off", "sxm=false"]),
 ]
 
 
@@ -32,7 +33,7 @@ def test_is_legal(name: str, settings: list[str]) -> None:
         assert density(program).cycles == report.cycles, f"seed {seed}"
 
 
-@pytest.mark.parametrize(("name", "settings"), [CONFIGS[1], CONFIGS[3], CONFIGS[6]])
+@pytest.mark.parametrize(("name", "settings"), [CONFIGS[1], CONFIGS[3], CONFIGS[4], CONFIGS[7]])
 def test_illegal_programs_break_the_rule_they_say(name: str, settings: list[str]) -> None:
     config = preset(name).override(settings)
     for seed in range(len(MISTAKES)):

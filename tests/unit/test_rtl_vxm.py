@@ -205,7 +205,7 @@ def test_board_has_its_own_number_of_streams_and_rows():
 
 
 def test_without_multiplier_the_rest_works():
-    config = CONFIG.override(["vxm_mul_bits=0"])
+    config = CONFIG.override(["vxm_mul_bits=0", "vxm_float=off"])
     steps = steps_for(isa.BY_MNEMONIC["ADD"])[:8]
     for step, output in zip(steps, bench(config).run(steps)[1:], strict=False):
         check(step, output)

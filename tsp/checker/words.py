@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from tsp import isa, isa_rules
 from tsp.checker.report import Writer
+from tsp.config import ChipConfig
 from tsp.dispatch import Mistake, Unrolled
 from tsp.floorplan import Queue
 
@@ -111,10 +112,25 @@ def illegal_reason(word: int, queue: Queue, writer: Writer) -> str | None:
         known = ", ".join(operation.mnemonic for operation in isa_rules.operations(queue.kind, writer.config))
         return f"{operation.mnemonic} is no instruction of a {queue.kind} queue; it takes {known}"
     assert operation is not None
-    return f"{operation.mnemonic}: {_rule_text(broken, word, operation, queue)}"
+    return f"{operation.mnemonic}: {_rule_text(broken, word, operation, queue, writer.config)}"
 
 
-def _rule_text(rule: isa_rules.Rule, word: int, operation: isa.Operation, queue: Queue) -> str:
+def _type_text(rule: isa_rules.Rule, value: int) -> str:
+    names = ", ".join(isa.Type(kind).name.lower() for kind in range(rule.low, rule.high + 1))
+    with_float = {bits: wanted for bits, _, wanted in rule.when}.get(isa.BY_MNEMONIC["ADD"].field("float").lo)
+    when = "" if with_float is None else f" when float is {with_float}"
+    return f"{rule.field} is {value}, must be {rule.low}…{rule.high} ({names}){when}"
+
+
+def _float_text(operation: isa.Operation, config: ChipConfig) -> str:
+    if not config.vxm_float:
+        return f"float is 1, but config {config.name} has vxm_float=False"
+    if operation.mnemonic in isa.FLOAT_ONLY:
+        return "it computes in fp32 only, so float must be 1"
+    return "it computes in int32 only, so float must be 0"
+
+
+def _rule_text(rule: isa_rules.Rule, word: int, operation: isa.Operation, queue: Queue, config: ChipConfig) -> str:
     value = (word >> rule.lo) & ((1 << rule.width) - 1)
     field = operation.field(rule.field)
     stream = field.kind in ("stream", "source") and rule.width in (isa.STREAM_INDEX_BITS, 3)
@@ -131,8 +147,9 @@ def _rule_text(rule: isa_rules.Rule, word: int, operation: isa.Operation, queue:
             f"operand {rule.field[0]} comes from nowhere; give it a stream, an immediate or an ALU of the stage before"
         )
     if field.kind == "type":
-        names = ", ".join(kind.name.lower() for kind in isa.INTEGER_TYPES)
-        return f"{rule.field} is {value}, must be 0…{rule.high} ({names}); floats are not built yet"
+        return _type_text(rule, value)
+    if field.name == "float":
+        return _float_text(operation, config)
     good = min(max(value, rule.low), rule.high)
     good -= good % rule.align
     if stream:

@@ -33,8 +33,9 @@ def collision(layout: Layout, planes: list[Plane]) -> Expectation:
 
 
 def _alu(layout: Layout, kind: OperandKind, stream: int | None = None, **fields: int) -> isa.Instruction:
-    """A unary operation to an int8 stream, or to the next stage without one."""
-    mnemonic = layout.rng.choice([op.mnemonic for op in isa.ALU_OPERATIONS if op.arity == 1])
+    """A unary operation on integers to an int8 stream, or to the next stage without one."""
+    unary = [op.mnemonic for op in isa.ALU_OPERATIONS if op.arity == 1 and op.mnemonic not in isa.FLOAT_ONLY]
+    mnemonic = layout.rng.choice(unary)
     to = {"to_next": 1} if stream is None else {"to_stream": 1, "stream": stream, "type": Type.INT8}
     return isa.instruction(mnemonic, a_kind=kind, **to, **fields)
 

@@ -6,12 +6,24 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from tsp.isa import INTEGER_TYPES, Type
+from tsp.isa import FLOAT_TYPES, INTEGER_TYPES, Type
 
 INT_MIN, INT_MAX = -(1 << 31), (1 << 31) - 1
 SHIFTS: tuple[int, ...] = (0, 1, 2, 7, 8, 15, 16, 30, 31, 32, 33, -1, INT_MIN)
 ENDS: tuple[int, ...] = (0, 1, -1, INT_MIN, INT_MAX)
 BYTES = (0, 1, 2, 127, 128, 129, 254, 255)
+
+
+FLOAT_ENDS: dict[Type, tuple[int, ...]] = {
+    # ±0, ±1, ±infinity, NaN, the least subnormal and normal number, the largest number
+    Type.FP16: (0, 0x8000, 0x3C00, 0xBC00, 0x7C00, 0xFC00, 0x7E00, 0x0001, 0x0400, 0x7BFF),
+    Type.FP32: (0, 1 << 31, 0x3F800000, 0xBF800000, 0x7F800000, 0xFF800000, 0x7FC00000, 1, 0x00800000, 0x7F7FFFFF),
+}
+"""Bits of floats at or beside every border."""
+PAIRED = (0, 1, 2, 4, 5, 6, 7, 9)
+"""Which of them are combined with each other: fewer, so that every combination comes."""
+FLOAT_NEAR: tuple[int, ...] = (0x3F000000, 0x3FC00000, 0x4F000000, 0xCF000000, 0x477FEFFF, 0x477FF000, 0x33000001)
+"""fp32 numbers where conversions round or end."""
 
 
 def low(type_: Type) -> int:
@@ -32,8 +44,10 @@ def boundary(type_: Type) -> tuple[int, ...]:
 
 
 def number(rng: random.Random, type_: Type = Type.INT32) -> int:
-    """A number of a type, mostly at or near a boundary."""
+    """A number of a type, mostly at or near a boundary; of a floating-point type its bits."""
     kind = rng.random()
+    if type_ in FLOAT_TYPES:
+        return _float(rng, type_, kind)
     if kind < 0.6:
         return rng.choice(boundary(type_))
     if kind < 0.75:
@@ -43,8 +57,24 @@ def number(rng: random.Random, type_: Type = Type.INT32) -> int:
     return rng.randint(low(type_), high(type_))
 
 
-def immediate(rng: random.Random, shift: bool) -> int:
+def _float(rng: random.Random, type_: Type, kind: float) -> int:
+    fraction_bits, bias = (10, 15) if type_ == Type.FP16 else (23, 127)
+    if kind < 0.35:
+        return rng.choice(FLOAT_ENDS[type_])
+    if kind < 0.45:
+        return rng.choice(FLOAT_ENDS[type_]) ^ rng.randrange(4)
+    if kind < 0.55 and type_ == Type.FP32:
+        return rng.choice(FLOAT_NEAR) ^ rng.randrange(2)
+    if kind < 0.85:  # not far from 1, so that sums and the functions' segments matter
+        exponent = bias + rng.randint(-13, 5)
+        return rng.randrange(2) << 8 * type_.planes - 1 | exponent << fraction_bits | rng.getrandbits(fraction_bits)
+    return rng.getrandbits(8 * type_.planes)
+
+
+def immediate(rng: random.Random, shift: bool, is_float: bool = False) -> int:
     """An immediate, for a shift mostly a distance that matters."""
+    if is_float:
+        return number(rng, Type.FP32)
     return rng.choice(SHIFTS) if shift and rng.random() < 0.8 else number(rng)
 
 

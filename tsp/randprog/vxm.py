@@ -4,7 +4,7 @@ import dataclasses
 
 from tsp import isa, isa_rules
 from tsp.floorplan import EAST, WEST, Queue
-from tsp.isa import INTEGER_TYPES, OperandKind, Operation, Type
+from tsp.isa import FLOAT_TYPES, OperandKind, Operation, Type
 from tsp.randprog import streams, values
 from tsp.randprog.layout import Layout, NoRoom, Shape
 
@@ -31,6 +31,7 @@ class Wanted:
     saturate: int | None = None
     result: tuple[Type, int] | None = None
     """Type and direction of the stream result."""
+    is_float: bool | None = None
 
 
 ANYTHING = Wanted()
@@ -65,15 +66,17 @@ class Tree:
 
     def _node(self, queue: Queue, time: int, depth: int, wanted: Wanted, root: bool) -> list[int]:
         layout, rng = self.layout, self.layout.rng
-        known = isa_rules.operations("vxm", layout.config)
-        operation = wanted.operation or rng.choice([op for op in isa.ALU_OPERATIONS if op in known])
-        fields = {"immediate": values.immediate(rng, operation.mnemonic in SHIFTS)}
+        is_float, operation = self._operation(depth, wanted)
+        fields = {"immediate": values.immediate(rng, operation.mnemonic in SHIFTS, is_float), "float": int(is_float)}
         fields["saturate"] = rng.randrange(2) if wanted.saturate is None else wanted.saturate
         fields["to_next"] = int(not root or rng.random() < 0.1)
-        operands = self._operands(queue, time, depth, operation, wanted)
+        operands = self._operands(queue, time, depth, operation, is_float, wanted)
         planes: list[int] = []
+        types = isa_rules.stream_types(operation, layout.config)[is_float]
+        if operation.mnemonic == "CONVERT":
+            fields["type"] = rng.choice(types)
         if root or rng.random() < 0.2:
-            type_, direction = wanted.result or (rng.choice(INTEGER_TYPES), rng.choice((EAST, WEST)))
+            type_, direction = wanted.result or (rng.choice(types), rng.choice((EAST, WEST)))
             planes = streams.any_group(layout, direction, type_.planes)
             fields |= {"to_stream": 1, "type": type_, "stream": planes[0]}
         layout.issue(queue, time, self.shape, isa.instruction(operation.mnemonic, **fields, **operands))
@@ -84,7 +87,23 @@ class Tree:
             self.results.setdefault((stage, time), []).append(row)
         return planes
 
-    def _operands(self, queue: Queue, time: int, depth: int, operation: Operation, wanted: Wanted) -> dict[str, int]:
+    def _operation(self, depth: int, wanted: Wanted) -> tuple[bool, Operation]:
+        """What a node computes, and whether in fp32."""
+        config, rng = self.layout.config, self.layout.rng
+        is_float = wanted.is_float
+        if is_float is None:
+            is_float = config.vxm_float and rng.random() < 0.5
+        if self.given is not None and depth == 0 and wanted.kinds is None:
+            is_float = self.given.type in FLOAT_TYPES  # the operand it reads
+        if wanted.operation is not None:
+            return is_float, wanted.operation
+        known = isa_rules.operations("vxm", config)
+        able = [op for op in known if op.arity and is_float in isa_rules.stream_types(op, config)]
+        return is_float, rng.choice(able)
+
+    def _operands(
+        self, queue: Queue, time: int, depth: int, operation: Operation, is_float: bool, wanted: Wanted
+    ) -> dict[str, int]:
         fields: dict[str, int] = {}
         kinds = wanted.kinds or tuple(self._kind(depth) for _ in range(operation.arity))
         if self.given is not None and wanted.kinds is None:
@@ -92,7 +111,8 @@ class Tree:
         for i, (name, kind) in enumerate(zip(isa.OPERAND_NAMES, kinds, strict=False)):
             fields[f"{name}_kind"] = kind
             if kind == OperandKind.STREAM:
-                source, type_ = self._stream(time, wanted, i)
+                types = isa_rules.operand_types(operation, name, self.layout.config)[is_float]
+                source, type_ = self._stream(time, wanted, i, types)
                 fields |= {f"{name}_source": source, f"{name}_type": type_}
             elif kind == OperandKind.ALU:
                 fields[f"{name}_source"] = self._chain(queue, time, depth)
@@ -106,7 +126,7 @@ class Tree:
         kinds = (OperandKind.STREAM, OperandKind.IMMEDIATE, OperandKind.ALU)
         return self.layout.rng.choices(kinds, weights)[0]
 
-    def _stream(self, time: int, wanted: Wanted, position: int) -> tuple[int, Type]:
+    def _stream(self, time: int, wanted: Wanted, position: int, types: tuple[Type, ...]) -> tuple[int, Type]:
         """A stream operand of an ALU that dispatches at ``time``."""
         layout, rng = self.layout, self.layout.rng
         if self.given is not None:
@@ -114,7 +134,7 @@ class Tree:
             for operand in given.operands:
                 layout.read(self.site, operand, time + layout.timing.alu_skew, self.shape)
             return given.operands[0], given.type
-        type_ = wanted.types[position] if wanted.types else rng.choice(INTEGER_TYPES)
+        type_ = wanted.types[position] if wanted.types else rng.choice(types)
         operands = streams.any_group(layout, rng.choice((EAST, WEST)), type_.planes)
         read = time + layout.timing.alu_skew
         if wanted.data:
