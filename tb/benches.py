@@ -81,6 +81,7 @@ BENCHES: dict[str, Bench | Job] = {
     "mem": _unit("mem", "mem_site"),
     "vxm": _unit("vxm", "vxm_site"),
     "mxm": _unit("mxm", "mxm_hemisphere"),
+    "sxm": _unit("sxm", "sxm_column"),
     "icu": _unit("icu", "icu"),
     "counters": Bench("icu", "tb.unit.sources:icu", "tb.unit.counters"),
     "chip": Bench("chip", "tb.machine:sources", "tb.unit.chip", quick=False),  # the build that programs run on

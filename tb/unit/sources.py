@@ -12,8 +12,9 @@ from rtl.sxm import SxmSite
 from rtl.vxm import VxmSite
 from tb.generated import generated
 from tb.unit.frame import frame
-from tb.unit.hemisphere import Hemisphere
+from tb.unit.hemisphere import Hemisphere, SxmColumn
 from tsp.config import ChipConfig
+from tsp.errors import InputError
 
 
 def stream(config: ChipConfig) -> Sequence[Path]:
@@ -34,6 +35,13 @@ def vxm(config: ChipConfig) -> Sequence[Path]:
 def mxm(config: ChipConfig) -> Sequence[Path]:
     """The MXM of one hemisphere; InputError if the configuration has none."""
     return _module(config, Hemisphere, [Path(Hemisphere.file)])
+
+
+def sxm(config: ChipConfig) -> Sequence[Path]:
+    """The SXM of one hemisphere; InputError if the configuration has none."""
+    if not config.sxm:
+        raise InputError(f"config {config.name} has no SXM for bench 'sxm'; try --set sxm=true")
+    return _module(config, SxmColumn, [Path(SxmColumn.file)])
 
 
 def icu(config: ChipConfig) -> Sequence[Path]:

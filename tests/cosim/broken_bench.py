@@ -8,7 +8,7 @@ from typing import Any
 import golden.machine
 from tb.unit import icu, schedule_clock, site_model
 
-SITES = ("stream", "mem", "vxm", "mxm")
+SITES = ("stream", "mem", "vxm", "mxm", "sxm")
 LATE = 30
 """Cycles that are as they should be."""
 

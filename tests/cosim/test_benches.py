@@ -22,6 +22,7 @@ NOTICED = {
     "mem": ("legal_traffic", r"cycle \d+, superlane 0: [ew]\d+ is 0x.*, must be 0x"),
     "vxm": ("legal_traffic", r"cycle \d+, superlane 0: [ew]\d+ is 0x.*, must be 0x"),
     "mxm": ("legal_traffic", r"cycle \d+, superlane 0: [ew]\d+ is 0x.*, must be 0x"),
+    "sxm": ("legal_traffic", r"cycle \d+, superlane 0: [ew]\d+ is 0x.*, must be 0x"),
     "icu": ("programs_with_barriers", r"issued \(\d+, .*, must be \(\d+, "),
     "counters": ("deskews_without_drift", r"\(now, HAC, SAC, delta\) are .*, must be "),
     "chip": ("the_example_adds", r"took \d+ cycles, predicted \d+"),
