@@ -17,7 +17,7 @@ from tsp.errors import InputError, nearest
 from tsp.files import write_atomic
 
 CHECKOUT = Path(__file__).absolute().parent.parent
-COMMANDS = {name: f"make {name}" for name in ("bench", "coverage", "digits", "regress", "sim", "synth")}
+COMMANDS = {name: f"make {name}" for name in ("bench", "coverage", "digits", "mutate", "regress", "sim", "synth")}
 """Report → the command that writes it when nothing else is said."""
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from golden import sxm
 from tb.unit.ports import Ports, config, seeded
+from tb.unit.registers import check_empty_streams
 from tb.unit.site import OPERAND_ABSENT, Row, compare, signature
 from tb.unit.site_driver import SiteDriver
 from tb.unit.site_model import SiteModel
@@ -238,3 +239,9 @@ async def reset_clears_the_signature_and_what_is_under_way(dut):
     await bench.site.reset()
     await bench.play()
     await bench.check_signatures()
+
+
+@cocotb.test()
+async def an_empty_stream_keeps_its_register(dut):
+    bench = SxmBench(dut, "empty")
+    await check_empty_streams(bench.site, bench.rng)
