@@ -14,8 +14,9 @@ import z3
 
 from tb.mutation.netlist import CONTROL, MUTATED, Mutant, Netlist, run_yosys
 
-SECONDS = 20
-"""Of z3, for one question about a mutant."""
+EFFORT = 20_000_000
+"""What z3 may spend on one question about a mutant, in its own unit, so that the answer does not depend on the machine:
+about ten seconds."""
 STEPS = 2
 """Cycles of an induction. The second one finds that a register is only read in the cycle after it was loaded."""
 PASSES = ("memory_collect", "memory_nordff", "async2sync", "dffunmap", "opt_clean")
@@ -47,12 +48,23 @@ class Machine:
         return outputs, {part: _replaced(value, swap) for part, value in self.following.items()}
 
 
-def machine(netlist: Netlist, module: str) -> Machine:
-    """Read a mutated module, with what stands in it, out of yosys."""
+def machines(netlist: Netlist, module: str) -> list[Machine]:
+    """A mutated module, with what stands in it, out of yosys: as it is, and with products of any function.
+
+    The second one can do more than the module, so what holds for it holds, and z3 need not multiply.
+    """
     source = netlist.directory / "source"
     target = f"{module}.smt2"
     run_yosys([f"read_rtlil {MUTATED}", f"hierarchy -top {module}", "flatten", *PASSES, f"write_smt2 {target}"], source)
-    return parse((source / target).read_text(), module)
+    text = (source / target).read_text()
+    return [parse(text, module), parse(_any_product(text), module)]
+
+
+def _any_product(text: str) -> str:
+    """SMT-LIB with a function that could be anything in place of multiplication."""
+    widths = sorted(set(re.findall(r" \(_ BitVec (\d+)\) \(bvmul ", text)))
+    declared = [f"(declare-fun product{w} ((_ BitVec {w}) (_ BitVec {w})) (_ BitVec {w}))\n" for w in widths]
+    return "".join(declared) + re.sub(r" \(_ BitVec (\d+)\) \(bvmul ", r" (_ BitVec \1) (product\1 ", text)
 
 
 def parse(text: str, module: str) -> Machine:
@@ -82,34 +94,37 @@ def parse(text: str, module: str) -> Machine:
     return Machine(control, inputs, state, shown, following)
 
 
-def equivalent(module: Machine, number: int, seconds: float = SECONDS) -> bool:
-    """Whether induction shows that mutant ``number`` cannot be told from the module."""
-    right, wrong = module.with_mutant(0), module.with_mutant(number)
-    return any(_induct(right, wrong, steps, seconds) for steps in range(1, STEPS + 1))
+def equivalent(module: Sequence[Machine], number: int, effort: int = EFFORT) -> bool:
+    """Whether induction shows that mutant ``number`` cannot be told from the module, of which these are readings."""
+    for steps in range(1, STEPS + 1):
+        for reading in module:
+            if _induct(reading.with_mutant(0), reading.with_mutant(number), steps, effort):
+                return True
+    return False
 
 
-def _induct(right: Machine, wrong: Machine, steps: int, seconds: float) -> bool:
+def _induct(right: Machine, wrong: Machine, steps: int, effort: int) -> bool:
     """Induction over ``steps`` cycles: outputs and chosen bits are taken to be the same in all but the last."""
     same = {part: _ones(variable) for part, variable in right.state.items()}
     while True:
         assumed, outputs, ours, theirs = _unrolled(right, wrong, same, same, steps)
-        if _model(assumed, outputs, seconds) is not None:
+        if _model(assumed, outputs, effort) is not None:
             return False
-        model = _model(assumed, [_differs(ours[part], theirs[part], same[part]) for part in same], seconds)
+        model = _model(assumed, [_differs(ours[part], theirs[part], same[part]) for part in same], effort)
         if model is None:
-            return steps == 1 or _begins(right, wrong, same, steps, seconds)
+            return steps == 1 or _begins(right, wrong, same, steps, effort)
         if model is False:
             return False
         same = {part: _left(mask, model, ours[part], theirs[part]) for part, mask in same.items()}
 
 
-def _begins(right: Machine, wrong: Machine, same: Mapping[str, Any], steps: int, seconds: float) -> bool:
+def _begins(right: Machine, wrong: Machine, same: Mapping[str, Any], steps: int, effort: int) -> bool:
     """Whether from one state outputs and chosen bits are the same for the first ``steps - 1`` cycles."""
     everything = {part: _ones(variable) for part, variable in right.state.items()}
     for count in range(1, steps):
         assumed, outputs, ours, theirs = _unrolled(right, wrong, everything, same, count)
         bits = [_differs(ours[part], theirs[part], same[part]) for part in same]
-        if _model(assumed, outputs + bits, seconds) is not None:
+        if _model(assumed, outputs + bits, effort) is not None:
             return False
     return True
 
@@ -146,13 +161,13 @@ def _left(mask: Any, model: Any, ours: Any, theirs: Any) -> Any:
     return z3.BoolVal(False) if different else mask
 
 
-def _model(assumed: list[Any], differences: list[Any], seconds: float) -> Any:
+def _model(assumed: list[Any], differences: list[Any], effort: int) -> Any:
     """None if nothing can differ, False if z3 gives up, else a model in which something does."""
     open_ = [difference for difference in map(z3.simplify, differences) if not z3.is_false(difference)]
     if not open_:
         return None
     solver = z3.Solver()
-    solver.set("timeout", int(1000 * seconds))
+    solver.set("rlimit", effort)
     solver.add(*assumed, z3.Or(open_))
     answer = solver.check()
     if answer == z3.unsat:
@@ -183,7 +198,7 @@ def _differs(ours: Any, theirs: Any, same: Any = None) -> Any:
     return (ours ^ theirs) & same != 0 if same is not None and z3.is_bv(ours) else ours != theirs
 
 
-def decide(netlist: Netlist, mutants: Sequence[Mutant], seconds: float = SECONDS) -> list[int]:
+def decide(netlist: Netlist, mutants: Sequence[Mutant], effort: int = EFFORT) -> list[int]:
     """The numbers of those mutants that are equivalent to the module they stand in."""
-    machines = {module: machine(netlist, module) for module in {mutant.module for mutant in mutants}}
-    return [mutant.number for mutant in mutants if equivalent(machines[mutant.module], mutant.number, seconds)]
+    read = {module: machines(netlist, module) for module in {mutant.module for mutant in mutants}}
+    return [mutant.number for mutant in mutants if equivalent(read[mutant.module], mutant.number, effort)]

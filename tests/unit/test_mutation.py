@@ -143,13 +143,13 @@ def test_equivalence_is_of_all_states_and_bit_by_bit(files, tmp_path):
     """Nothing reads the high bits of `far`; `late` is read in the cycle after it was loaded only."""
     files[0].write_text(PIPE)
     made = netlist.make(files, "counter", ["counter"], [], 400, 1, tmp_path / "made")
-    machine, lines = equivalence.machine(made, "counter"), PIPE.splitlines()
+    module, lines = equivalence.machines(made, "counter"), PIPE.splitlines()
 
     def verdicts(text, port, *bits, wire=""):
         """Those of mutants in a line of Verilog, at some bits of a port; of a register, by its name."""
         found = [m for m in made.mutants if text in lines[int(m.source.split(":")[1].split(".")[0]) - 1]]
         found = [m for m in found if (m.port, m.bit) in [(port, bit) for bit in bits] and m.wire.startswith(wire)]
-        return {equivalence.equivalent(machine, m.number) for m in found if m.mode in ("inv", "const1")}
+        return {equivalence.equivalent(module, m.number) for m in found if m.mode in ("inv", "const1")}
 
     assert verdicts("always", "Q", 2, 3, wire="far") == {True} and verdicts("always", "Q", 0, wire="far") == {False}
     assert verdicts("if (kept) late", "A", 0, 1, 2, 3) == {True}
