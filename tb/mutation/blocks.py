@@ -45,6 +45,7 @@ BLOCKS: dict[str, Block] = {
     "sxm_site": Block(("sxm",), ("sxm_site",)),
     "sxm_across": Block(("sxm",), ("sxm_across",)),
     "sxm_movers": Block(("sxm",), ("sxm_permute_row", "sxm_shifter")),
+    "station": Block(("station",), ("station",)),
     "icu_queue": Block(("icu", "counters"), ("icu_queue_*",)),
     "icu_control": Block(("icu", "counters"), ("icu",)),
     "counters": Block(("counters", "icu"), ("icu",), ("control__counters__*", "hac", "sac", "delta")),

@@ -150,6 +150,7 @@ async def legal_traffic(dut):
     await bench.site.reset()
     await bench.fill_memory()
     bench.traffic.legal(200)
+    bench.traffic.legal(200, density=0.1)  # most drives alone, so that each must be an event by itself
     bench.traffic.settle()
     assert bench.traffic.issued() > 400 and bench.traffic.faults() == 0
     await bench.play()

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import Component
 from rtl import verilog
 from rtl.icu import Icu
 from rtl.mem import MemSite
+from rtl.station import Station
 from rtl.sxm import SxmSite
 from rtl.vxm import VxmSite
 from tb.generated import generated
@@ -42,6 +43,11 @@ def sxm(config: ChipConfig) -> Sequence[Path]:
     if not config.sxm:
         raise InputError(f"config {config.name} has no SXM for bench 'sxm'; try --set sxm=true")
     return _module(config, SxmColumn, [Path(SxmColumn.file)])
+
+
+def station(config: ChipConfig) -> Sequence[Path]:
+    """A station."""
+    return _module(config, Station)
 
 
 def icu(config: ChipConfig) -> Sequence[Path]:

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 import golden.machine
-from tb.unit import icu, schedule_clock, site_model
+from tb.unit import icu, schedule_clock, site_model, station
 
 SITES = ("stream", "mem", "vxm", "mxm", "sxm")
 LATE = 30
@@ -61,7 +61,24 @@ def wrong_prediction() -> None:
     golden.machine.run = run
 
 
-BREAK = dict.fromkeys(SITES, wrong_word) | {"icu": wrong_issue, "counters": wrong_counter, "chip": wrong_prediction}
+def wrong_time() -> None:
+    """From the start on, time should be one ahead."""
+    right = station.StationModel.outputs
+
+    def outputs(model: station.StationModel, given: Any) -> Any:
+        found = right(model, given)
+        return found | {"north_time": found["north_time"] + 1}
+
+    station.StationModel.outputs = outputs  # type: ignore[method-assign]
+
+
+BREAK = {
+    **dict.fromkeys(SITES, wrong_word),
+    "icu": wrong_issue,
+    "counters": wrong_counter,
+    "station": wrong_time,
+    "chip": wrong_prediction,
+}
 name = os.environ["TSP_BROKEN"]
 BREAK[name]()
 globals().update({key: value for key, value in vars(import_module(f"tb.unit.{name}")).items() if key[0] != "_"})
