@@ -63,8 +63,9 @@ def prove(made: netlist.Netlist, survivors: Sequence[netlist.Mutant], workers: i
     shares = [survivors[first::workers] for first in range(min(workers, len(survivors)))]
     if not shares:
         return []
+    texts = {module: equivalence.smt(made, module) for module in {mutant.module for mutant in survivors}}
     with ProcessPoolExecutor(len(shares)) as pool:
-        return sorted(sum(pool.map(equivalence.decide, [made] * len(shares), shares), []))
+        return sorted(sum(pool.map(equivalence.decide, [texts] * len(shares), shares), []))
 
 
 @click.command()
@@ -73,7 +74,7 @@ def prove(made: netlist.Netlist, survivors: Sequence[netlist.Mutant], workers: i
 @click.option("--seed", default=1, show_default=True, help="Which mutants, and which random tests.")
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Override a field of the config.")
 @click.option("--jobs", type=AT_LEAST_ONE, default=os.cpu_count() or 1, show_default=True, help="Simulators at once.")
-@click.option("--sim", default="verilator", show_default=True, help="icarus builds at once and runs slowly.")
+@click.option("--sim", default="icarus", show_default=True, help="verilator takes longer to build than it saves.")
 @click.option("--list", "listing", is_flag=True, help="List the blocks and stop.")
 def main(names: str, count: int, seed: int, settings: Sequence[str], jobs: int, sim: str, listing: bool) -> None:
     """Mutate blocks and run their benches on every mutant. Exit code 1 when too few are killed."""

@@ -17,6 +17,8 @@ from tb.mutation.netlist import CONTROL, MUTATED, Mutant, Netlist, run_yosys
 EFFORT = 20_000_000
 """What z3 may spend on one question about a mutant, in its own unit, so that the answer does not depend on the machine:
 about ten seconds."""
+CLOCK = "clk"
+"""The port of cells and modules, by which a mutant is never proven equivalent."""
 STEPS = 2
 """Cycles of an induction. The second one finds that a register is only read in the cycle after it was loaded."""
 PASSES = ("memory_collect", "memory_nordff", "async2sync", "dffunmap", "opt_clean")
@@ -48,15 +50,19 @@ class Machine:
         return outputs, {part: _replaced(value, swap) for part, value in self.following.items()}
 
 
-def machines(netlist: Netlist, module: str) -> list[Machine]:
-    """A mutated module, with what stands in it, out of yosys: as it is, and with products of any function.
-
-    The second one can do more than the module, so what holds for it holds, and z3 need not multiply.
-    """
+def smt(netlist: Netlist, module: str) -> str:
+    """A mutated module, with what stands in it, as SMT-LIB."""
     source = netlist.directory / "source"
     target = f"{module}.smt2"
     run_yosys([f"read_rtlil {MUTATED}", f"hierarchy -top {module}", "flatten", *PASSES, f"write_smt2 {target}"], source)
-    text = (source / target).read_text()
+    return (source / target).read_text()
+
+
+def machines(text: str, module: str) -> list[Machine]:
+    """A module in SMT-LIB: as it is, and with products of any function.
+
+    The second one can do more than the module, so what holds for it holds, and z3 need not multiply.
+    """
     return [parse(text, module), parse(_any_product(text), module)]
 
 
@@ -198,7 +204,9 @@ def _differs(ours: Any, theirs: Any, same: Any = None) -> Any:
     return (ours ^ theirs) & same != 0 if same is not None and z3.is_bv(ours) else ours != theirs
 
 
-def decide(netlist: Netlist, mutants: Sequence[Mutant], effort: int = EFFORT) -> list[int]:
-    """The numbers of those mutants that are equivalent to the module they stand in."""
-    read = {module: machines(netlist, module) for module in {mutant.module for mutant in mutants}}
-    return [mutant.number for mutant in mutants if equivalent(read[mutant.module], mutant.number, effort)]
+def decide(texts: Mapping[str, str], mutants: Sequence[Mutant], effort: int = EFFORT) -> list[int]:
+    """The numbers of those mutants that are equivalent to the module they stand in; ``texts``: module → SMT-LIB."""
+    # To SMT-LIB every register has the one clock, whatever its cell's clock is connected to.
+    logic = [mutant for mutant in mutants if mutant.port.lstrip("\\").lower() != CLOCK]
+    read = {module: machines(texts[module], module) for module in {mutant.module for mutant in logic}}
+    return [mutant.number for mutant in logic if equivalent(read[mutant.module], mutant.number, effort)]

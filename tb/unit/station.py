@@ -8,7 +8,7 @@ import cocotb
 from tb.unit.ports import Ports, config, seeded
 from tsp.floorplan import floorplan
 
-CYCLES = 400
+CYCLES = 1000
 NUMBER = 2
 """Of the superlane."""
 REQUEST = {"superlane": 6, "write": 1, "signature": 1, "place": 9, "address": 13, "wdata": 128}
@@ -36,15 +36,19 @@ class StationModel:
         found |= {"north_answer_valid": int(rng.random() < density), "north_answer_data": rng.getrandbits(128)}
         sites = range(len(self.queues))
         answers = rng.choice(sites) if rng.random() < density else None
+        # Mostly one at a time, as the western one hides the others.
+        raising = rng.sample(sites, rng.choice((1, 1, 2, 3))) if rng.random() < density else []
+        near = 255
         for site in sites:
             found[f"site_{site}_answer_valid"] = int(site == answers)
             found[f"site_{site}_answer_data"] = rng.getrandbits(128) if site == answers else 0
-            raises = self.queues[site] and rng.random() < density / 4
+            raises = self.queues[site] and site in raising
+            queue = rng.randrange(self.queues[site]) if raises else rng.getrandbits(5)
             found[f"site_{site}_fault_valid"] = int(bool(raises))
-            found[f"site_{site}_fault_queue"] = rng.randrange(self.queues[site]) if raises else rng.getrandbits(5)
-            found[f"site_{site}_fault_kind"] = rng.getrandbits(4)
+            found |= {f"site_{site}_fault_queue": queue, f"site_{site}_fault_kind": rng.getrandbits(4)}
+            near = self.first_queue[site] + queue if raises else near
         found |= {"south_fault_valid": int(rng.random() < density), "south_fault_kind": rng.getrandbits(4)}
-        found["south_fault_queue"] = rng.choice([255, *self.first_queue, rng.randrange(256)])
+        found["south_fault_queue"] = rng.choice([255, rng.randrange(256), near, near ^ 1 << rng.randrange(8)])
         return found
 
     def outputs(self, given: Values) -> Values:

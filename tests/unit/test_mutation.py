@@ -143,7 +143,8 @@ def test_equivalence_is_of_all_states_and_bit_by_bit(files, tmp_path):
     """Nothing reads the high bits of `far`; `late` is read in the cycle after it was loaded only."""
     files[0].write_text(PIPE)
     made = netlist.make(files, "counter", ["counter"], [], 400, 1, tmp_path / "made")
-    module, lines = equivalence.machines(made, "counter"), PIPE.splitlines()
+    text, lines = equivalence.smt(made, "counter"), PIPE.splitlines()
+    module = equivalence.machines(text, "counter")
 
     def verdicts(text, port, *bits, wire=""):
         """Those of mutants in a line of Verilog, at some bits of a port; of a register, by its name."""
@@ -156,6 +157,8 @@ def test_equivalence_is_of_all_states_and_bit_by_bit(files, tmp_path):
     assert verdicts("if (kept) late", "B", 0, 1, 2, 3) == {False}
     assert verdicts("if (loaded)", "A", 0, 1, 2, 3) == {False}
     assert verdicts("always", "Q", 0, wire="loaded") == {False}
+    clocks = [mutant for mutant in made.mutants if mutant.port == "CLK"]
+    assert clocks and not equivalence.decide({"counter": text}, clocks)
 
 
 def test_a_line_of_yosys_is_read(tmp_path):
