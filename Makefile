@@ -6,6 +6,8 @@ SEED ?= 1
 SEEDS ?= 1000
 CONFIG ?= tiny
 WAVES ?=
+BLOCK ?=
+MUTANTS ?= 100
 PYTHON ?= python3
 JOBS ?= $(shell nproc)
 
@@ -21,11 +23,11 @@ export PYTHONHASHSEED := 0
 export AMARANTH_USE_YOSYS := builtin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sim digits test lint verify regress coverage formal bench verilog synth clean distclean
+.PHONY: help setup sim digits test lint verify regress coverage formal mutate bench verilog synth clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  variables:      SIM=icarus|verilator TB=<bench> SEED=<n> CONFIG=tiny|board|groqchip WAVES=1 SEEDS=<n> JOBS=<n>"
+	@echo "  variables:      SIM=icarus|verilator TB=<bench> SEED=<n> CONFIG=tiny|board|groqchip WAVES=1 SEEDS=<n> JOBS=<n> BLOCK=<block> MUTANTS=<n>"
 
 $(STAMP): pyproject.toml requirements.txt scripts/setup.sh
 	@PYTHON="$(PYTHON)" scripts/setup.sh
@@ -41,9 +43,10 @@ digits: $(STAMP) ## Classify the handwritten digits on golden, Icarus and Verila
 test: $(STAMP) ## Run every test, with reduced counts
 	@$(PY) $(PYTEST)
 
-verify: $(STAMP) ## Run every test with the full counts and the proofs, then synthesise board
+verify: $(STAMP) ## Run every test with the full counts and the proofs, mutate the blocks, synthesise board
 	@TSP_FULL=1 $(PY) $(PYTEST)
 	@$(PY) -m tb.formal --jobs "$(JOBS)"
+	@$(PY) -m tb.mutation
 	@$(PY) -m tb.synth
 
 regress: $(STAMP) ## Run SEEDS random programs on golden and both simulators
@@ -57,6 +60,9 @@ formal: $(STAMP) ## Prove blocks of the RTL by induction, and refute each proof 
 
 bench: $(STAMP) ## Measure speed and size
 	@$(PY) -m tb.bench
+
+mutate: $(STAMP) ## Plant mistakes in every block's Verilog, and count those that its benches notice
+	@$(PY) -m tb.mutation --block "$(BLOCK)" --count "$(MUTANTS)"
 
 verilog: $(STAMP) ## Write the Verilog of CONFIG to build/verilog/CONFIG
 	@.venv/bin/tsp verilog --config "$(CONFIG)" -o "build/verilog/$(CONFIG)"

@@ -82,6 +82,8 @@ BENCHES: dict[str, Bench | Job] = {
     "vxm": _unit("vxm", "vxm_site"),
     "vxm_float": _unit("vxm_float", "vxm_float"),
     "mxm": _unit("mxm", "mxm_hemisphere"),
+    "sxm": _unit("sxm", "sxm_column"),
+    "station": _unit("station", "station"),
     "icu": _unit("icu", "icu"),
     "counters": Bench("icu", "tb.unit.sources:icu", "tb.unit.counters"),
     "chip": Bench("chip", "tb.machine:sources", "tb.unit.chip", quick=False),  # the build that programs run on

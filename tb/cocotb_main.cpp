@@ -16,6 +16,9 @@
 #include "Vtop.h"
 #include "verilated.h"
 #include "verilated_vpi.h"
+#if VM_COVERAGE
+#include "verilated_cov.h"
+#endif
 #if VM_TRACE_FST
 #include "verilated_fst_c.h"
 using Waves = VerilatedFstC;
@@ -96,6 +99,9 @@ class Simulation {
 
     void finish() {
         VerilatedVpi::callCbs(cbEndOfSimulation);
+#if VM_COVERAGE
+        context->coveragep()->write("coverage.dat");  // in the folder of the run
+#endif
         if (waves) waves->close();
     }
 

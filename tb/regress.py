@@ -254,7 +254,6 @@ def main(count: int, base: int, name: str, settings: Sequence[str], sims: str) -
             found = regress(range(base, base + count), config, chosen, progress, model)
         found["functional"] = model.report().functional
         write_report(path, found)
-        model.report().save(seeds=count, first_seed=base)
     show(found, Console())
     sys.exit(EXIT_DIFFERS if found["failed"] else 0)
 

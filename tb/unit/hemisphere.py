@@ -1,10 +1,15 @@
-"""The MXM of one hemisphere as a module of its own: the edge sites of all superlanes and the planes beside them."""
+"""A column of the chip as a module of its own: one site in all superlanes and what stands beside them.
+
+That of an MXM has the planes beside it, that of an SXM the part that crosses superlanes.
+"""
 
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib.wiring import Component, In, Member, Out
 
 from rtl.mxm import MxmPlane, MxmSite
 from rtl.stamp import Stamp, stamp
+from rtl.sxm import SxmAcross, SxmSite
+from rtl.sxm.bundle import tile_side
 from tsp.config import ChipConfig
 from tsp.errors import InputError
 
@@ -17,23 +22,23 @@ def hemisphere_of(config: ChipConfig) -> str:
     return best
 
 
-class Hemisphere(Component):
-    """Superlane k's ports are those of an edge site (docs/rtl.md) with ``_<k>`` behind the name.
+class Column(Component):
+    """Superlane k's ports are those of the site (docs/rtl.md) with ``_<k>`` behind the name.
 
     Instructions and ``time`` are given to superlane 0 and move north inside, ``north_<q>`` is that of the northernmost;
     ``place`` and the host's request, except ``host_select_<k>``, are common.
     """
 
-    module_name = "mxm_hemisphere"
     structural = True
     file = __file__
+    beside: str
+    """Ports of a site to what stands beside it begin so."""
 
     def __init__(self, config: ChipConfig):
         self.config = config
-        self.planes = config.planes(hemisphere_of(config))
         ports: dict[str, Member] = {}
-        for name, member in _site_ports(config, self.planes).items():
-            if name.startswith("plane_"):
+        for name, member in self._site_ports().items():
+            if name.startswith(self.beside):
                 continue
             if _common(name):
                 ports[name] = member
@@ -41,9 +46,17 @@ class Hemisphere(Component):
                 ports |= {f"{name}_{k}": member for k in range(config.superlanes)}
         super().__init__(ports)
 
+    def site(self) -> Component:
+        """A site."""
+        raise NotImplementedError
+
+    def place_beside(self, m: Module, sites: list[Stamp]) -> None:
+        """Place what stands beside the sites, and connect it."""
+        raise NotImplementedError
+
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        sites = [stamp(MxmSite(self.config, self.planes), f"site_{k}") for k in range(self.config.superlanes)]
+        sites = [stamp(self.site(), f"site_{k}") for k in range(self.config.superlanes)]
         time = self.time
         for k, site in enumerate(sites):
             m.submodules[f"site_{k}"] = site
@@ -52,15 +65,12 @@ class Hemisphere(Component):
             m.d.sync += later.eq(time)
             time = later
             self._connect(m, k, site, sites)
-        for p in range(self.planes):
-            m.submodules[f"plane_{p}"] = plane = stamp(MxmPlane(self.config), f"plane_{p}")
-            for k, site in enumerate(sites):
-                self._join(m, plane, site, p, k)
+        self.place_beside(m, sites)
         return m
 
     def _connect(self, m: Module, k: int, site: Stamp, sites: list[Stamp]) -> None:
-        for name, member in _site_ports(self.config, self.planes).items():
-            if name.startswith("plane_") or name == "time":
+        for name, member in self._site_ports().items():
+            if name.startswith(self.beside) or name == "time":
                 continue
             inner = Value.cast(getattr(site, name))
             if name.startswith("north_"):
@@ -73,21 +83,57 @@ class Hemisphere(Component):
                 outer = Value.cast(getattr(self, name if _common(name) else f"{name}_{k}"))
                 m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
 
-    def _join(self, m: Module, plane: Stamp, site: Stamp, p: int, k: int) -> None:
-        prefix = f"plane_{p}_"
-        for name, member in _site_ports(self.config, self.planes).items():
-            if name.startswith(prefix):
-                tile, row = getattr(site, name), getattr(plane, f"{name.removeprefix(prefix)}_{k}")
-                m.d.comb += row.eq(tile) if member.flow == Out else tile.eq(row)
+    def _site_ports(self) -> dict[str, Member]:
+        site = self.site()
+        site._MustUse__used = True
+        return dict(site.signature.members)
+
+    def _join(self, m: Module, k: int, site: Stamp, names: dict[str, Value]) -> None:
+        """Connect ports of superlane k's site to those of what stands beside it."""
+        ports = self._site_ports()
+        for name, outer in names.items():
+            inner = getattr(site, name)
+            m.d.comb += outer.eq(inner) if ports[name].flow == Out else inner.eq(outer)
+
+
+class Hemisphere(Column):
+    """The MXM of one hemisphere: edge sites and planes."""
+
+    module_name = "mxm_hemisphere"
+    beside = "plane_"
+
+    def __init__(self, config: ChipConfig):
+        self.planes = config.planes(hemisphere_of(config))
+        super().__init__(config)
+
+    def site(self) -> Component:
+        return MxmSite(self.config, self.planes)
+
+    def place_beside(self, m: Module, sites: list[Stamp]) -> None:
+        for p in range(self.planes):
+            m.submodules[f"plane_{p}"] = plane = stamp(MxmPlane(self.config), f"plane_{p}")
+            prefix = f"plane_{p}_"
+            names = [name for name in self._site_ports() if name.startswith(prefix)]
+            for k, site in enumerate(sites):
+                self._join(m, k, site, {name: getattr(plane, f"{name.removeprefix(prefix)}_{k}") for name in names})
+
+
+class SxmColumn(Column):
+    """The SXM of one hemisphere: sites and the part that crosses superlanes."""
+
+    module_name = "sxm_column"
+    beside = "across_"
+
+    def site(self) -> Component:
+        return SxmSite(self.config)
+
+    def place_beside(self, m: Module, sites: list[Stamp]) -> None:
+        m.submodules.across = across = stamp(SxmAcross(self.config), "across")
+        for k, site in enumerate(sites):
+            self._join(m, k, site, {f"across_{name}": getattr(across, f"{name}_{k}") for name in tile_side("")})
 
 
 def _common(name: str) -> bool:
     """Whether a port of the site is one of the hemisphere's, not one for each superlane."""
     given = name in ("time", "place") or name.startswith(("instr_", "north_"))
     return given or (name.startswith("host_") and name not in ("host_select", "host_rvalid", "host_rdata"))
-
-
-def _site_ports(config: ChipConfig, planes: int) -> dict[str, Member]:
-    site = MxmSite(config, planes)
-    site._MustUse__used = True
-    return dict(site.signature.members)

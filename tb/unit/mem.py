@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import cocotb
 
 from tb.unit.ports import Ports, config, seeded
+from tb.unit.registers import check_empty_streams
 from tb.unit.site import BANK_CONFLICT, GATHER_ADDRESS, OPERAND_ABSENT, Row, compare, signature
 from tb.unit.site_driver import SiteDriver
 from tb.unit.site_model import SiteModel
@@ -143,6 +144,13 @@ class MemBench:
                 word = put(word, field.lo, field.width, rng.choice(self.addresses))
         return word
 
+    def begin_again(self) -> None:
+        """As after a reset; words that may have been written by mistake are not looked at."""
+        self.model = MemModel(self.config, FIRST_TIME)
+        self.traffic = Traffic(
+            self.model, self.rng, self.traffic.queues, self.propose, operands(self.config), LANES
+        )
+
     async def fill_memory(self) -> None:
         """The host writes the chosen addresses of all four slices."""
         for slice_, memory in enumerate(self.model.memory):
@@ -186,6 +194,7 @@ async def legal_traffic(dut):
     await bench.site.reset()
     await bench.fill_memory()
     bench.traffic.legal(200)
+    bench.traffic.legal(200, density=0.1)  # most drives alone, so that each must be an event by itself
     bench.traffic.settle()
     assert bench.traffic.issued() > 400 and bench.traffic.faults() == 0
     await bench.play()
@@ -218,3 +227,26 @@ async def reset_keeps_words_and_clears_the_signature(dut):
     await bench.site.reset()
     await bench.check_memory()
     await bench.check_signatures()
+
+
+@cocotb.test()
+async def reset_clears_what_is_under_way(dut):
+    """Drives, faults and hashes of the cycles just before a reset never come."""
+    bench = MemBench(dut, "under way")
+    await bench.site.reset()
+    await bench.fill_memory()
+    for density in (0.9, 0.9, 0.5):
+        bench.traffic.mistaken(12, density)
+        await bench.site.play(bench.traffic.rows, FIRST_TIME)
+        await bench.site.reset_under_way()
+        bench.begin_again()
+        bench.traffic.settle()
+        await bench.play()
+        await bench.check_signatures()
+        bench.begin_again()
+
+
+@cocotb.test()
+async def an_empty_stream_keeps_its_register(dut):
+    bench = MemBench(dut, "empty")
+    await check_empty_streams(bench.site, bench.rng)

@@ -48,6 +48,11 @@ class SiteDriver:
             inputs |= {"place": self.place, "now": 0}
         await self.ports.reset(inputs)
 
+    async def reset_under_way(self) -> None:
+        """A reset of a single cycle, in which nothing is given; what was given before may be anywhere."""
+        inputs = {name: 0 for k in range(self.superlanes) for name in self.presence("in", k).values()}
+        await self.ports.cycle(inputs | {f"instr_{queue}_valid": 0 for queue in range(self.queues)} | {"rst": 1})
+
     async def play(self, rows: Sequence[Row], first_time: int = 0) -> list[list[Shown]]:
         """For every superlane, what it shows in its cycles of ``rows``."""
         shown: list[list[Shown]] = [[] for _ in range(self.superlanes)]
@@ -58,6 +63,7 @@ class SiteDriver:
                 inputs |= self._arrivals(rows[t - k] if 0 <= t - k < len(rows) else Row(), k)
             await self.ports.cycle(inputs)
             for k in range(self.superlanes):
+                assert not self.queues or not self.ports[self.port("host_rvalid", k)], "an answer without a request"
                 if 0 <= t - k < len(rows):
                     shown[k].append(self._look(k))
         return shown

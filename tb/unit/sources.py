@@ -8,13 +8,15 @@ from amaranth.lib.wiring import Component
 from rtl import verilog
 from rtl.icu import Icu
 from rtl.mem import MemSite
+from rtl.station import Station
 from rtl.sxm import SxmSite
 from rtl.vxm import VxmSite
 from rtl.vxm.float_lane import FloatLanes
 from tb.generated import generated
 from tb.unit.frame import frame
-from tb.unit.hemisphere import Hemisphere
+from tb.unit.hemisphere import Hemisphere, SxmColumn
 from tsp.config import LANES_PER_SUPERLANE, ChipConfig
+from tsp.errors import InputError
 
 
 def stream(config: ChipConfig) -> Sequence[Path]:
@@ -40,6 +42,18 @@ def vxm_float(config: ChipConfig) -> Sequence[Path]:
 def mxm(config: ChipConfig) -> Sequence[Path]:
     """The MXM of one hemisphere; InputError if the configuration has none."""
     return _module(config, Hemisphere, [Path(Hemisphere.file)])
+
+
+def sxm(config: ChipConfig) -> Sequence[Path]:
+    """The SXM of one hemisphere; InputError if the configuration has none."""
+    if not config.sxm:
+        raise InputError(f"config {config.name} has no SXM for bench 'sxm'; try --set sxm=true")
+    return _module(config, SxmColumn, [Path(SxmColumn.file)])
+
+
+def station(config: ChipConfig) -> Sequence[Path]:
+    """A station."""
+    return _module(config, Station)
 
 
 def icu(config: ChipConfig) -> Sequence[Path]:

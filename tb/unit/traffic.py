@@ -80,8 +80,14 @@ class Traffic:
             row = self._row(density)
             for number, queue in enumerate(self.queues):
                 if self.rng.random() < density:
-                    row.instructions[number] = payload(queue, self.propose(self.rng, queue))
+                    word = payload(queue, self.propose(self.rng, queue))
+                    if self.foreseen(row, word):
+                        row.instructions[number] = word
             self.add(row)
+
+    def foreseen(self, row: Row, word: int) -> bool:
+        """Whether the model can say which faults a word raises in this row."""
+        return True
 
     def settle(self) -> None:
         """Rows in which everything that is under way comes to its end."""

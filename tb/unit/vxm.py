@@ -7,6 +7,7 @@ import numpy as np
 
 from golden import vxm
 from tb.unit.ports import Ports, config, seeded
+from tb.unit.registers import check_empty_streams
 from tb.unit.site import OPERAND_ABSENT, Row, compare, signature
 from tb.unit.site_driver import SiteDriver
 from tb.unit.site_model import SiteModel
@@ -191,3 +192,29 @@ async def reset_clears_the_signature(dut):
     bench.model.events.clear()
     await bench.site.reset()
     await bench.check_signature()
+
+
+@cocotb.test()
+async def reset_clears_what_is_under_way(dut):
+    """Results, faults and hashes of the cycles just before a reset never come."""
+    bench = VxmBench(dut, "under way")
+    await bench.site.reset()
+    for density in (0.9, 0.9, 0.5):
+        bench.traffic.mistaken(12, density)
+        await bench.site.play(bench.traffic.rows, FIRST_TIME)
+        await bench.site.reset_under_way()
+        for settle in (True, False):
+            bench.model = VxmModel(bench.config, FIRST_TIME)
+            bench.traffic = Traffic(
+                bench.model, bench.rng, bench.traffic.queues, bench.propose, operands(bench.config), LANES
+            )
+            if settle:
+                bench.traffic.settle()
+                await bench.play()
+                await bench.check_signature()
+
+
+@cocotb.test()
+async def an_empty_stream_keeps_its_register(dut):
+    bench = VxmBench(dut, "empty")
+    await check_empty_streams(bench.site, bench.rng)

@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import Any
 
 import golden.machine
-from tb.unit import icu, schedule_clock, site_model, vxm_float
+from tb.unit import icu, schedule_clock, site_model, station, vxm_float
 
-SITES = ("stream", "mem", "vxm", "mxm")
+SITES = ("stream", "mem", "vxm", "mxm", "sxm")
 LATE = 30
 """Cycles that are as they should be."""
 
@@ -67,8 +67,25 @@ def wrong_sum() -> None:
     vxm_float.CASES["ADD"] = dataclasses.replace(right, model=lambda *xyz: right.model(*xyz) ^ 1)
 
 
-BREAK = dict.fromkeys(SITES, wrong_word) | {"icu": wrong_issue, "counters": wrong_counter, "chip": wrong_prediction}
-BREAK["vxm_float"] = wrong_sum
+def wrong_time() -> None:
+    """From the start on, time should be one ahead."""
+    right = station.StationModel.outputs
+
+    def outputs(model: station.StationModel, given: Any) -> Any:
+        found = right(model, given)
+        return found | {"north_time": found["north_time"] + 1}
+
+    station.StationModel.outputs = outputs  # type: ignore[method-assign]
+
+
+BREAK = {
+    **dict.fromkeys(SITES, wrong_word),
+    "icu": wrong_issue,
+    "counters": wrong_counter,
+    "station": wrong_time,
+    "vxm_float": wrong_sum,
+    "chip": wrong_prediction,
+}
 name = os.environ["TSP_BROKEN"]
 BREAK[name]()
 globals().update({key: value for key, value in vars(import_module(f"tb.unit.{name}")).items() if key[0] != "_"})

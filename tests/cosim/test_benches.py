@@ -23,15 +23,17 @@ NOTICED = {
     "vxm": ("legal_traffic", r"cycle \d+, superlane 0: [ew]\d+ is 0x.*, must be 0x"),
     "vxm_float": ("without_an_instruction_everything_is_zero", r"ADD of 0x3f8.* is 0x40000000, must be 0x40000001"),
     "mxm": ("legal_traffic", r"cycle \d+, superlane 0: [ew]\d+ is 0x.*, must be 0x"),
+    "sxm": ("legal_traffic", r"cycle \d+, superlane 0: [ew]\d+ is 0x.*, must be 0x"),
+    "station": ("everything_is_a_cycle_later_on_the_other_side", r"cycle \d+: north_time is 0x.*, must be 0x"),
     "icu": ("programs_with_barriers", r"issued \(\d+, .*, must be \(\d+, "),
     "counters": ("deskews_without_drift", r"\(now, HAC, SAC, delta\) are .*, must be "),
     "chip": ("the_example_adds", r"took \d+ cycles, predicted \d+"),
 }
 
 
-# The whole chip with several beats is what test_random runs, and counters have none.
+# The whole chip with several beats is what test_random runs, counters and stations have none.
 RUNS = [(name, CONFIG, sim) for name in UNITS for sim in simulator.SIMULATORS]
-RUNS += [(name, BEATS, "icarus") for name in UNITS if name not in ("chip", "counters", "vxm", "vxm_float")]
+RUNS += [(name, BEATS, "icarus") for name in UNITS if name not in ("chip", "counters", "station", "vxm", "vxm_float")]
 RUNS += [("vxm", BEATS.override([f"vxm_float={floats}"]), "icarus") for floats in ("off", "on")]
 
 

@@ -1,0 +1,14 @@
+"""The smallest chip with everything on it, for what takes long on every line of Verilog: coverage and mutants."""
+
+from tsp.config import ChipConfig, preset
+
+SETTINGS = (
+    *("superlanes=2", "streams=16", "mem_slices=8", "mem_words=16", "mxm_planes_w=1", "mxm_planes_e=1", "vxm_rows=2"),
+    *("vxm_stages=1", "links_w=1", "links_e=0", "hac_period=64", "queue_depth=32", "acc_depth=4"),
+)
+"""What is smaller than in ``tiny``: every unit is there, in both hemispheres."""
+
+
+def small() -> ChipConfig:
+    """``tiny`` with all its features, made smaller."""
+    return preset("tiny").override(SETTINGS)
