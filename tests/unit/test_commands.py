@@ -11,6 +11,7 @@ from tb import __main__ as sim
 from tb import command, digits, regress, simulator, synth
 from tb.bench import __main__ as bench
 from tb.coverage import __main__ as coverage
+from tb.mutation import __main__ as mutation
 from tsp.errors import InputError
 
 
@@ -23,6 +24,7 @@ COMMANDS = {
     "digits": (digits.main, ["--sim", "icarus"], (digits, "measure")),
     "regress": (regress.main, ["--sim", "icarus", "--seeds", "1"], (regress, "prepare")),
     "coverage": (coverage.main, ["--seeds", "1"], (coverage, "cover")),
+    "mutate": (mutation.main, ["--block", "stream"], (mutation, "mutate")),
     "synth": (synth.main, [], (synth, "synthesise")),
     "bench": (bench.main, ["--only", "golden"], (bench, "measure")),
 }
