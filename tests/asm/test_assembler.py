@@ -145,7 +145,7 @@ def test_arrays_that_do_not_fit(array: np.ndarray, message: str, tmp_path: Path)
 
 MISTAKES = [
     ("REED 0, e0", "a.tsp:2:1: unknown instruction 'REED'; did you mean 'READ'?"),
-    ("IFETCH e4, 3", "IFETCH is not built yet"),
+    ("CONFIG 1", "CONFIG is not built yet"),
     ("GATHER e4, 5", "GATHER: map must be a stream such as e4"),
     ("GATHER e4", "GATHER takes read_stream, map; 1 given"),
     ("SCATTER e4:int8, e5", "SCATTER moves bytes and takes no type; write e4"),
