@@ -1,6 +1,6 @@
 """All proofs, in the order of the report."""
 
-from tb.formal import alu, barrier, counters, fifo, floats, mem, sequencer, stream
+from tb.formal import alu, barrier, counters, ecc, fifo, floats, mem, sequencer, stream
 
-MODULES = (fifo, sequencer, barrier, counters, stream, mem, alu, floats)
+MODULES = (fifo, sequencer, barrier, counters, stream, mem, alu, floats, ecc)
 PROOFS = [proof for module in MODULES for proof in module.PROOFS]
