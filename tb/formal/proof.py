@@ -19,6 +19,7 @@ class Proof:
         depth: of the induction: so many cycles in a row without a breach are followed by another one.
         twin_depth: cycles from reset in which the bug must show.
         reduced: what is smaller than in a chip; assumed: what the surroundings keep to.
+        engine: sby's, with how z3 is used.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Proof:
     twin_depth: int = 20
     reduced: str = "nothing"
     assumed: str = "nothing"
+    engine: str = "smtbmc z3"
 
     def bench(self, twin: bool) -> Bench:
         """The bench of the proof or of its twin, which has no invariants: the bug must break a claim."""

@@ -1,5 +1,6 @@
 """All proofs, in the order of the report."""
 
-from tb.formal import alu, barrier, counters, fifo, mem, sequencer, stream
+from tb.formal import alu, barrier, counters, ecc, fifo, floats, mem, sequencer, stream
 
-PROOFS = [*fifo.PROOFS, *sequencer.PROOFS, *barrier.PROOFS, *counters.PROOFS, *stream.PROOFS, *mem.PROOFS, *alu.PROOFS]
+MODULES = (fifo, sequencer, barrier, counters, stream, mem, alu, floats, ecc)
+PROOFS = [proof for module in MODULES for proof in module.PROOFS]
