@@ -31,9 +31,10 @@ NOTICED = {
 }
 
 
-# The whole chip with several beats is what test_random runs, counters and stations have none.
+# The whole chip with several beats is what test_random runs, counters and stations have none, board has no SXM.
 RUNS = [(name, CONFIG, sim) for name in UNITS for sim in simulator.SIMULATORS]
-RUNS += [(name, BEATS, "icarus") for name in UNITS if name not in ("chip", "counters", "station", "vxm", "vxm_float")]
+WHOLE = ("chip", "counters", "station", "sxm", "vxm", "vxm_float")
+RUNS += [(name, BEATS, "icarus") for name in UNITS if name not in WHOLE]
 RUNS += [("vxm", BEATS.override([f"vxm_float={floats}"]), "icarus") for floats in ("off", "on")]
 
 

@@ -24,9 +24,13 @@ from tsp.isa import instruction
 from tsp.program import Program
 from tsp.timing import arrival, timing
 
+BEATS = "one superlane, cycles of two clocks"
 CONFIGS = {
     "tiny": preset("tiny"),
-    "one superlane, cycles of two clocks": preset("tiny").override(
+    "two superlanes, little else": preset("tiny").override(
+        ["mxm_planes_w=0", "mxm_planes_e=1", "vxm_rows=1", "links_w=0", "links_e=0", "trace=off"]
+    ),
+    BEATS: preset("tiny").override(
         ["superlanes=1", "mxm_planes_w=0", "vxm_rows=1", "beats=2", "ifetch=off", "ecc=off"]
     ),
 }
@@ -336,11 +340,11 @@ def test_every_entry_has_a_measurement() -> None:
 
 
 FETCHING = ("ifetch_skew", "ifetch_dispatch")
-RUNS = [(name, "verilator") for name in CONFIGS]
-RUNS += [(name, "icarus") for name in CONFIGS if name == "tiny" or os.environ.get("TSP_FULL")]
+FULL = [(name, sim) for name in CONFIGS for sim in simulator.SIMULATORS]
+RUNS = [("tiny", "verilator"), ("two superlanes, little else", "icarus"), (BEATS, "verilator")]
 
 
-@pytest.mark.parametrize("name, sim", RUNS)
+@pytest.mark.parametrize("name, sim", FULL if os.environ.get("TSP_FULL") else RUNS)
 def test_table_is_what_the_rtl_does(name: str, sim: str) -> None:
     _measure(CONFIGS[name], sim, [entry for entry in MEASURES if entry not in FETCHING])
 

@@ -1,0 +1,30 @@
+"""The programs in ``programs/examples`` on the RTL; what they mean is held in ``tests/asm/test_examples.py``."""
+
+from pathlib import Path
+
+import pytest
+
+from golden.machine import run
+from programs.examples import convolution
+from tb import machine, simulator
+from tsp.assembler import assemble_file
+from tsp.config import preset
+
+EXAMPLES = Path(__file__).parents[2] / "programs" / "examples"
+SOURCES = ("vector_add", "scale", "transpose", "lookup")
+"""Those that need nothing that ``tiny`` has not."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sim", simulator.SIMULATORS)
+def test_examples_on_the_rtl(sim: str) -> None:
+    """Same memory, cycles and signatures as the golden model's."""
+    programs = [assemble_file(EXAMPLES / f"{name}.tsp") for name in SOURCES]
+    programs.append(convolution.build(*convolution.example()))
+    wanted = [run(program) for program in programs]
+    read = [[(place, int(a)) for place, image in w.written.items() for a in image.addresses] for w in wanted]
+    jobs = [machine.Job(p, w.cycles + 200, words) for p, w, words in zip(programs, wanted, read, strict=True)]
+    for want, job, found in zip(wanted, jobs, machine.run(jobs, preset("tiny"), sim), strict=True):
+        assert found.done and found.fault is None and found.cycles == want.cycles
+        assert (found.tile_signatures == want.tile_signatures).all()
+        assert all((found.memory[place, a] == want.words(place, [a])[0]).all() for place, a in job.read)
