@@ -25,7 +25,7 @@ CONFIG = preset("tiny").override(SETTINGS.split())
 SIMS = {"icarus": 4, "verilator": 24}
 FULL = bool(os.environ.get("TSP_FULL"))
 """Icarus takes two minutes for these; without it the last test here runs one program there."""
-ECC_UNCORRECTABLE = 8
+GATHER_ADDRESS, ECC_UNCORRECTABLE = 6, 8
 DONE = 1
 
 
@@ -117,7 +117,9 @@ def test_every_kind_of_consumer_corrects_one_bit_and_faults_on_two(made):
         here &= flow.reads.position == flow.reads.position[row]
         lowest = int(flow.issues.queue[flow.reads.issue[here]].min())
         fault = got.fault
-        assert (fault.cycle, fault.queue, fault.kind) == (int(flow.reads.time[row]), lowest, ECC_UNCORRECTABLE), key
+        assert (fault.cycle, fault.queue) == (int(flow.reads.time[row]), lowest), key
+        # Two wrong bits of an address may lead out of the memory; of a cycle's faults the lower kind is latched.
+        assert fault.kind == ECC_UNCORRECTABLE or (key[0], fault.kind) == ("mem", GATHER_ADDRESS), key
 
 
 ADD = f"""

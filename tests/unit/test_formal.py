@@ -64,9 +64,9 @@ def test_what_holds_for_a_time_only_is_not_proved():
 
 def test_a_proof_that_takes_too_long_is_not_proved(monkeypatch, build):
     def hard(bench):
-        a, b, c = (bench.free(32, name) for name in "abc")
-        bench.claim((a * b * c)[:64] == (c * b * a)[:64])
-        bench.claim(((a + b) * c)[:64] == (a * c + b * c)[:64])
+        # That this number is prime.
+        a, b = (bench.free(32, name) for name in "ab")
+        bench.claim((a * b != (1 << 61) - 1) | (a == 1) | (b == 1))
 
     outcome = engine.decide(proof_of(hard), twin=False, timeout=1)
     assert outcome.result == "timed out"
