@@ -40,11 +40,6 @@ def site_component(config: ChipConfig, site: Site) -> Component | None:
     return MxmSite(config, planes) if planes else None
 
 
-def path_words(config: ChipConfig, side: str) -> list[str]:
-    """The stream ports of a :class:`rtl.fetch.FetchPath`."""
-    return [f"{side}_{i}" for i in range(config.streams)]
-
-
 def identifier(name: str) -> str:
     """A floorplan's name as part of a Verilog name."""
     return name.replace(".", "_")
@@ -166,10 +161,8 @@ class Superlane(Component):
             m.submodules[f"{name}_fetch"] = path = stamp(FetchPath(self.config), f"{name}_fetch")
             for side, i in (("e", site.index - 1), ("w", site.index + 1)):
                 source = sites[i] if 0 <= i < len(sites) else None
-                outputs = self._stream_ports("out", "" if i in (0, len(sites) - 1) else side)
-                for out, into in zip(outputs, [f"{side}_present", *path_words(self.config, side)], strict=True):
-                    width = len(Value.cast(getattr(path, into)))
-                    path.bind(into, Const(0, width) if source is None else Value.cast(getattr(source, out)))
+                inputs = [f"{side}_present", *(f"{side}_{n}" for n in range(self.config.streams))]
+                self._bind_streams(source, "" if i in (0, len(sites) - 1) else side, path, inputs)
             moving = fetch.command_ports(In, "south") | fetch.command_ports(Out, "north")
             moving |= fetch.word_ports(In, "north") | fetch.word_ports(Out, "south")
             for port, member in moving.items():
@@ -177,7 +170,8 @@ class Superlane(Component):
                 outer, inner = getattr(self, f"{side}_{name}_{rest}"), getattr(path, port)
                 m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
             for port in [*tile.site_fault_ports(), *tile.corrected_ports(self.config)]:
-                m.d.comb += getattr(path, f"site_{port}").eq(getattr(placed, port))
+                if hasattr(placed, port):
+                    m.d.comb += getattr(path, f"site_{port}").eq(getattr(placed, port))
                 m.d.comb += getattr(self._station, f"site_{site.index}_{port}").eq(getattr(path, port))
 
     def _connect_streams(self, sites: list[Any]) -> None:
@@ -191,8 +185,11 @@ class Superlane(Component):
     ) -> None:
         if target is None:
             return
-        outputs = self._stream_ports("out", "" if from_edge else side)
-        inputs = self._stream_ports("in", "" if to_edge else side)
+        self._bind_streams(source, "" if from_edge else side, target, self._stream_ports("in", "" if to_edge else side))
+
+    def _bind_streams(self, source: Any, side: str, target: Any, inputs: list[str]) -> None:
+        """What leaves a site enters ``inputs``: presence, then the words; nothing does where there is no site."""
+        outputs = self._stream_ports("out", side)
         for out, into in zip(outputs, inputs, strict=True):
             width = len(Value.cast(getattr(target, into)))
             target.bind(into, Const(0, width) if source is None else Value.cast(getattr(source, out)))
