@@ -49,14 +49,8 @@ class Memories:
         self._scattered = set(scattered(flow).tolist())
         self._drive = flow.drives.rows_of(flow.issues, 0)
         self._load, self._store, self._indirect = (
-            self._rows(table.issue) for table in (flow.loads, flow.stores, flow.indirect)
+            flow.issues.rows_in(table.issue) for table in (flow.loads, flow.stores, flow.indirect)
         )
-
-    def _rows(self, issue: Ints) -> Ints:
-        """Issue → its row of a table, or NONE."""
-        rows = np.full(len(self.flow.issues), NONE, np.int64)
-        rows[issue] = np.arange(len(issue))
-        return rows
 
     def run(self, issues: Ints) -> None:
         """Issues of one slice by time: all read, or all write, or it is a single one that does both."""

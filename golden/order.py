@@ -29,8 +29,7 @@ class Batch:
 
 def batches(flow: Flow, values: Values) -> Iterator[Batch]:
     """What a program computes, in an order that respects every dependency."""
-    accumulation = np.full(len(flow.issues), NONE, np.int64)
-    accumulation[flow.accumulations.issue] = np.arange(len(flow.accumulations.issue))
+    accumulation = flow.issues.rows_in(flow.accumulations.issue)
     group = _groups(flow)[flow.issues.burst]
     chosen = np.flatnonzero(group != NONE)
     level = _levels(flow, values)[chosen]

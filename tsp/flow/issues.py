@@ -45,6 +45,12 @@ class Issues:
     def __len__(self) -> int:
         return len(self.burst)
 
+    def rows_in(self, table: Ints) -> Ints:
+        """int64 [issues]: the row of each issue in a table whose rows' issues are ``table``; -1 for one without."""
+        rows = np.full(len(self), -1, np.int64)
+        rows[table] = np.arange(len(table))
+        return rows
+
     @classmethod
     def of(cls, bursts: Sequence[Burst], config: ChipConfig) -> "Issues":
         """Expand bursts."""
