@@ -23,7 +23,7 @@ from tsp.errors import EXIT_DIFFERS, EXIT_MACHINE_FAULT, EXIT_RIGHT, InputError,
 from tsp.files import reason
 from tsp.flips import Flip, refuse_wrong
 from tsp.floorplan import floorplan
-from tsp.flow import Fault, Flow, analyse
+from tsp.flow import Fault, Flow
 from tsp.flow.fetch import expand_program
 from tsp.program import Program
 from tsp.timing import timing
@@ -144,7 +144,7 @@ def run(
         on: one of :data:`BACKENDS`.
         checked: refuse what the checker refuses. Without it the machine's own faults show.
         dump: words and symbols to read back, see :func:`tsp.dump.dumped_words`.
-        max_cycles: a program that takes longer is refused before it runs.
+        max_cycles: a program that takes longer is refused.
         waves: file to record to, on a simulator: ``.fst`` or ``.vcd``, in a folder that is there.
         flips: bits to turn over, with feature ``ecc``.
 
@@ -164,13 +164,12 @@ def run(
         raise Refused(str(report))
     unrolled = expand_program(program)
     _refuse_endless(program, unrolled)
-    # The queues' end is known before the dataflow, which costs the more the longer the program is.
+    # The queues' end is known before the run, which costs the more the longer the program is.
     _refuse_long(max(unrolled.ends.values(), default=0), max_cycles)
-    flow = analyse(unrolled, program.config, {place: image.addresses for place, image in program.memory.items()})
-    _refuse_long(flow.cycles, max_cycles)
     began = time.perf_counter()
     expected = machine.run(program, flips=flips)
-    seconds = time.perf_counter() - began
+    seconds, flow = time.perf_counter() - began, expected.flow
+    _refuse_long(flow.cycles, max_cycles)
     words = {word for found in asked.values() for word in found}
     known = words & defined(program, expected.flow, expected.written, expected.fault)
     if on == "golden":
