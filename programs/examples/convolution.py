@@ -23,7 +23,7 @@ def meaning(x: NDArray[np.int64], weights: NDArray[np.int64]) -> NDArray[np.int6
     the right or below have no result."""
     rows, columns = x.shape[0] - SIZE + 1, x.shape[2] - SIZE + 1
     moved = [[x[i : i + rows, :, j : j + columns] for j in range(SIZE)] for i in range(SIZE)]
-    return sum(weights[i, j] * moved[i][j] for i in range(SIZE) for j in range(SIZE))  # type: ignore[return-value]
+    return np.einsum("ij,ijrpc->rpc", weights, np.array(moved))
 
 
 def build(x: NDArray[np.int64], weights: NDArray[np.int64]) -> Program:
