@@ -1,4 +1,4 @@
-"""The smallest chip with everything on it, for what takes long on every line of Verilog: coverage and mutants."""
+"""The smallest chip with every unit, for what takes long on every line of Verilog: coverage and mutants."""
 
 from tsp.config import ChipConfig, preset
 
@@ -10,5 +10,5 @@ SETTINGS = (
 
 
 def small() -> ChipConfig:
-    """``tiny`` with all its features, made smaller."""
+    """``tiny`` made smaller: with the features that it has."""
     return preset("tiny").override(SETTINGS)

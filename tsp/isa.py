@@ -255,10 +255,7 @@ COMPARES = ("EQ", "NE", "LT", "LE", "GT", "GE")
 CONDITIONS = {"MASK": "b", "SELECT": "c"}
 """ALU operations with a condition, and which operand that is: always an integer."""
 
-LATER = {
-    **dict.fromkeys(("CONFIG",), "is not built yet"),
-    **dict.fromkeys(("SEND", "RECEIVE", "POLL"), "is not built yet"),
-}
+LATER = dict.fromkeys(("CONFIG", "SEND", "RECEIVE", "POLL"), "is not built yet")
 """Mnemonics of the contract that come later: named in errors so that nobody takes them for a typing error."""
 
 PAYLOAD_BITS = {

@@ -26,7 +26,6 @@ SIMS = {"icarus": 4, "verilator": 24}
 FULL = bool(os.environ.get("TSP_FULL"))
 """Icarus takes two minutes for these; without it the last test here runs one program there."""
 GATHER_ADDRESS, ECC_UNCORRECTABLE = 6, 8
-DONE = 1
 
 
 @pytest.fixture(params=SIMS if FULL else ["verilator"], scope="module")

@@ -19,8 +19,7 @@ def test_random_programs_with_barriers(illegal):
     made = ((programs, expected(programs, CONFIG)) for programs in (
         barrier_programs(seed, CONFIG, illegal) for seed in range(40)
     ))  # fmt: skip
-    left = {True: 4, False: 2}
-    """Programs still wanted that never end, and that do."""
+    left = {True: 4, False: 2}  # programs still wanted that never end, and that do
     for programs, want in made:
         if not any(left.values()):
             break
