@@ -3,6 +3,7 @@
 One is longer than its queue: it fetches itself, block by block, each block with the IFETCH of the next.
 """
 
+import dataclasses
 import functools
 
 import pytest
@@ -13,6 +14,9 @@ from tb.machine import Job
 from tsp.assembler import assemble
 from tsp.checker import check
 from tsp.config import ChipConfig, preset
+from tsp.flips import MemoryFlip
+from tsp.floorplan import floorplan
+from tsp.flow.faults import ECC_UNCORRECTABLE
 from tsp.program import Program
 
 SMALL = ("ifetch=on", "streams=16", "mxm_planes_w=0", "mxm_planes_e=0", "vxm_rows=1", "vxm_stages=1", "vxm_mul_bits=0")
@@ -24,8 +28,8 @@ START, WAIT = 20, 7
 COPIES = 40
 
 
-def config(superlanes: int) -> ChipConfig:
-    return preset("tiny").override([f"superlanes={superlanes}", *SMALL])
+def config(superlanes: int, *more: str) -> ChipConfig:
+    return preset("tiny").override([f"superlanes={superlanes}", *SMALL, *more])
 
 
 def text(superlanes: int) -> str:
@@ -122,3 +126,24 @@ def test_faults(sim: str) -> None:
     }
     assert latched == {name: tuple(fault) for name, fault in expected.items() if fault}
     assert all(result.done for result in found)
+
+
+@pytest.mark.slow
+def test_wrong_bits_of_fetched_words() -> None:
+    """With check bits one wrong bit of a word is set right on the way to its queue, and two are a fault of the queue."""
+    chip = config(2, "ecc=on", "gather=off")
+    made = dataclasses.replace(program(2), config=chip)
+    place = floorplan(chip).slice("mem.e0").index
+    cases = [(), (MemoryFlip(place, 10, 1, 1 << 3),), (MemoryFlip(place, 10, 1, 1 << 3 | 1 << 77),)]
+    wants = [golden.machine.run(made, flips=flips) for flips in cases]
+    assert [want.corrected for want in wants[:2]] == [0, 1]
+    queue = floorplan(chip).queue("mem.w8").index
+    assert [want.fault for want in wants] == [None, None, (START, queue, ECC_UNCORRECTABLE)]
+    built = machine.build(chip, "icarus", quick=True)
+    jobs = [Job(made, 2000, flips=flips) for flips in cases]
+    for want, found in zip(wants, machine.run_on(built, jobs, chip), strict=True):
+        assert found.corrected == want.corrected
+        latched = None if found.fault is None else (found.fault.cycle, found.fault.queue, found.fault.kind)
+        assert latched == want.fault
+        if want.fault is None:
+            assert found.done and (found.tile_signatures == want.tile_signatures).all()
