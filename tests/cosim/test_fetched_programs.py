@@ -130,7 +130,7 @@ def test_faults(sim: str) -> None:
 
 @pytest.mark.slow
 def test_wrong_bits_of_fetched_words() -> None:
-    """With check bits one wrong bit of a word is set right on the way to its queue, and two are a fault of the queue."""
+    """With check bits one wrong bit of a word is set right on the way to its queue, and two are the queue's fault."""
     chip = config(2, "ecc=on", "gather=off")
     made = dataclasses.replace(program(2), config=chip)
     place = floorplan(chip).slice("mem.e0").index
