@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from tsp import isa, isa_rules
 from tsp.config import ChipConfig
+from tsp.fetched import arrivals
 from tsp.floorplan import Queue, floorplan
 from tsp.timing import timing
 
@@ -160,20 +161,18 @@ class _Reader:
         self.cycle += repeat["n"] * repeat["d"]
 
     def _fetch(self, instruction: isa.Instruction, out: Unrolled) -> None:
-        """Word k of a vector comes 2·k cycles after its word 0, and those of the next vector a cycle later."""
-        vectors, superlanes = instruction["n"], self.config.superlanes
-        fetch = Fetch(self.queue.index, self.index, self.cycle, vectors, vectors * superlanes)
+        vectors = instruction["n"]
+        fetch = Fetch(self.queue.index, self.index, self.cycle, vectors, vectors * self.config.superlanes)
         room = self.config.queue_depth - (self.expected - self.index - 1)
         if fetch.words > room:
             self._mistake("illegal", f"IFETCH of {fetch.words} words into a queue with room for {room}", out)
             return
         out.fetches.append(fetch)
         out.bursts.append(Burst(self.queue.index, self.index, self.cycle, vectors, 1, instruction))
-        first = self.cycle + timing(self.config).ifetch_dispatch
         self.expected += fetch.words
         if fetch.key in self.fetched and self.expected == len(self.words) + fetch.words:
             self.words += self.fetched[fetch.key]
-            self.there += sorted(first + v + 2 * k for v in range(vectors) for k in range(superlanes))
+            self.there += arrivals(self.cycle, vectors, self.config)
         else:
             out.unknown.append(fetch)
         self.cycle += vectors

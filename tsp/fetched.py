@@ -4,6 +4,14 @@ from collections.abc import Sequence
 
 from tsp import isa
 from tsp.config import LANES_PER_SUPERLANE, ChipConfig
+from tsp.timing import timing
+
+
+def arrivals(cycle: int, count: int, config: ChipConfig) -> list[int]:
+    """The first cycles that the words of an IFETCH of ``count`` vectors, dispatched in ``cycle``, can dispatch in, in
+    the order they come: superlane k's word of a vector 2·k cycles after superlane 0's."""
+    first = cycle + timing(config).ifetch_dispatch
+    return sorted(first + v + 2 * k for v in range(count) for k in range(config.superlanes))
 
 
 def vectors(words: Sequence[int], config: ChipConfig) -> list[bytes]:

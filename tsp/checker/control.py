@@ -6,6 +6,7 @@ import numpy as np
 
 from tsp.checker.report import Writer
 from tsp.dispatch import Control, Unrolled
+from tsp.fetched import arrivals
 from tsp.flow import NONE, Flow
 from tsp.flow.state import take
 from tsp.timing import timing
@@ -91,9 +92,8 @@ def _check_barrier(deskew: Control, flow: Flow, writer: Writer) -> None:
 
 
 def _check_fetches(deskew: Control, flow: Flow, writer: Writer) -> None:
-    table, superlanes = timing(writer.config), writer.config.superlanes
     for fetch in flow.unrolled.fetches:
-        there = fetch.cycle + fetch.vectors - 1 + 2 * (superlanes - 1) + table.ifetch_dispatch
+        there = arrivals(fetch.cycle, fetch.vectors, writer.config)[-1]
         if fetch.cycle <= deskew.cycle < there:
             message = f"{deskew.mnemonic} while the words of {writer.who(fetch.queue, fetch.index)} are on their way;"
             message += f" works from cycle {there}"

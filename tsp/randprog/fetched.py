@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from tsp import isa
 from tsp.config import ChipConfig
-from tsp.fetched import vectors
-from tsp.timing import timing
+from tsp.fetched import arrivals, vectors
 
 Timed = Sequence[tuple[int, int]]
 """(cycle a word dispatches in, word)."""
@@ -36,8 +35,7 @@ def move(words: Timed, fetch: Fetch, config: ChipConfig) -> tuple[list[int], NDA
     there are enough and all are there in time. Otherwise nothing is fetched, and the IFETCH becomes a NOP."""
     size = fetch.count * config.superlanes
     at = next(i for i, (time, _) in enumerate(words) if time == fetch.time)
-    first = fetch.time + timing(config).ifetch_dispatch
-    there = sorted(first + v + 2 * k for v in range(fetch.count) for k in range(config.superlanes))
+    there = arrivals(fetch.time, fetch.count, config)
     tail = words[at + 1 :][-size:]
     plain = [word for _, word in words]
     if len(tail) < size or any(time < earliest for (time, _), earliest in zip(tail, there, strict=True)):
