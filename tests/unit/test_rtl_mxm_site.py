@@ -15,7 +15,7 @@ from tsp.config import ChipConfig, preset
 from tsp.isa import AccMode
 from tsp.timing import timing
 
-CONFIG = preset("tiny").override(["acc_depth=8"])
+CONFIG = preset("tiny").override(["acc_depth=8", "ecc=off"])
 WEIGHTS, ACTIVATIONS, ACCUMULATE = range(3)
 KINDS = ("mxm_weights", "mxm_activations", "mxm_accumulate")
 OPERAND_ABSENT, COLLISION = 3, 1
