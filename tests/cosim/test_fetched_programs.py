@@ -106,8 +106,8 @@ MISTAKES = {
     "path": "@20 IFETCH w0, 2\nNOP 20\n.fetched prog\nREAD 0, e2\n.queue mem.w9\n@22 IFETCH w0, 1\nNOP 20\n",
     "same": "@20 IFETCH w0, 1\nNOP 20\n.queue mem.w9\n@20 IFETCH w0, 1\nNOP 20\n.fetched prog\nREAD 0, e2\n",
 }
-KINDS = {"dry": "run_dry", "full": "illegal_instruction", "power": "illegal_instruction", "absent": "operand_absent", "path": "collision",
-         "same": "collision"}  # fmt: skip
+KINDS = {"dry": "run_dry", "full": "illegal_instruction", "power": "illegal_instruction", "absent": "operand_absent",
+         "path": "collision", "same": "collision"}  # fmt: skip
 
 
 @pytest.mark.slow
