@@ -106,10 +106,10 @@ class Plane:
 
     def _rows(self, count: int, time: int) -> tuple[int, int]:
         """Rows of ACCs of activations from ``time`` on. Even and odd ones, if a program powers some superlanes only."""
-        pool, steps = self.pool, (-2, -1, 0, 1, 1, 2)
+        pool, steps = self.pool, [-2, -1, 0, 1, 1, 2]
         if any(p < self.layout.config.superlanes for _, p in self.layout.powers):
             odd = self.layout.powered(time) < self.layout.config.superlanes
-            pool, steps = [row for row in pool if row % 2 == odd], (-2, 0, 0, 2)
+            pool, steps = [row for row in pool if row % 2 == odd], [-2, 0, 0, 2]
         start, step = self.rng.choice(pool), self.rng.choice(steps)
         last = start + (count - 1) * step
         return start, step if count > 1 and 0 <= last < self.layout.config.acc_depth else 0
