@@ -27,11 +27,13 @@ def powered(vectors: NDArray[np.uint8], count: NDArray[np.int64]) -> NDArray[np.
     return np.where(off, np.uint8(0), vectors)
 
 
-def permutes(map_: Bytes, count: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which maps [n, 2, lanes] of PERMUTE name every lane of the first ``count`` [n] superlanes once in these."""
-    every = np.arange(map_.shape[-1])
-    # Lanes that are off count as if they named themselves.
-    named = np.where(every < count[:, None] * LANES_PER_SUPERLANE, _numbers(map_), every)
+def permutes(map_: Bytes, count: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
+    """Which maps [n, 2, lanes] of PERMUTE name every lane of the first ``count`` [n] superlanes (all by default) once in
+    these."""
+    every, named = np.arange(map_.shape[-1]), _numbers(map_)
+    if count is not None:
+        # Lanes that are off count as if they named themselves.
+        named = np.where(every < count[:, None] * LANES_PER_SUPERLANE, named, every)
     good: NDArray[np.bool_] = (np.sort(named, axis=1) == every).all(axis=1)
     return good
 
