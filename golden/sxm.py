@@ -28,8 +28,8 @@ def powered(vectors: NDArray[np.uint8], count: NDArray[np.int64]) -> NDArray[np.
 
 
 def permutes(map_: Bytes, count: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
-    """Which maps [n, 2, lanes] of PERMUTE name every lane of the first ``count`` [n] superlanes (all by default) once in
-    these."""
+    """Which maps [n, 2, lanes] of PERMUTE name every lane of the first ``count`` [n] superlanes once in these; of all
+    superlanes by default."""
     every, named = np.arange(map_.shape[-1]), _numbers(map_)
     if count is not None:
         # Lanes that are off count as if they named themselves.
