@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from golden import sxm
 from golden.stream import ZERO, Values
 from tsp.config import LANES_PER_SUPERLANE
 from tsp.flow import NONE, Flow
@@ -94,6 +95,7 @@ class Planes:
     def _multiply(self, product: Ints, install: int) -> Sums:
         """320 products of int8 sum to less than 2^24, so float32 sums are exact in any order."""
         vectors = self.values.taken(self.flow.products.read[product])
+        vectors = sxm.powered(vectors, self.flow.issues.powered[self.flow.products.issue[product]])
         return (vectors.view(np.int8).astype(np.float32) @ self._weights(install)).astype(np.int32)
 
     def _weights(self, install: int) -> NDArray[np.float32]:

@@ -5,7 +5,7 @@ from amaranth.lib.wiring import Component, Out
 
 from rtl import stream, tile
 from rtl.mxm.bundle import FROM_ROW, TO_ROW, tile_side
-from rtl.mxm.tile import KINDS, MxmTile
+from rtl.mxm.tile import KINDS, MxmTile, powered_ports
 from rtl.stamp import Stamp, stamp
 from tsp.config import ChipConfig
 from tsp.isa import GROUP16
@@ -17,7 +17,8 @@ class MxmSite(Component):
     It reads the streams that arrive (``in``) and drives those that leave towards the middle of the chip (``out``). The
     machine refuses MXM instructions with a stream of the other direction, so the direction is not looked at here.
 
-    Ports: docs/rtl.md, "Site", and for each plane p ``plane_<p>_`` + the names of :mod:`rtl.mxm.bundle`.
+    Ports: docs/rtl.md, "Site", ``powered`` (:func:`rtl.mxm.tile.powered_ports`), and for each plane p ``plane_<p>_`` +
+    the names of :mod:`rtl.mxm.bundle`.
     """
 
     def __init__(self, config: ChipConfig, planes: int):
@@ -26,7 +27,7 @@ class MxmSite(Component):
         ports = stream.edge_stream_ports(config)
         ports |= tile.site_instruction_ports([f"mxm_{kind}" for _ in range(planes) for kind in KINDS])
         ports |= tile.place_ports() | tile.host_ports(config) | tile.site_fault_ports() | {"stream_event": Out(1)}
-        ports |= tile.corrected_ports(config)
+        ports |= tile.corrected_ports(config) | powered_ports(config)
         for plane in range(planes):
             ports |= tile_side(f"plane_{plane}_")
         super().__init__(ports)
@@ -69,6 +70,7 @@ class MxmSite(Component):
         for kind in KINDS:
             tile.connect_instruction(m, self, mxm_tile, str(_queue(p, kind)), kind)
         m.d.comb += [mxm_tile.time.eq(self.time), mxm_tile.place.eq(self.place + p)]
+        m.d.comb += [getattr(mxm_tile, name).eq(getattr(self, name)) for name in powered_ports(self.config)]
         m.d.comb += [getattr(self, f"plane_{p}_{name}").eq(getattr(mxm_tile, name)) for name in TO_ROW]
         m.d.comb += [getattr(mxm_tile, name).eq(getattr(self, f"plane_{p}_{name}")) for name in FROM_ROW]
 
@@ -78,10 +80,13 @@ class MxmSite(Component):
         group = tile.operand(mxm_tile.instr_weights, "LW", "stream")[GROUP16.bit_length() - 1 :]
         columns = [stream.gated(loads, stream.select(words[j::GROUP16], group)) for j in range(GROUP16)]
         index = tile.operand(mxm_tile.instr_activations, "ABC", "stream")[: (self.config.streams - 1).bit_length()]
+        multiplies = mxm_tile.instr_activations_valid
+        if self.config.superlanes > 1:
+            multiplies = multiplies & self.powered
         m.d.comb += [
             mxm_tile.weights.eq(Cat(columns)),
             mxm_tile.weights_present.eq(self._present(group, GROUP16)),
-            mxm_tile.activations.eq(stream.choose(m, name, mxm_tile.instr_activations_valid, index, words)),
+            mxm_tile.activations.eq(stream.choose(m, name, multiplies, index, words)),
             mxm_tile.activations_present.eq(self._present(index, 1)),
         ]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import Component, In, Out
+from amaranth.lib.wiring import Component, In, Member, Out
 
 from rtl import beats, stream, tile
 from rtl.ecc import Checks, coded
@@ -19,12 +19,19 @@ KINDS = ("weights", "activations", "accumulate")
 RESULT_PLANES = 4
 
 
+def powered_ports(config: ChipConfig) -> dict[str, Member]:
+    """``powered``: in T of an ABC, whether this superlane is. If not, it adds nothing to the sums that pass it. Absent
+    in a chip of one superlane. Other instructions do not come to a superlane that is not powered."""
+    return {"powered": In(1)} if config.superlanes > 1 else {}
+
+
 class MxmTile(Component):
     """Obeys LW, IW, LW_IW, ABC and ACC. The two operands are read in T, the bundle and the drive are valid in T + 1.
 
     Ports beside those of every tile (instruction ports have the prefixes of :data:`KINDS`):
         weights (16 words), weights_present: in T of an LW, its sixteen streams, the lowest first, all present.
-        activations (word), activations_present: in T of an ABC, its stream.
+        activations (word), activations_present: in T of an ABC, its stream; zero while not ``powered``.
+        powered: see :func:`powered_ports`.
         load … activation, sum, sum_valid: to and from the plane row, see :mod:`rtl.mxm.bundle`.
         drive_mask (streams): the streams driven, all of the one direction an edge site drives; zero without a drive.
         drive_word_0 … _3: byte planes 0 … 3 of the sixteen int32 results, lane l in bits 8·l …. In T + 1.
@@ -41,6 +48,7 @@ class MxmTile(Component):
         ports = {"weights": In(LANES * word_bits), "weights_present": In(1)}
         ports |= {"activations": In(word_bits), "activations_present": In(1)}
         ports |= tile.corrected_ports(config) | ({"uncorrectable": Out(2)} if config.ecc else {})
+        ports |= powered_ports(config)
         for kind in KINDS:
             ports |= tile.instruction_ports(f"mxm_{kind}", kind)
         ports |= {f"drive_word_{i}": Out(stream.stream_word(config)) for i in range(stream.RESIDUES)}
@@ -86,10 +94,11 @@ class MxmTile(Component):
     def _activations(self, m: Module, checks: Checks) -> None:
         # The queue has one instruction, ABC.
         valid = self.instr_activations_valid
+        reads = valid & self.powered if self.config.superlanes > 1 else valid
         m.d.sync += self.activate.eq(valid)
-        m.d.sync += self.fault_valid[1].eq(valid & ~self.activations_present)
+        m.d.sync += self.fault_valid[1].eq(reads & ~self.activations_present)
         activation = stream.unreset_register(m, self.activation)
-        data = checks.data("activations", valid & self.activations_present, self.activations)
+        data = checks.data("activations", reads & self.activations_present, self.activations)
         vector = beats.whole(m, "activations", self.config.beats, data)
         with m.If(valid):
             m.d.sync += activation.eq(vector)

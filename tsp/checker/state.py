@@ -4,6 +4,7 @@ import numpy as np
 
 from tsp.checker.report import Writer, burst_of, first_of_burst
 from tsp.flow import NONE, Flow
+from tsp.flow.issues import Ints
 from tsp.isa import AccMode
 from tsp.timing import timing
 
@@ -25,11 +26,18 @@ def check_memory(flow: Flow, writer: Writer) -> None:
     """Report READs of words that nothing has defined, once per burst; where SCATTERs write, that is not known."""
     loads, stores, time = flow.loads, flow.stores, flow.issues.time
     scattered = np.isin(loads.place, flow.indirect.place[flow.indirect.writes])
-    undefined = np.flatnonzero((loads.store == NONE) & ~loads.initial & ~scattered)
+    undefined = np.flatnonzero(~loads.whole & ~scattered)
     for row in undefined[first_of_burst(flow, loads.issue[undefined])].tolist():
         issue = int(loads.issue[row])
         cycle, place, address = int(time[issue]), int(loads.place[row]), int(loads.address[row])
         word = f"word {address} of {writer.plan.slices[place].name}"
+        if loads.store[row] != NONE:
+            wide, store = int(flow.issues.powered[issue]), int(stores.issue[loads.store[row]])
+            message = f"READ of {word} in {wide} superlanes, but {writer.who_issued(flow, store)} has written it in"
+            message += f" {int(flow.issues.powered[store])} only, and nothing defines the others before; define it with"
+            message += " data or write it with more superlanes powered"
+            writer.add_issue("undefined_word", flow, issue, cycle, message)
+            continue
         message = f"READ of {word}, which no data defines and no WRITE has written before; "
         writes = np.flatnonzero((stores.place == place) & (stores.address == address))
         if len(writes):
@@ -42,10 +50,13 @@ def check_memory(flow: Flow, writer: Writer) -> None:
 
 
 def check_products(flow: Flow, writer: Writer) -> None:
-    """Report ABCs without weights or with supercell columns that no LW loaded, once per burst."""
+    """Report ABCs without weights, with supercell columns that no LW loaded, or with weights that were loaded or
+    installed while fewer superlanes were powered, once per burst. Columns of unpowered superlanes do not matter."""
     products, installs, time = flow.products, flow.installs, flow.issues.time
-    missing = (installs.loads == NONE).any(axis=1)
-    bad = np.flatnonzero((products.install == NONE) | np.append(missing, False)[products.install])
+    column, narrow = _weakest(flow)
+    missing, count = column != NONE, flow.issues.powered[products.issue]
+    _report_narrow_weights(flow, np.flatnonzero(~missing & (narrow < count)), narrow, writer)
+    bad = np.flatnonzero(missing)
     for row in bad[first_of_burst(flow, products.issue[bad])].tolist():
         issue, install = int(products.issue[row]), int(products.install[row])
         cycle = int(time[issue])
@@ -57,11 +68,37 @@ def check_products(flow: Flow, writer: Writer) -> None:
             else:
                 message += "; load them with LW and install them with IW"
         else:
-            column = int(np.flatnonzero(installs.loads[install] == NONE)[0])
             by = int(installs.issue[install])
             message = f"ABC uses the weights that {writer.who_issued(flow, by)} installed in cycle {int(time[by])}, but"
-            message += f" no LW had loaded supercell {column} by cycle {int(time[by]) - timing(writer.config).lw_iw}"
+            last = int(time[by]) - timing(writer.config).lw_iw
+            message += f" no LW had loaded supercell {int(column[row])} by cycle {last}"
         writer.add_issue("undefined_weights", flow, issue, cycle, message)
+
+
+def _weakest(flow: Flow) -> tuple[Ints, Ints]:
+    """Per product: the first supercell column it needs that nothing has loaded (0 if nothing is installed), or NONE;
+    and with how few superlanes powered one of its weights was loaded or installed."""
+    products, installs, s = flow.products, flow.installs, flow.config.superlanes
+    # Many products use one install: all of them alike, if as many superlanes are powered.
+    key = (products.install + 1) * (s + 1) + flow.issues.powered[products.issue]
+    kind, of_kind = np.unique(key, return_inverse=True)
+    install, count = kind // (s + 1) - 1, kind % (s + 1)
+    loads = np.append(installs.loads, np.full((1, s), NONE), axis=0)[install]
+    needed = np.arange(s) < count[:, None]
+    lost = needed & (loads == NONE)
+    made = np.append(flow.issues.powered[flow.reads.issue], s)[loads]
+    narrow = np.where(needed, made, s).min(axis=1, initial=s)
+    narrow = np.minimum(narrow, np.append(flow.issues.powered[installs.issue], s)[install])
+    return np.where(lost.any(axis=1), np.argmax(lost, axis=1), NONE)[of_kind], narrow[of_kind]
+
+
+def _report_narrow_weights(flow: Flow, rows: Ints, narrow: Ints, writer: Writer) -> None:
+    """``narrow``: by product, in how many superlanes its weights are of one making."""
+    for row in rows[first_of_burst(flow, flow.products.issue[rows])].tolist():
+        issue = int(flow.products.issue[row])
+        message = f"ABC in {int(flow.issues.powered[issue])} superlanes, but its weights were loaded or installed with"
+        message += f" {int(narrow[row])} powered; the others hold older ones"
+        writer.add_issue("undefined_weights", flow, issue, int(flow.issues.time[issue]), message)
 
 
 def check_accumulators(flow: Flow, writer: Writer) -> None:
@@ -86,4 +123,12 @@ def check_accumulators(flow: Flow, writer: Writer) -> None:
         mode = AccMode(int(table.mode[row])).name.lower()
         instead = "store" if mode == "add" else "pass"
         message = f"ACC {mode} uses row {int(table.row[row])}, which no ACC has stored in before; {instead} would work"
+        writer.add_issue("undefined_row", flow, issue, int(time[issue]), message)
+    powered = flow.issues.powered
+    narrow = np.flatnonzero(table.uses_row & (table.previous != NONE))
+    narrow = narrow[powered[table.issue[table.previous[narrow]]] < powered[table.issue[narrow]]]
+    for row in narrow[first_of_burst(flow, table.issue[narrow])].tolist():
+        issue, before = int(table.issue[row]), int(table.issue[table.previous[row]])
+        message = f"ACC uses row {int(table.row[row])} in {int(powered[issue])} superlanes, but"
+        message += f" {writer.who_issued(flow, before)} has stored in it in {int(powered[before])} only"
         writer.add_issue("undefined_row", flow, issue, int(time[issue]), message)
