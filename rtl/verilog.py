@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import os
 import re
 import shutil
@@ -57,6 +58,19 @@ OPTIMISE = (
 DIRECT = ("proc -nomux -norom", "memory_collect", "opt_clean -purge")
 
 
+@contextlib.contextmanager
+def _garbage_left() -> Iterator[None]:
+    """Nobody looks for garbage meanwhile: Amaranth makes millions of objects, and a third of its time went there."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@_garbage_left()
 def to_rtlil(component: Component, name: str) -> str:
     """RTLIL of one module with ports ``clk`` and ``rst`` beside the component's own; stamped modules stay outside.
 
