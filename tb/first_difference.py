@@ -51,11 +51,15 @@ def beginning(program: Program, unrolled: Unrolled, end: int) -> Program:
 def first_difference(program: Program, run: Run) -> str | None:
     """What goes wrong first, in words; None if the program runs as the golden model says.
 
+    Of a program that fetches instructions no beginnings are made: what a vector in memory brings cannot be cut off.
+
     Args:
         program: a legal program.
         run: runs programs on the RTL.
     """
     unrolled = expand_program(program)
+    if any(burst.index >= len(program.queues[burst.queue]) for burst in unrolled.bursts):
+        return "where it differs first is not known: it fetches instructions, so its beginnings cannot be run alone"
     low, high = 0, 1 + max((burst.end for burst in unrolled.bursts), default=0)
     found: tuple[golden.machine.Result, list[Difference], RtlResult] | None = None
     while high - low > 1:

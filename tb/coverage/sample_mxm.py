@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.stream import Values
-from tb.coverage.bins import INT8_ENDS, Bin
+from tb.coverage.bins import INT8_ENDS, WEIGHT_OPERATIONS, Bin
 from tsp import isa
 from tsp.floorplan import floorplan
 from tsp.flow import Flow
@@ -52,7 +52,7 @@ def _overlaps(program: Program, flow: Flow, found: Mapping[str, set[Bin]]) -> No
         multiplied[int(flow.issues.place[issue])].add(int(flow.issues.time[issue]))
     for burst in flow.unrolled.bursts:
         queue = plan.queues[burst.queue]
-        if queue.kind != "mxm_weights":
+        if queue.kind != "mxm_weights" or burst.instruction.mnemonic not in WEIGHT_OPERATIONS:
             continue
         for time in range(burst.start, burst.end, burst.interval):
             name = (plan.slices[queue.slice].name, burst.instruction.mnemonic)

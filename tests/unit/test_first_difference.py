@@ -8,10 +8,11 @@ from tb.machine import RtlResult
 from tsp import isa
 from tsp.config import preset
 from tsp.dispatch import Burst, unroll
+from tsp.flow.fetch import expand_program
 from tsp.program import Program
 from tsp.randprog import legal
 
-CONFIG = preset("tiny")
+CONFIG = preset("tiny").override(["ifetch=off"])
 
 
 def answer(program: Program, want: golden.machine.Result) -> RtlResult:
@@ -77,3 +78,11 @@ def test_beginnings_dispatch_exactly_what_comes_before() -> None:
 def _issues(bursts: Sequence[Burst], end: int) -> list[tuple[int, int]]:
     times = [(b.queue, b.start + i * b.interval) for b in bursts for i in range(b.count)]
     return sorted(issue for issue in times if issue[1] < end)
+
+
+def test_of_a_program_that_fetches_it_says_that_it_does_not_know() -> None:
+    config = preset("tiny").override(["ifetch=on"])
+    programs = (legal(seed, config) for seed in range(20))
+    fetching = next(program for program in programs if expand_program(program).fetches)
+    found = first_difference(fetching, lambda programs, wants: [])
+    assert found is not None and "it fetches instructions" in found

@@ -10,7 +10,7 @@ from tsp.isa import CONDITIONS, FLOAT_ONLY, FLOAT_TYPES, INTEGER_TYPES, OPERAND_
 from tsp.randprog import values
 from tsp.randprog.vxm import SHIFTS, Wanted
 
-SHARE = 10
+SHARE = 16
 """Corner cases in a program."""
 
 KINDS = (OperandKind.STREAM, OperandKind.IMMEDIATE, OperandKind.ALU)

@@ -101,7 +101,10 @@ def fetch(layout: Layout, time: int) -> None:
     enough = [q for q in layout.plan.queues if q.slice >= 0 and _words_from(layout, q, last) >= count * superlanes]
     if not enough:
         raise NoRoom
-    kind = rng.choice(sorted({q.kind for q in enough}))
+    kinds = sorted({q.kind for q in enough})
+    # Few programs have enough words in a queue of an SXM.
+    rare = [kind for kind in kinds if kind in isa.SXM_KINDS]
+    kind = rng.choice(rare if rare and rng.random() < 0.5 else kinds)
     queue = rng.choice([q for q in enough if q.kind == kind])
     neighbours = [f for f in layout.fetches if layout.plan.queues[f.queue].site == queue.site]
     if any(f.queue == queue.index or abs(f.time - time) < 2 * superlanes + 4 for f in neighbours):
