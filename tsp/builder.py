@@ -216,8 +216,13 @@ class Builder:
         return at + columns - 1 + timing(self.config).lw_iw
 
     def abc(self, plane: str, stream_: str, at: int, count: int = 1, every: int = 1) -> int:
-        """ABC: one activation vector. Returns the only cycle in which an ACC takes its sum."""
-        self._emit(f"{plane}.activations", "ABC", {"stream": stream(stream_)}, at, count, every, None)
+        """ABC: one activation vector, spelled as in assembly: ``"e4"``, or ``"e4:fp16"`` for plane 0 of a pair. Returns
+        the only cycle in which an ACC takes its sum."""
+        name, _, type_ = stream_.partition(":")
+        if type_ and element_type(type_) != isa.Type.FP16:
+            raise InputError(f"ABC {stream_}: an ABC takes bytes, written {name}, or fp16, written {name}:fp16")
+        mnemonic = "ABC_FP16" if type_ else "ABC"
+        self._emit(f"{plane}.activations", mnemonic, {"stream": stream(name)}, at, count, every, None)
         return at + timing(self.config).abc_acc
 
     def acc(

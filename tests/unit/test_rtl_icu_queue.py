@@ -36,7 +36,7 @@ def run(queue, words, cycles, late=0):
     Words before those are pushed up to ``PREFETCH_CYCLES`` cycles before ``run``.
     """
     seen, done = [], []
-    dut = IcuQueue(CONFIG, queue.kind, queue.hemisphere)
+    dut = IcuQueue(CONFIG, queue.kind, queue.hemisphere, isa_rules.leads_pair(queue, CONFIG))
 
     async def bench(ctx):
         pending = list(words)
@@ -89,7 +89,8 @@ def test_gates_refuse_exactly_what_the_rules_refuse(name, config):
         return
     rng = random.Random(name)
     m, word, legal = Module(), Signal(isa.WORD_BITS), Signal()
-    m.d.comb += legal.eq(icu_decode.legal(word, queue.kind, queue.hemisphere, config))
+    leads = isa_rules.leads_pair(queue, config)
+    m.d.comb += legal.eq(icu_decode.legal(word, queue.kind, queue.hemisphere, config, leads))
     verdicts = []
 
     async def bench(ctx):
@@ -113,7 +114,7 @@ def test_gates_refuse_exactly_what_the_rules_refuse(name, config):
 def test_a_full_queue_dispatches_a_word_a_cycle(name):
     queue = floorplan(CONFIG).queue(name)
     rng = random.Random(1)
-    issuing = [operation for operation in isa_rules.operations(queue.kind, CONFIG) if operation.repeatable]
+    issuing = [operation for operation in isa_rules.operations_of(queue, CONFIG) if operation.repeatable]
     notify = isa.BY_MNEMONIC["NOTIFY"]
     words = [legal_word(rng, queue, CONFIG, rng.choice(issuing or [notify])) for _ in range(CONFIG.queue_depth)]
     check(queue, words, CONFIG.queue_depth + 8)

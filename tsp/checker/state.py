@@ -4,6 +4,9 @@ import numpy as np
 
 from tsp.checker.report import Writer, burst_of, first_of_burst
 from tsp.flow import NONE, Flow
+from tsp.flow.analysis import shared
+from tsp.flow.issues import Ints
+from tsp.flow.state import take
 from tsp.isa import AccMode
 from tsp.timing import timing
 
@@ -42,16 +45,25 @@ def check_memory(flow: Flow, writer: Writer) -> None:
 
 
 def check_products(flow: Flow, writer: Writer) -> None:
-    """Report ABCs without weights or with supercell columns that no LW loaded, once per burst."""
+    """Report ABCs without weights or with supercell columns that no LW loaded, once per burst and plane."""
+    fp16 = flow.products.fp16
+    _check_weights(flow, writer, np.arange(len(fp16)), flow.products.install, 0)
+    _check_weights(flow, writer, np.flatnonzero(fp16), flow.products.partner, 1)
+
+
+def _check_weights(flow: Flow, writer: Writer, rows: Ints, used: Ints, plane: int) -> None:
+    """Report those of ``rows`` of products that find no weights in a plane; ``plane``: from that of their queue."""
     products, installs, time = flow.products, flow.installs, flow.issues.time
     missing = (installs.loads == NONE).any(axis=1)
-    bad = np.flatnonzero((products.install == NONE) | np.append(missing, False)[products.install])
+    bad = rows[(used[rows] == NONE) | np.append(missing, False)[used[rows]]]
     for row in bad[first_of_burst(flow, products.issue[bad])].tolist():
-        issue, install = int(products.issue[row]), int(products.install[row])
-        cycle = int(time[issue])
+        issue, install = int(products.issue[row]), int(used[row])
+        cycle, place = int(time[issue]), int(flow.issues.place[issue]) + plane
         if install == NONE:
-            mine = np.flatnonzero(flow.issues.place[installs.issue] == flow.issues.place[issue])
+            mine = np.flatnonzero(flow.issues.place[installs.issue] == place)
             message = "ABC before any IW: the weights are undefined"
+            if products.fp16[row]:
+                message = f"ABC of fp16 before any IW of {writer.plan.slices[place].name}: its weights are undefined"
             if len(mine):
                 message += f"; works from cycle {int(time[installs.issue[mine]].min()) + timing(writer.config).iw_abc}"
             else:
@@ -62,6 +74,22 @@ def check_products(flow: Flow, writer: Writer) -> None:
             message = f"ABC uses the weights that {writer.who_issued(flow, by)} installed in cycle {int(time[by])}, but"
             message += f" no LW had loaded supercell {column} by cycle {int(time[by]) - timing(writer.config).lw_iw}"
         writer.add_issue("undefined_weights", flow, issue, cycle, message)
+
+
+def check_pairs(flow: Flow, writer: Writer) -> None:
+    """Report ABCs of a pair's plane 1 while both planes multiply fp16, once per pair of bursts."""
+    issues, products = flow.issues, flow.products
+    of_pair, other = (products.issue[rows] for rows in shared(issues, products))
+    bursts = np.stack([issues.burst[of_pair], issues.burst[other]], axis=1)
+    for row in np.sort(np.unique(bursts, axis=0, return_index=True)[1]).tolist():
+        issue, user = int(of_pair[row]), int(other[row])
+        cycle, places = int(issues.time[issue]), (int(issues.place[issue]), int(issues.place[user]))
+        busy = set(issues.time[products.issue[np.isin(issues.place[products.issue], places)]].tolist())
+        free = next(after for after in range(cycle + 1, cycle + len(busy) + 2) if after not in busy)
+        plane = writer.plan.slices[places[1]].name
+        message = "ABC of fp16 multiplies with both planes, but"
+        message += f" {writer.who_issued(flow, user)} multiplies with {plane} in this cycle"
+        writer.add_issue("collision", flow, issue, cycle, f"{message}; both are free in cycle {free}")
 
 
 def check_accumulators(flow: Flow, writer: Writer) -> None:
@@ -80,6 +108,7 @@ def check_accumulators(flow: Flow, writer: Writer) -> None:
             source = writer.who_issued(flow, int(flow.products.issue[mine[best]]))
             message += f"; the nearest sum is that of {source}, to be taken in cycle {int(times[best]) + wait}"
         writer.add_issue("operand_absent", flow, issue, cycle, message)
+    _check_types(flow, writer)
     undefined = np.flatnonzero(table.uses_row & (table.previous == NONE))
     for row in undefined[first_of_burst(flow, table.issue[undefined])].tolist():
         issue = int(table.issue[row])
@@ -87,3 +116,18 @@ def check_accumulators(flow: Flow, writer: Writer) -> None:
         instead = "store" if mode == "add" else "pass"
         message = f"ACC {mode} uses row {int(table.row[row])}, which no ACC has stored in before; {instead} would work"
         writer.add_issue("undefined_row", flow, issue, int(time[issue]), message)
+
+
+def _check_types(flow: Flow, writer: Writer) -> None:
+    """Report sums of fp16 that are added to int32 rows, and the other way round, once per burst."""
+    table, fp16 = flow.accumulations, flow.products.fp16.astype(np.int64)
+    mine, row = take(fp16, table.product), take(take(fp16, table.product), table.previous)
+    known = table.uses_row & (mine != NONE) & (row != NONE)
+    mixed = np.flatnonzero(known & (mine != row))
+    for number in mixed[first_of_burst(flow, table.issue[mixed])].tolist():
+        issue, before = int(table.issue[number]), int(table.issue[table.previous[number]])
+        added, held = (("int32", "fp32")[int(kinds[number])] for kinds in (mine, row))
+        mode = AccMode(int(table.mode[number])).name.lower()
+        message = f"ACC {mode} adds {added} to row {int(table.row[number])}, where"
+        message += f" {writer.who_issued(flow, before)} left {held}; {'store' if mode == 'add' else 'pass'} would work"
+        writer.add_issue("row_type", flow, issue, int(flow.issues.time[issue]), message)
