@@ -36,10 +36,13 @@ RUNS = [(name, CONFIG, sim) for name in UNITS for sim in simulator.SIMULATORS]
 WHOLE = ("chip", "counters", "station", "sxm", "vxm", "vxm_float")
 RUNS += [(name, BEATS, "icarus") for name in UNITS if name not in WHOLE]
 RUNS += [("vxm", BEATS.override([f"vxm_float={floats}"]), "icarus") for floats in ("off", "on")]
+FP16 = CONFIG.override(["mxm_fp16=on", "superlanes=2", "streams=16"])
+RUNS += [("mxm", FP16, sim) for sim in simulator.SIMULATORS]
 
 
 def name_of(name: str, config: ChipConfig, sim: str) -> str:
-    return f"{name}-{config.name}{'-float' if config.vxm_float else ''}-{sim}"
+    features = [short for short, on in (("float", config.vxm_float), ("fp16", config is FP16)) if on]
+    return "-".join([name, config.name, *features, sim])
 
 
 @pytest.mark.slow

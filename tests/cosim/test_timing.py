@@ -28,7 +28,7 @@ BEATS = "one superlane, cycles of two clocks"
 CONFIGS = {
     "tiny": preset("tiny"),
     "two superlanes, little else": preset("tiny").override(
-        ["mxm_planes_w=0", "mxm_planes_e=1", "vxm_rows=1", "links_w=0", "links_e=0", "trace=off"]
+        ["mxm_fp16=off", "mxm_planes_w=0", "mxm_planes_e=1", "vxm_rows=1", "links_w=0", "links_e=0", "trace=off"]
     ),
     BEATS: preset("tiny").override(
         ["superlanes=1", "mxm_planes_w=0", "vxm_rows=1", "beats=2", "ifetch=off", "ecc=off"]

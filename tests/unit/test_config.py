@@ -105,7 +105,7 @@ def test_check_bits_need_whole_words() -> None:
     ],
 )
 def test_a_queue_of_a_unit_left_out_is_refused_by_name(setting: str, name: str, message: str) -> None:
-    config = preset("tiny").override([setting])
+    config = preset("tiny").override([setting, "mxm_fp16=off"])
     with pytest.raises(InputError) as caught:
         floorplan(config).queue(name)
     assert message in str(caught.value)

@@ -17,7 +17,7 @@ CONFIGS = [
     ("tiny", ["superlanes=3", "vxm_rows=1", "mxm_fp16=on"]),
     ("tiny", ["vxm_rows=1", "vxm_stages=1", "streams=16"]),
     ("board", ["mem_words=2", "acc_depth=2", "queue_depth=64"]),
-    ("tiny", ["mxm_planes_w=0", "mxm_planes_e=0", "vxm_mul_bits=0", "vxm_float=off", "sxm=false"]),
+    ("tiny", ["mxm_planes_w=0", "mxm_planes_e=0", "mxm_fp16=off", "vxm_mul_bits=0", "vxm_float=off", "sxm=false"]),
 ]
 
 
