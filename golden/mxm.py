@@ -176,5 +176,4 @@ class Planes:
 
 
 def _halves(low: NDArray[np.uint8], high: NDArray[np.uint8]) -> mxm_fp16.Halves:
-    halves: mxm_fp16.Halves = low | high.astype(np.uint16) << 8
-    return halves
+    return np.asarray(low | high.astype(np.uint16) << 8, np.uint16)

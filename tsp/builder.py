@@ -18,11 +18,11 @@ from pathlib import Path
 from types import FrameType
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from tsp import isa, travel
 from tsp.builder_operands import alu_operands, alu_result
-from tsp.config import ChipConfig
+from tsp.config import PAIR, ChipConfig
 from tsp.disassembler import spell
 from tsp.encoding import Stream, alu_values, cost, element_type, encode, operation, stream, written_operands
 from tsp.errors import InputError
@@ -32,6 +32,12 @@ from tsp.placement import Entry, Placement
 from tsp.program import Program, Source, Symbol
 from tsp.timing import timing
 from tsp.track import Track
+
+
+def byte_planes(weights: ArrayLike) -> list[NDArray[np.int8]]:
+    """The low and the high bytes of an fp16 matrix: what plane 0 and plane 1 of a pair are loaded with."""
+    octets = np.ascontiguousarray(weights, np.float16)[..., None].view(np.int8)
+    return [octets[..., plane] for plane in range(PAIR)]
 
 
 class Builder:
