@@ -33,64 +33,90 @@ def encode(data: Value) -> Value:
     return Cat(Cat(data[bit] for bit in range(DATA_BITS) if row >> bit & 1).xor() for row in ROWS)
 
 
-class EccEncoder(Component):
-    """:func:`encode` behind an ``if``, so that a simulator computes only what is driven. Combinational.
+class EncoderLane(Component):
+    """:func:`encode` of one word. Ports: data (128): in. check (9): out."""
 
-    Ports:
-        valid, data (128): in. check (9): the check bits while ``valid``, else anything (with zeros Verilator would make
-            an AND, which evaluates both sides).
-    """
-
-    module_name = "ecc_encoder"
-    structural = True
-    in_place = True
+    ports = {"data": In(DATA_BITS), "check": Out(CHECK_BITS)}
 
     def __init__(self) -> None:
-        super().__init__({"valid": In(1), "data": In(DATA_BITS), "check": Out(CHECK_BITS)})
+        super().__init__(self.ports)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.d.comb += self.check.eq(self.data[:CHECK_BITS])
-        with m.If(self.valid):
-            m.d.comb += self.check.eq(encode(self.data))
+        m.d.comb += self.check.eq(encode(self.data))
         return m
 
 
-class EccDecoder(Component):
-    """Corrects one wrong bit of a word, data or check, and finds two. Combinational.
+class DecoderLane(Component):
+    """What is wrong with one word. Ports: those of :class:`EccDecoder` but ``valid``."""
+
+    ports = {"data": In(DATA_BITS), "check": In(CHECK_BITS)}
+    ports |= {"fixed": Out(DATA_BITS), "corrected": Out(1), "uncorrectable": Out(1)}
+
+    def __init__(self) -> None:
+        super().__init__(self.ports)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        syndrome = Signal(CHECK_BITS, name="syndrome")
+        wrong = Signal(len(ALL_COLUMNS), name="wrong")
+        m.d.comb += [
+            syndrome.eq(encode(self.data) ^ self.check),
+            wrong.eq(Cat(syndrome == column for column in ALL_COLUMNS)),
+            self.fixed.eq(self.data ^ wrong[:DATA_BITS]),
+            self.corrected.eq(wrong.any()),
+            self.uncorrectable.eq(syndrome.any() & ~wrong.any()),
+        ]
+        return m
+
+
+class _OfAWord(Component):
+    """A lane that a simulator computes only while ``valid``; its outputs are zero otherwise. Combinational."""
+
+    in_place = True
+    lane: type[EncoderLane | DecoderLane]
+    """See :mod:`rtl.lanes`."""
+
+    def __init__(self) -> None:
+        super().__init__({"valid": In(1), **self.lane.ports})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.lane = lane = self.lane()
+        for name, member in self.lane.ports.items():
+            inner, outer = getattr(lane, name), getattr(self, name)
+            if member.flow == In:
+                m.d.comb += inner.eq(outer)
+                continue
+            with m.If(self.valid):
+                m.d.comb += outer.eq(inner)
+        return m
+
+
+class EccEncoder(_OfAWord):
+    """Check bits for what is driven.
+
+    Ports:
+        valid, data (128): in. check (9): the check bits while ``valid``, else zero.
+    """
+
+    module_name = "ecc_encoder"
+    lane = EncoderLane
+
+
+class EccDecoder(_OfAWord):
+    """Corrects one wrong bit of a word, data or check, and finds two.
 
     Ports:
         valid, data (128), check (9): in.
-        fixed (128): the data with the wrong bit set right; as it is if no single bit explains the check bits, or
+        fixed (128): the data with the wrong bit set right; as it is if no single bit explains the check bits; zero
             without ``valid``.
         corrected: ``valid``, and one bit was wrong.
         uncorrectable: ``valid``, and more bits were.
     """
 
     module_name = "ecc_decoder"
-    structural = True
-    in_place = True
-
-    def __init__(self) -> None:
-        ports = {"valid": In(1), "data": In(DATA_BITS), "check": In(CHECK_BITS)}
-        super().__init__(ports | {"fixed": Out(DATA_BITS), "corrected": Out(1), "uncorrectable": Out(1)})
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        syndrome = Signal(CHECK_BITS, name="syndrome")
-        wrong = Signal(len(ALL_COLUMNS), name="wrong")
-        m.d.comb += [self.fixed.eq(self.data), syndrome.eq(self.check)]
-        with m.If(self.valid):
-            m.d.comb += syndrome.eq(encode(self.data) ^ self.check)
-            # Words are right nearly always: what follows costs a simulation nothing then.
-            with m.If(syndrome.any()):
-                m.d.comb += [
-                    wrong.eq(Cat(syndrome == column for column in ALL_COLUMNS)),
-                    self.fixed.eq(self.data ^ wrong[:DATA_BITS]),
-                    self.corrected.eq(wrong.any()),
-                    self.uncorrectable.eq(~wrong.any()),
-                ]
-        return m
+    lane = DecoderLane
 
 
 def coded(m: Module, name: str, config: ChipConfig, valid: Value, data: Value) -> Value:

@@ -158,7 +158,9 @@ class HostPort(Component):
         m.d.sync += self.host_rvalid.eq(asked | self.answer_valid)
         rdata = unreset_register(m, self.host_rdata)
         with m.If(asked | self.answer_valid):
-            answer = self._decoder.fixed if self.config.ecc else self.answer_data
+            answer: Value = self.answer_data
+            if self.config.ecc:
+                answer = Mux(self._decoder.valid, self._decoder.fixed, answer[:WORD_BITS])
             m.d.sync += rdata.eq(Mux(asked, self._registers(m, number), answer))
 
     def _registers(self, m: Module, number: Value) -> Value:

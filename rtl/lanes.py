@@ -3,7 +3,8 @@
 A cycle simulator evaluates every ``assign`` in every cycle, whatever is in its inputs, and only jumps over the
 statements of an ``always`` block under an ``if``. Verilator makes its own graph of such a block too, unless it is a
 call of a function; so the lanes of a module whose outputs are seldom wanted become calls under an ``if``, which cost
-nothing while it does not hold, and the function is compiled once for all of them. Synthesis finds the same gates.
+nothing while it does not hold. Synthesis finds the same gates. Verilator would make the function anew in every place of
+the module; there it stands in a package, and is compiled once for all lanes of all places.
 """
 
 import re
@@ -75,13 +76,14 @@ def module(component: Component, lane: Component, text: str, header: str) -> str
     function = _function(lane, [wire.declaration for name, wire in wires.items() if name not in _widths(lane)], body)
     outer = {port: width for port, (width, _) in _widths(component).items()}
     outs = [port for port, (_, is_input) in _widths(component).items() if not is_input]
-    written = [header.rstrip(), f"module {component.module_name}({', '.join(['clk', 'rst', *outer])});"]
+    head = f"module {component.module_name}({', '.join(['clk', 'rst', *outer])});"
+    package = f"{component.module_name}_lane"
+    written = [header.rstrip(), "`ifdef VERILATOR", f"package {package};", "`else", head, "`endif"]
+    written += [*([TABLE_KIND, *tables, "`undef TABLE"] if tables else []), *function]
+    written += ["`ifdef VERILATOR", "endpackage", head, f"  import {package}::lane;", "`endif"]
     written += ["  input clk;", "  input rst;"]
-    written += [f"  {'output reg' if port in outs else 'input'} {_range(outer[port])}{port};" for port in outer]
-    written += [*([TABLE_KIND, *tables, "`undef TABLE"] if tables else []), "", *function, "", "  always @* begin"]
-    written += [*(f"    {port} = {outer[port]}'h0;" for port in outs), "    if (valid) begin"]
-    written += [f"      {call};" for call in _calls(lane, outer)]
-    return "\n".join([*written, "    end", "  end", "endmodule", ""])
+    written += [f"  {'output' if port in outs else 'input'} {_range(outer[port])}{port};" for port in outer]
+    return "\n".join([*written, *_lanes(lane, outer), "endmodule", ""])
 
 
 def _function(lane: Component, registers: list[str], body: list[str]) -> list[str]:
@@ -95,15 +97,29 @@ def _function(lane: Component, registers: list[str], body: list[str]) -> list[st
     return [*lines, "    begin", *body, f"      lane = {{ {', '.join(reversed(outs))} }};", "    end", "  endfunction"]
 
 
-def _calls(lane: Component, outer: dict[str, int]) -> Iterator[str]:
-    """An assignment for each lane."""
+def _lanes(lane: Component, outer: dict[str, int]) -> Iterator[str]:
+    """Lines that call the function for each lane if ``valid``, and the outputs, put together from what it returns.
+
+    No statement gives a part of a signal: Verilator 5.48 took a part that the second of two equal modules gave under
+    the ``if`` for the zero that the whole was given before it.
+    """
     ports = _widths(lane)
     ins = [port for port, (_, is_input) in ports.items() if is_input]
     outs = [port for port, (_, is_input) in ports.items() if not is_input]
-    for i in range(outer[outs[0]] // ports[outs[0]][0]):
-        place = {port: _place(port, i, width, outer[port]) for port, (width, _) in ports.items()}
-        targets, operands = ([place[port] for port in group] for group in (reversed(outs), ins))
-        yield f"{{ {', '.join(targets)} }} = lane({', '.join(operands)})"
+    total = sum(ports[port][0] for port in outs)
+    lanes = range(outer[outs[0]] // ports[outs[0]][0])
+    yield from (f"  reg {_range(total)}lane_{i};" for i in lanes)
+    yield from ("  always @*", "    if (valid) begin")
+    for i in lanes:
+        yield f"      lane_{i} = lane({', '.join(_place(port, i, ports[port][0], outer[port]) for port in ins)});"
+    yield "    end else begin"
+    yield from (f"      lane_{i} = {total}'h0;" for i in lanes)
+    yield "    end"
+    low = 0
+    for port in outs:
+        parts = f"[{low + ports[port][0] - 1}:{low}]" if total > 1 else ""
+        yield f"  assign {port} = {{ {', '.join(f'lane_{i}{parts}' for i in reversed(lanes))} }};"
+        low += ports[port][0]
 
 
 def _all(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:

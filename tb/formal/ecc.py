@@ -32,12 +32,12 @@ def columns(rtl: Rtl) -> Bench:
 
     def build(bench: Bench) -> None:
         m, ecc = bench.m, rtl("rtl.ecc")
-        decoder = ecc.EccDecoder()
+        decoder = ecc.DecoderLane()
         syndrome = bench.place("decoder", decoder)["syndrome"]
         place = bench.free(range(WORD_BITS), "place")
         bench.assume(place < WORD_BITS)
         word = _chosen(m, "word", place, [1 << bit for bit in range(WORD_BITS)], WORD_BITS)
-        m.d.comb += [Cat(decoder.data, decoder.check).eq(word), decoder.valid.eq(1)]
+        m.d.comb += Cat(decoder.data, decoder.check).eq(word)
         bench.claim(syndrome == _chosen(m, "column", place, ecc.ALL_COLUMNS, CHECK_BITS))
 
     return Bench(build)
@@ -62,7 +62,7 @@ def by_syndrome(rtl: Rtl) -> Bench:
         m.d.comb += decoder.check.eq(encoder.check ^ syndrome)
         bench.claim(decoder.corrected == (valid & (count == 1)))
         bench.claim(decoder.uncorrectable == (valid & (count == 2)))
-        bench.claim(decoder.fixed == data ^ Mux(valid & (count == 1), wrong, 0)[:DATA_BITS], count < 2)
+        bench.claim(decoder.fixed == data ^ Mux(count == 1, wrong, 0)[:DATA_BITS], valid & (count < 2))
 
     return Bench(build)
 

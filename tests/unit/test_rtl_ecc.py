@@ -77,7 +77,7 @@ def test_worked_examples():
 
 def test_nothing_happens_without_valid():
     (word,) = words(2, 3)[2:]
-    assert run(ecc.EccDecoder(), [decoded(word, [3, 4], valid=0)]) == [(word ^ 0b11000, 0, 0)]
+    assert run(ecc.EccDecoder(), [decoded(word, [3, 4], valid=0), decoded(word, [3], valid=0)]) == [(0, 0, 0)] * 2
 
 
 def test_every_single_flip_is_corrected():
