@@ -24,6 +24,7 @@ QUEUES = {
     "mxm.w0.weights": ("mxm_weights", "w"),
     "mxm.e0.weights": ("mxm_weights", "e"),
     "mxm.w0.activations": ("mxm_activations", "w"),
+    "mxm.e0.activations": ("mxm_activations", "e"),
     "mxm.e0.accumulate": ("mxm_accumulate", "e"),
     "c2c.e0": ("c2c", ""),
 }
@@ -78,8 +79,12 @@ def _decoded(payload):
     return instruction.mnemonic, tuple(sorted(instruction.values.items()))
 
 
-@pytest.mark.parametrize("config", [CONFIG, *map(preset, ("groqchip", "board"))], ids=lambda config: config.name)
-@pytest.mark.parametrize("name", QUEUES)
+FP16 = preset("tiny").override(["mxm_fp16=on"])
+RULED = [(name, config) for name in QUEUES for config in (CONFIG, *map(preset, ("groqchip", "board")))]
+RULED += [("mxm.e0.activations", FP16), ("mxm.w0.activations", FP16)]
+
+
+@pytest.mark.parametrize("name, config", RULED, ids=lambda value: getattr(value, "name", value))
 def test_gates_refuse_exactly_what_the_rules_refuse(name, config):
     plan = floorplan(config)
     kind, hemisphere = QUEUES[name]
