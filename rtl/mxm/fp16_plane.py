@@ -5,14 +5,14 @@ side and the planes stay as they are without it. Sums that leave the top row are
 south path, and move south as fp32.
 """
 
-from amaranth.hdl import Cat, Const, Module, Signal
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib.wiring import Component, In, Member, Out
 
 from rtl.float.number import FP32
 from rtl.mxm.bundle import INDEX_BITS, LOAD_BITS, SUM_BITS
 from rtl.mxm.fp16_sum import Dots, Rounds, sum_bits
-from rtl.mxm.plane import Bundle
-from rtl.stamp import Stamp, stamp
+from rtl.mxm.plane import Bundle, join, move_south
+from rtl.stamp import stamp
 from rtl.stream import WORD_BITS
 from tsp.config import LANES_PER_SUPERLANE as LANES
 from tsp.config import PAIR, ChipConfig
@@ -120,7 +120,8 @@ class MxmFp16Row(Component):
                     f"plane_{p}_{name}": value for p in range(PAIR) for name, value in _beyond(bundle, p).items()
                 }
                 bundle = _register(m, _register(m, onward, f"hop_{j}_a"), f"hop_{j}_b")
-        self._move_south(m)
+        taken, taken_valid = move_south(m, self, self.config.superlanes)
+        m.d.comb += [self.pair_sum.eq(taken), self.pair_sum_valid.eq(taken_valid)]
         return m
 
     def _place_cell(self, m: Module, j: int, bundle: Bundle) -> None:
@@ -136,18 +137,6 @@ class MxmFp16Row(Component):
         cell.bind("activation_high", bundle["pair_activation"])
         cell.bind("psum_in", getattr(self, f"psum_in_{j}"))
         m.d.comb += getattr(self, f"psum_out_{j}").eq(cell.psum_out)
-
-    def _move_south(self, m: Module) -> None:
-        count = self.config.superlanes
-        valid = Signal(count, name="slot_valid")
-        slots = [Signal(SUM_BITS, name=f"slot_{i}", reset_less=True) for i in range(count)]
-        m.d.sync += valid.eq(self.south_in_valid)
-        for i, slot in enumerate(slots):
-            with m.If(self.south_in_valid[i]):
-                m.d.sync += slot.eq(getattr(self, f"south_in_{i}"))
-        m.d.comb += [getattr(self, f"south_out_{i + 1}").eq(slot) for i, slot in enumerate(slots[:-1])]
-        m.d.comb += self.south_out_valid.eq(Cat(Const(0, 1), valid[:-1]))
-        m.d.comb += [self.pair_sum.eq(slots[-1]), self.pair_sum_valid.eq(valid[-1])]
 
 
 def _beyond(bundle: Bundle, plane: int) -> Bundle:
@@ -189,22 +178,13 @@ class MxmFp16Plane(Component):
             for name in PAIR_TO_ROW:
                 row.bind(name, getattr(self, f"{name}_{k}"))
             m.d.comb += [getattr(self, f"{name}_{k}").eq(getattr(row, name)) for name in PAIR_FROM_ROW]
-        self._join(m, rows)
-        return m
 
-    def _join(self, m: Module, rows: list[Stamp]) -> None:
-        """Sums north from row to row, rounded at the top, and back south. What enters the bottom row is zero."""
-        count = len(rows)
-        for south, north in zip(rows, rows[1:], strict=False):
-            for j in range(count):
-                north.bind(f"psum_in_{j}", getattr(south, f"psum_out_{j}"))
-            for i in range(1, count):
-                south.bind(f"south_in_{i}", getattr(north, f"south_out_{i}"))
-            south.bind("south_in_valid", north.south_out_valid)
-        top = rows[-1]
-        for j in range(count):
-            m.submodules[f"rounds_{j}"] = rounds = stamp(Rounds(count), f"rounds_{j}")
-            rounds.bind("valid", top.psum_valid[j])
-            rounds.bind("psum", getattr(top, f"psum_out_{j}"))
-            top.bind(f"south_in_{j}", rounds.result)
-        top.bind("south_in_valid", top.psum_valid)
+        def turn(j: int, psum: Value) -> Value:
+            m.submodules[f"rounds_{j}"] = rounds = stamp(Rounds(len(rows)), f"rounds_{j}")
+            rounds.bind("valid", rows[-1].psum_valid[j])
+            rounds.bind("psum", psum)
+            rounded: Value = rounds.result
+            return rounded
+
+        join(rows, turn)
+        return m
