@@ -33,13 +33,11 @@ class Bench:
         sources: ``module:function``, called with the config, returns the Verilog files.
         tests: importable name of the module with the cocotb tests. It finds the config's fields, as JSON, in
             ``TSP_CONFIG``.
-        quick: whether Verilator compiles fast rather than runs fast.
     """
 
     top: str
     sources: str
     tests: str
-    quick: bool = True
 
     def module(self, config: ChipConfig) -> str:
         """The module that the simulator runs."""
@@ -86,6 +84,6 @@ BENCHES: dict[str, Bench | Job] = {
     "station": _unit("station", "station"),
     "icu": _unit("icu", "icu"),
     "counters": Bench("icu", "tb.unit.sources:icu", "tb.unit.counters"),
-    "chip": Bench("chip", "tb.machine:sources", "tb.unit.chip", quick=False),  # the build that programs run on
+    "chip": Bench("chip", "tb.machine:sources", "tb.unit.chip"),
     "digits": Job("tb.digits:run", config="tiny", package="programs.digits"),
 }

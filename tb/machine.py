@@ -93,24 +93,29 @@ BLOCKS: tuple[str, ...] = ("superlane", "mxm_plane_row")
 """Compiled once each and placed as often as they stand in a large chip: slower to run, and possible to build."""
 
 
-def build(config: ChipConfig, sim: str, *, waves: bool = False, quick: bool = False) -> simulator.Build:
+LONG_RUN = 1_000_000
+"""Cycles from which on a simulation that runs twice as fast is worth a compilation that takes twice as long."""
+
+
+def build(config: ChipConfig, sim: str, *, waves: bool = False, fast: bool = False) -> simulator.Build:
     """The chip compiled for a simulator, reused when nothing changed.
 
-    ``quick``: compiled fast rather than running fast, for a few thousand cycles.
+    ``fast``: made to run fast rather than to be compiled fast.
     """
     blocks = BLOCKS if config.superlanes > FLAT_SUPERLANES else ()
     planes = config.mxm_planes_w + config.mxm_planes_e
     blocks = blocks if planes else blocks[:1]
     if blocks and (config.multiplies_fp16("w") or config.multiplies_fp16("e")):
         blocks = (*blocks, "mxm_fp16_row")
-    return simulator.build(sim, sources(config), "chip", waves=waves, blocks=blocks, quick=quick)
+    return simulator.build(sim, sources(config), "chip", waves=waves, blocks=blocks, quick=not fast)
 
 
 def run(
-    jobs: Sequence[Job], config: ChipConfig, sim: str, *, waves: Path | None = None, time_limit: float | None = None
-) -> list[RtlResult]:
-    """Run jobs one after another in one simulator process; results in the same order."""
-    made = build(config, sim, waves=waves is not None)
+    jobs: Sequence[Job], config: ChipConfig, sim: str, *, waves: Path | None = None, time_limit: float | None = None,
+    fast: bool = False,
+) -> list[RtlResult]:  # fmt: skip
+    """Run jobs one after another in one simulator process; results in the same order. ``fast``: see :func:`build`."""
+    made = build(config, sim, waves=waves is not None, fast=fast)
     return run_on(made, jobs, config, waves=waves, time_limit=time_limit)
 
 

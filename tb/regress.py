@@ -109,10 +109,10 @@ def job(program: Program, result: golden.machine.Result, steps: Sequence[tuple[i
 
 def run_cases(
     cases: Sequence[Case], config: ChipConfig, sim: str, row: Row,
-    progress: Callable[[int], object] = lambda done: None, quick: bool = False,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> None:  # fmt: skip
-    """Run cases on a simulator in batches and note what differs. ``quick``: see :func:`tb.machine.build`."""
-    made = machine.build(config, sim, quick=quick)
+    """Run cases on a simulator in batches and note what differs."""
+    made = machine.build(config, sim)
     row.build_seconds = made.seconds
     jobs = [job(case.program, case.golden, case.drift) for case in cases]
     started = time.perf_counter()

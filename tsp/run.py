@@ -237,7 +237,7 @@ def _run_rtl(
     job = machine.Job(program, _clock_limit(flow), read=sorted(known), flips=flips)
     try:
         with Console(stderr=True).status(f"building the RTL of {config.name} for {on} (minutes, once), running it"):
-            (found,) = machine.run([job], config, on, waves=waves)
+            (found,) = machine.run([job], config, on, waves=waves, fast=flow.cycles > machine.LONG_RUN)
     except (simulator.BuildFailed, simulator.TestsFailed) as error:
         raise SimulatorFailed(f"{on}: {error}") from error
     fault = None if found.fault is None else Fault(found.fault.cycle, found.fault.queue, found.fault.kind)

@@ -53,7 +53,7 @@ class Timed:
 
 
 def _under_cocotb(config: ChipConfig) -> Callable[[Job], RtlResult]:
-    made = machine.build(config, "verilator")
+    made = machine.build(config, "verilator", fast=True)
     return lambda job: machine.run_on(made, [job], config)[0]
 
 

@@ -1,6 +1,7 @@
 """Every bench of ``make sim`` on both simulators, as ``make sim`` runs it; each notices a wrong expectation."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,12 @@ import pytest
 from tb import simulator
 from tb.__main__ import run_bench
 from tb.benches import BENCHES, Bench, Options
+from tb.small import small
 from tsp.config import ChipConfig, preset
 
 HERE = Path(__file__).parent
 CONFIG = preset("tiny")
+FULL = bool(os.environ.get("TSP_FULL"))
 BEATS = preset("board")
 """A cycle of this one is several clocks (docs/rtl.md)."""
 UNITS = {name: bench for name, bench in BENCHES.items() if isinstance(bench, Bench)}
@@ -31,8 +34,11 @@ NOTICED = {
 }
 
 
+# In Verilator the modules of the smallest chip, which are sooner compiled; with full counts those of tiny too.
+SIMS = simulator.SIMULATORS
+RUNS = [(name, CONFIG, sim) for name in UNITS for sim in SIMS if FULL or sim == "icarus" or name == "chip"]
+RUNS += [(name, small(), "verilator") for name in UNITS if name != "chip"]
 # The whole chip with several beats is what test_random runs, counters and stations have none, board has no SXM.
-RUNS = [(name, CONFIG, sim) for name in UNITS for sim in simulator.SIMULATORS]
 WHOLE = ("chip", "counters", "station", "sxm", "vxm", "vxm_float")
 RUNS += [(name, BEATS, "icarus") for name in UNITS if name not in WHOLE]
 RUNS += [("vxm", BEATS.override([f"vxm_float={floats}"]), "icarus") for floats in ("off", "on")]
@@ -41,8 +47,9 @@ RUNS += [("mxm", FP16, sim) for sim in simulator.SIMULATORS]
 
 
 def name_of(name: str, config: ChipConfig, sim: str) -> str:
-    features = [short for short, on in (("float", config.vxm_float), ("fp16", config is FP16)) if on]
-    return "-".join([name, config.name, *features, sim])
+    size = "small" if config == small() else config.name
+    floats = config.vxm_float and config.beats > 1
+    return "-".join([name, size, *["float"] * floats, *["fp16"] * (config is FP16), sim])
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ One is longer than its queue: it fetches itself, block by block, each block with
 
 import dataclasses
 import functools
+import os
 
 import pytest
 
@@ -26,6 +27,8 @@ SUPERLANES = {1: 8, 2: 2}
 BLOCKS = 5
 START, WAIT = 20, 7
 COPIES = 40
+FULL = bool(os.environ.get("TSP_FULL"))
+RUNS = [(1, "icarus"), (1, "verilator"), (2, "icarus"), *([(2, "verilator")] if FULL else [])]
 
 
 def config(superlanes: int, *more: str) -> ChipConfig:
@@ -87,12 +90,11 @@ def test_a_program_longer_than_its_queue_is_legal(superlanes: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sim", simulator.SIMULATORS)
-@pytest.mark.parametrize("superlanes", SUPERLANES)
+@pytest.mark.parametrize("superlanes, sim", RUNS)
 def test_the_rtl_does_what_the_golden_model_does(superlanes: int, sim: str) -> None:
     made, expected = program(superlanes), golden.machine.run(program(superlanes))
     jobs = [Job(made, 2000)]
-    built = machine.build(made.config, sim, quick=True)
+    built = machine.build(made.config, sim)
     (found,) = machine.run_on(built, jobs, made.config)
     assert (found.done, found.fault, found.cycles) == (True, None, expected.cycles)
     assert (found.tile_signatures == expected.tile_signatures).all()
@@ -110,7 +112,7 @@ KINDS = {"dry": "run_dry", "full": "illegal_instruction", "absent": "operand_abs
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sim", simulator.SIMULATORS)
+@pytest.mark.parametrize("sim", simulator.SIMULATORS if FULL else ["icarus"])
 def test_faults(sim: str) -> None:
     chip = config(2)
     head = ".config tiny " + " ".join(["superlanes=2", *SMALL])
@@ -119,7 +121,7 @@ def test_faults(sim: str) -> None:
     programs = {name: assemble(head + tail) for name, tail in MISTAKES.items()}
     expected = {name: golden.machine.run(made).fault for name, made in programs.items()}
     assert {name: fault and fault.name for name, fault in expected.items()} == KINDS
-    built = machine.build(chip, sim, quick=True)
+    built = machine.build(chip, sim)
     found = machine.run_on(built, [Job(made, 2000) for made in programs.values()], chip)
     latched = {
         name: (f.fault.cycle, f.fault.queue, f.fault.kind) for name, f in zip(programs, found, strict=True) if f.fault
@@ -139,7 +141,7 @@ def test_wrong_bits_of_fetched_words() -> None:
     assert [want.corrected for want in wants[:2]] == [0, 1]
     queue = floorplan(chip).queue("mem.w8").index
     assert [want.fault for want in wants] == [None, None, (START, queue, ECC_UNCORRECTABLE)]
-    built = machine.build(chip, "icarus", quick=True)
+    built = machine.build(chip, "icarus")
     jobs = [Job(made, 2000, flips=flips) for flips in cases]
     for want, found in zip(wants, machine.run_on(built, jobs, chip), strict=True):
         assert found.corrected == want.corrected

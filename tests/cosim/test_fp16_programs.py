@@ -39,7 +39,7 @@ def test_random_programs(sim: str) -> None:
         if len(cases) == PROGRAMS[sim]:
             break
     row = regress.Row(sim)
-    regress.run_cases(cases, small(), sim, row, quick=True)
+    regress.run_cases(cases, small(), sim, row)
     assert row.seeds == PROGRAMS[sim] and not row.failed, "\n".join(row.failed.values())
 
 
@@ -48,7 +48,7 @@ def test_random_programs(sim: str) -> None:
 def test_two_users_of_a_plane_are_latched(sim: str) -> None:
     turn = list(MISTAKES).index("shared_plane")
     cases = [regress.prepare_illegal(turn + i * len(MISTAKES), small()) for i in range(3)]
-    made = machine.build(small(), sim, quick=True)
+    made = machine.build(small(), sim)
     for case, result in zip(cases, regress.run_jobs(made, [case.job() for case in cases], small()), strict=True):
         assert case.expected.mistake == "shared_plane" and result.fault is not None
         assert (result.fault.cycle, result.fault.queue, result.fault.kind) == case.expected.fault, f"seed {case.seed}"
@@ -63,7 +63,7 @@ def test_fp16_takes_the_cycles_of_int8(sim: str) -> None:
     skews = {at: lab.run(_multiplied(at, 30)) for at in range(in_sr - 3, in_sr + 4)}
     waits = {wait: lab.run(_multiplied(in_sr, 30, wait)) for wait in range(2 * small().superlanes + 4)}
     last = lab.last_event(_multiplied(in_sr, 30, table.abc_acc, to="w4"))
-    made = machine.build(small(), sim, quick=True)
+    made = machine.build(small(), sim)
     lab.results = list(regress.run_jobs(made, lab.jobs, small()))
     assert in_sr - _faultless(skews) == table.abc_skew
     assert _faultless(waits) == table.abc_acc

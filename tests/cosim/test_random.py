@@ -13,6 +13,7 @@ import golden.machine
 from tb import machine, regress
 from tb.compare import fault_text
 from tb.coverage import Model, samples
+from tb.small import small
 from tsp.checker import check
 from tsp.config import ChipConfig, preset
 from tsp.floorplan import floorplan
@@ -24,7 +25,8 @@ SEEDS = range(1, 1001 if FULL else 201)
 TURNS = 10 if FULL else 3
 """Illegal programs of each class."""
 CONFIG = preset("tiny")
-BEATS = preset("board").override(["trace=true", "gather=true"])
+SMALL = small()
+BEATS = preset("board").override(["trace=true", "gather=true", "vxm_stages=2", "queue_depth=128"])
 """A cycle of this one is several clocks (docs/rtl.md), and its events can be compared."""
 
 
@@ -57,7 +59,7 @@ def test_a_difference_is_noticed(cases: list[regress.Case]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sim", ["verilator", "icarus"])
+@pytest.mark.parametrize("sim", ["verilator", "icarus"] if FULL else ["verilator"])
 def test_rtl_does_what_the_golden_model_does(sim: str, cases: list[regress.Case]) -> None:
     chosen = regress.shares(cases, ["verilator", "icarus"])[sim]
     assert len(chosen) == (len(SEEDS) if sim == "verilator" else len(SEEDS) // 10)
@@ -67,12 +69,23 @@ def test_rtl_does_what_the_golden_model_does(sim: str, cases: list[regress.Case]
 
 
 @pytest.mark.slow
+def test_a_small_chip_in_icarus_does_what_the_golden_model_does() -> None:
+    """Half the lines of Verilog of ``tiny``, and every kind of unit."""
+    cases = [regress.prepare(seed, SMALL) for seed in SEEDS[: len(SEEDS) // 10]]
+    assert len(cases) >= 20 and not {case.seed: case.trouble for case in cases if case.trouble}
+    assert not {case.seed: str(case.density) for case in cases if not case.density.reaches(MINIMUM)}
+    row = regress.Row("icarus")
+    regress.run_cases(cases, SMALL, "icarus", row)
+    assert row.seeds == len(cases) and not row.failed, "\n".join(row.failed.values())
+
+
+@pytest.mark.slow
 def test_words_that_pass_in_beats_are_those_of_the_golden_model() -> None:
     cases = [regress.prepare(seed, BEATS) for seed in SEEDS[: len(SEEDS) // 20]]
     assert not {case.seed: case.trouble for case in cases if case.trouble}
     for sim, chosen in regress.shares(cases, ["verilator", "icarus"]).items():
         row = regress.Row(sim)
-        regress.run_cases(chosen, BEATS, sim, row, quick=True)
+        regress.run_cases(chosen, BEATS, sim, row)
         assert row.seeds == len(chosen) and not row.failed, "\n".join(row.failed.values())
 
 
@@ -107,14 +120,18 @@ def test_golden_model_latches_the_fault(mistakes: list[regress.IllegalCase]) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sim", ["verilator", "icarus"])
-def test_rtl_latches_the_fault(sim: str, mistakes: list[regress.IllegalCase]) -> None:
-    every = 1 if sim == "verilator" else TURNS if FULL else 2 * TURNS + 1
-    _latches(CONFIG, sim, [case for case in mistakes if case.expected.runs][::every])
+def test_rtl_latches_the_fault(mistakes: list[regress.IllegalCase]) -> None:
+    _latches(CONFIG, "verilator", [case for case in mistakes if case.expected.runs])
+
+
+@pytest.mark.slow
+def test_a_small_chip_in_icarus_latches_the_fault() -> None:
+    cases = [regress.prepare_illegal(seed, SMALL) for seed in range(len(MISTAKES))]
+    _latches(SMALL, "icarus", [case for case in cases if case.expected.runs][:: 1 if FULL else 2])
 
 
 def _latches(config: ChipConfig, sim: str, chosen: list[regress.IllegalCase]) -> None:
-    made = machine.build(config, sim, quick=config is BEATS)
+    made = machine.build(config, sim)
     results = regress.run_jobs(made, [case.job() for case in chosen], config)
     wrong = []
     for case, result in zip(chosen, results, strict=True):

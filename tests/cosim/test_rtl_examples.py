@@ -34,7 +34,7 @@ def run_examples(programs: list[Program], sim: str) -> None:
     wanted = [run(program) for program in programs]
     read = [[(place, int(a)) for place, image in w.written.items() for a in image.addresses] for w in wanted]
     jobs = [machine.Job(p, w.cycles + 200, words) for p, w, words in zip(programs, wanted, read, strict=True)]
-    made = machine.build(config, sim, quick=config != TINY)
+    made = machine.build(config, sim)
     for want, job, found in zip(wanted, jobs, machine.run_on(made, jobs, config), strict=True):
         assert found.done and found.fault is None and found.cycles == want.cycles
         assert (found.tile_signatures == want.tile_signatures).all()

@@ -30,7 +30,7 @@ GATHER_ADDRESS, ECC_UNCORRECTABLE = 6, 8
 
 @pytest.fixture(params=SIMS if FULL else ["verilator"], scope="module")
 def made(request):
-    return machine.build(CONFIG, request.param, quick=True)
+    return machine.build(CONFIG, request.param)
 
 
 def run(made, cases):
