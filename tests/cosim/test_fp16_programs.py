@@ -18,6 +18,7 @@ from tsp.timing import timing
 FULL = bool(os.environ.get("TSP_FULL"))
 SMALL = ("mxm_fp16=on", "mxm_planes_w=0", "mxm_planes_e=2", "mem_words=64", "acc_depth=8")
 SMALL += ("vxm_rows=1", "vxm_stages=1", "links_w=0", "links_e=0", "sxm=off", "gather=off", "ecc=off", "ifetch=off")
+SIMS = simulator.SIMULATORS if FULL else ["verilator"]
 PROGRAMS = {"verilator": 100 if FULL else 30, "icarus": 10 if FULL else 3}
 
 
@@ -44,7 +45,7 @@ def test_random_programs(sim: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sim", simulator.SIMULATORS)
+@pytest.mark.parametrize("sim", SIMS)
 def test_two_users_of_a_plane_are_latched(sim: str) -> None:
     turn = list(MISTAKES).index("shared_plane")
     cases = [regress.prepare_illegal(turn + i * len(MISTAKES), small()) for i in range(3)]
@@ -55,7 +56,7 @@ def test_two_users_of_a_plane_are_latched(sim: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sim", simulator.SIMULATORS)
+@pytest.mark.parametrize("sim", SIMS)
 def test_fp16_takes_the_cycles_of_int8(sim: str) -> None:
     """ABC's operands, ABC→ACC and ACC's result, each at every cycle around the one in the table."""
     lab, table = Lab(small()), timing(small())
