@@ -164,11 +164,11 @@ class Chip(Component):
     def _place_pair(self, m: Module, site: str, members: Mapping[str, Member], rows: list[Stamp]) -> None:
         """The array that multiplies fp16: it has ports of its own to a superlane, and sees what goes to the planes."""
         name = f"{identifier(site)}_pair"
-        m.submodules[name] = placed = stamp(MxmFp16Plane(self.config), name, self._reset)
+        m.submodules[name] = placed = MxmFp16Plane(self.config, self._reset)
         for port, member in members.items():
             for k, row in enumerate(rows):
                 inner, outer = f"{port}_{k}", f"{identifier(site)}_{port}"
                 if member.flow == In and port.startswith("pair_"):
                     row.bind(outer, getattr(placed, inner))
                 elif member.flow == Out and hasattr(placed, inner):
-                    placed.bind(inner, getattr(row, outer))
+                    m.d.comb += getattr(placed, inner).eq(getattr(row, outer))

@@ -161,18 +161,20 @@ def _register(m: Module, bundle: Bundle, name: str) -> Bundle:
 
 
 class MxmFp16Plane(Component):
-    """The whole array. Ports: those of :func:`array_side` for each row k, with ``_<k>`` behind the name."""
+    """The whole array. Ports: those of :func:`array_side` for each row k, with ``_<k>`` behind the name.
 
-    module_name = "mxm_fp16_plane"
-    structural = True
+    It is elaborated where it stands, not stamped: on the largest chip a module with all its ports would have more bits
+    of inputs than Amaranth allows. ``reset`` is that of its rows, by default that of the place.
+    """
 
-    def __init__(self, config: ChipConfig):
+    def __init__(self, config: ChipConfig, reset: Signal | None = None):
         self.config = config
+        self.reset = reset
         super().__init__({name: port for k in range(config.superlanes) for name, port in array_side(f"_{k}").items()})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        rows = [stamp(MxmFp16Row(self.config), f"row_{k}") for k in range(self.config.superlanes)]
+        rows = [stamp(MxmFp16Row(self.config), f"row_{k}", self.reset) for k in range(self.config.superlanes)]
         for k, row in enumerate(rows):
             m.submodules[f"row_{k}"] = row
             for name in PAIR_TO_ROW:
@@ -180,7 +182,7 @@ class MxmFp16Plane(Component):
             m.d.comb += [getattr(self, f"{name}_{k}").eq(getattr(row, name)) for name in PAIR_FROM_ROW]
 
         def turn(j: int, psum: Value) -> Value:
-            m.submodules[f"rounds_{j}"] = rounds = stamp(Rounds(len(rows)), f"rounds_{j}")
+            m.submodules[f"rounds_{j}"] = rounds = stamp(Rounds(len(rows)), f"rounds_{j}", self.reset)
             rounds.bind("valid", rows[-1].psum_valid[j])
             rounds.bind("psum", psum)
             rounded: Value = rounds.result

@@ -117,7 +117,7 @@ class Hemisphere(Column):
             for k, site in enumerate(sites):
                 self._join(m, k, site, {name: getattr(plane, f"{name.removeprefix(prefix)}_{k}") for name in names})
         if self.config.mxm_fp16 and self.planes == PAIR:
-            m.submodules.pair = array = stamp(MxmFp16Plane(self.config), "pair")
+            m.submodules.pair = array = MxmFp16Plane(self.config)
             for k, site in enumerate(sites):
                 names = [name for name in self._site_ports() if hasattr(array, f"{name}_{k}")]
                 self._join(m, k, site, {name: getattr(array, f"{name}_{k}") for name in names})
