@@ -150,26 +150,34 @@ class _Spread:
         """Every superlane's wrong bits are of a word of its own."""
         assert self._addresses is not None
         table = self._flow.indirect
+        count = self._powered(int(table.issue[row]))
         found = {
             k: bits
-            for k, address in enumerate(self._addresses[row].tolist())
+            for k, address in enumerate(self._addresses[row].tolist()[:count])
             if (bits := self.memory.get((int(table.place[row]), address), {}).get(k, 0))
         }
         self._drives(int(table.issue[row]), found)
 
     def _drives(self, issue: int, wrong: Wrong) -> None:
+        wrong = {k: bits for k, bits in wrong.items() if k < self._powered(issue)}
         if wrong:
             self.driven[int(self._drive[issue])] = wrong
 
     def _store(self, row: int) -> None:
         stores = self._flow.stores
-        self.memory[int(stores.place[row]), int(stores.address[row])] = self._read(int(stores.read[row]))
+        word, count = (int(stores.place[row]), int(stores.address[row])), self._powered(int(stores.issue[row]))
+        left = {k: bits for k, bits in self.memory.get(word, {}).items() if k >= count}
+        self.memory[word] = left | self._read(int(stores.read[row]))
+
+    def _powered(self, issue: int) -> int:
+        """How many superlanes an issue acts in."""
+        return int(self._flow.issues.powered[issue])
 
     def _scatter(self, row: int) -> None:
         assert self._addresses is not None
         table = self._flow.indirect
         wrong = self._read(int(table.data[row]))
-        for k, address in enumerate(self._addresses[row].tolist()):
+        for k, address in enumerate(self._addresses[row].tolist()[: self._powered(int(table.issue[row]))]):
             if address < self._flow.config.mem_words:
                 word = int(table.place[row]), address
                 before = {other: bits for other, bits in self.memory.get(word, {}).items() if other != k}
@@ -182,7 +190,8 @@ class _Spread:
         for position, hit in self._on_the_way.get(source, ()):
             if position <= self._flow.reads.position[row]:
                 wrong = _xor(wrong, hit)
-        return wrong
+        count = self._powered(int(self._flow.reads.issue[row]))
+        return {k: bits for k, bits in wrong.items() if k < count}
 
     def reads(self) -> dict[int, Wrong]:
         """Those of all rows of ``flow.reads`` that see any."""

@@ -26,7 +26,7 @@ from tsp.flow import NONE, Fault, Flow, analyse
 from tsp.flow.collect import sxm_shape
 from tsp.flow.faults import PERMUTE_MAP
 from tsp.flow.fetch import expand
-from tsp.isa import OPERAND_NAMES, OperandKind, Type
+from tsp.isa import OPERAND_NAMES, SXM_ACROSS, OperandKind, Type
 from tsp.memory_map import typed
 from tsp.program import Image, Program, Symbol
 from tsp.timing import timing
@@ -171,6 +171,8 @@ def compute(flow: Flow, memory: Mapping[int, Image], errors: Errors | None = Non
             memories.run(batch.issues)
         elif not batch.instruction.operation.arity:
             operands = [values.taken(rows) for rows in _operands(flow, batch)]
+            if batch.instruction.operation.queues[0] in SXM_ACROSS:
+                operands[0] = sxm.powered(operands[0], flow.issues.powered[batch.issues])
             _fill(values, drive[batch.issues], sxm.operate(batch.instruction, operands))
         else:
             result = alus.run(batch)
@@ -195,13 +197,13 @@ def _operands(flow: Flow, batch: Batch) -> list[NDArray[np.int64]]:
 
 
 def _bad_maps(flow: Flow, values: Values) -> list[Fault]:
-    """A fault for every PERMUTE whose map does not name each lane once."""
+    """A fault for every PERMUTE whose map does not name each powered lane once."""
     found = []
     row = flow.reads.rows_of(flow.issues, 1)
     for number, burst in enumerate(flow.issues.bursts):
         if burst.instruction.mnemonic == "PERMUTE":
             issues = np.arange(*flow.issues.first[number : number + 2])
-            good = sxm.permutes(values.taken(row[issues][:, None] + np.arange(2)))
+            good = sxm.permutes(values.taken(row[issues][:, None] + np.arange(2)), flow.issues.powered[issues])
             cycles = flow.issues.time[issues[~good]] + timing(flow.config).sxm_across_func
             found += [Fault(cycle, burst.queue, PERMUTE_MAP) for cycle in cycles.tolist()]
     return found

@@ -20,9 +20,9 @@ def fill_initial(slots: NDArray[np.uint8], slot: Ints, memory: Mapping[int, Imag
 
 
 def written_words(flow: Flow, slots: NDArray[np.uint8], of_read: Ints) -> dict[int, Image]:
-    """The last value of every word that was written, by slice; without slices that a SCATTER writes."""
+    """The last value of every word that was written, by slice; without slices that are written piecewise."""
     stores = flow.stores
-    known = ~np.isin(stores.place, flow.indirect.place[flow.indirect.writes])
+    known = ~np.isin(stores.place, flow.piecewise)
     stores = Stores(stores.issue[known], stores.place[known], stores.address[known], stores.read[known])
     key = stores.place * flow.config.mem_words + stores.address
     order = np.lexsort((flow.issues.time[stores.issue], key))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from golden import floats, mxm_fp16
+from golden import floats, mxm_fp16, sxm
 from golden.stream import ZERO, Values
 from tsp.config import LANES_PER_SUPERLANE, PAIR
 from tsp.flow import NONE, Flow
@@ -28,8 +28,8 @@ class Planes:
         self.kept[asked] = np.arange(len(asked))
         self.weights: tuple[int, NDArray[np.float32]] | None = None
         """The install used last, and its weights."""
-        self.pair: tuple[tuple[int, int], mxm_fp16.Weights] | None = None
-        """The installs of a pair used last, and their weights."""
+        self.pair: tuple[tuple[int, int, int], mxm_fp16.Weights] | None = None
+        """The installs of a pair used last and in how many superlanes, and the weights."""
         self.rows: Sums = np.zeros((len(asked), flow.config.lanes), np.int32)
 
     def run(self, batch: Ints) -> Sums:
@@ -141,6 +141,7 @@ class Planes:
     def _multiply(self, product: Ints, install: int) -> Sums:
         """320 products of int8 sum to less than 2^24, so float32 sums are exact in any order."""
         vectors = self.values.taken(self.flow.products.read[product])
+        vectors = sxm.powered(vectors, self.flow.issues.powered[self.flow.products.issue[product]])
         return (vectors.view(np.int8).astype(np.float32) @ self._weights(install)).astype(np.int32)
 
     def _weights(self, install: int) -> NDArray[np.float32]:
@@ -160,18 +161,22 @@ class Planes:
     def _sums_of_pairs(self, product: Ints) -> Sums:
         """The bits of the fp32 sums of fp16 products [n]."""
         table = self.flow.products
-        installs = np.stack([table.install[product], table.partner[product]], axis=1)
+        powered = self.flow.issues.powered[table.issue[product]]
+        kinds = np.stack([table.install[product], table.partner[product], powered], axis=1)
         sums = np.zeros((len(product), self.flow.config.lanes), np.int32)
-        for low, high in np.unique(installs, axis=0).tolist():
-            rows = np.flatnonzero((installs == (low, high)).all(axis=1))
-            vectors = _halves(*(self.values.taken(table.read[product[rows]] + plane) for plane in range(PAIR)))
-            sums[rows] = mxm_fp16.sums(vectors, self._pair_weights(low, high))
+        for low, high, count in np.unique(kinds, axis=0).tolist():
+            rows = np.flatnonzero((kinds == (low, high, count)).all(axis=1))
+            taken = (self.values.taken(table.read[product[rows]] + plane) for plane in range(PAIR))
+            vectors = _halves(*(sxm.powered(half, powered[rows]) for half in taken))
+            sums[rows] = mxm_fp16.sums(vectors, self._pair_weights(low, high, count))
         return sums
 
-    def _pair_weights(self, low: int, high: int) -> mxm_fp16.Weights:
-        if self.pair is None or self.pair[0] != (low, high):
-            weights = _halves(self._installed(low), self._installed(high))
-            self.pair = (low, high), mxm_fp16.Weights(np.ascontiguousarray(weights.T))
+    def _pair_weights(self, low: int, high: int, count: int) -> mxm_fp16.Weights:
+        """[inputs, outputs]; zeros also of superlanes from ``count`` on: nothing times an infinity would be a NaN."""
+        if self.pair is None or self.pair[0] != (low, high, count):
+            weights = _halves(self._installed(low), self._installed(high)).T.copy()
+            weights[count * LANES_PER_SUPERLANE :] = 0
+            self.pair = (low, high, count), mxm_fp16.Weights(weights)
         return self.pair[1]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from golden.stream import Values, scattered
+from golden.stream import Values, kept
 from tsp import isa
 from tsp.flow import NONE, Flow
 from tsp.flow.issues import Ints
@@ -85,8 +85,8 @@ def _computes(operation: isa.Operation) -> bool:
 
 def _accesses(flow: Flow) -> tuple[Ints, Ints]:
     """Issues (that read, that write) a memory which :class:`golden.indirect.Memories` keeps."""
-    read = flow.loads.issue[np.isin(flow.loads.place, scattered(flow))]
-    written = flow.stores.issue[np.isin(flow.stores.place, flow.indirect.place)]
+    read = flow.loads.issue[np.isin(flow.loads.place, flow.piecewise)]
+    written = flow.stores.issue[np.isin(flow.stores.place, kept(flow))]
     scatters = flow.indirect.writes
     return (
         np.concatenate([read, flow.indirect.issue[~scatters]]),
@@ -154,7 +154,7 @@ _SHALLOW = 8
 def _edges(flow: Flow, values: Values) -> tuple[Ints, Ints]:
     """Pairs of issues (earlier, later), all but ABC→ACC and the accesses of a slice, each once."""
     stored = np.zeros(len(flow.reads), np.bool_)
-    stored[flow.stores.read[~np.isin(flow.stores.place, flow.indirect.place)]] = True
+    stored[flow.stores.read[~np.isin(flow.stores.place, kept(flow))]] = True
     maker = values.maker[values.of_read]
     read = np.flatnonzero((maker != NONE) & ~stored)
     chain = np.flatnonzero(flow.chains.source != NONE)

@@ -1,6 +1,8 @@
 """Values on streams. Moving costs nothing: a READ of a word that a WRITE took off a stream *is* the value that was
 driven there, so only words of the initial image and results of ALUs and planes are stored, each once. Of slices that
-a SCATTER writes, every word read has a slot of its own."""
+are written piecewise, every word read has a slot of its own.
+
+A vector that was made with fewer superlanes powered holds anything in the others. Nobody looks at it there."""
 
 from collections.abc import Mapping
 
@@ -48,9 +50,9 @@ class Values:
         return self.errors.consumed.over(rows, self.slots[self.of_read[rows]])
 
 
-def scattered(flow: Flow) -> Ints:
-    """Places of the slices that a SCATTER writes."""
-    return np.unique(flow.indirect.place[flow.indirect.writes])
+def kept(flow: Flow) -> Ints:
+    """Places of the slices whose memory is followed word by word (:mod:`golden.indirect`)."""
+    return np.unique(np.concatenate([flow.indirect.place, flow.piecewise]))
 
 
 def _origins(flow: Flow) -> tuple[Ints, tuple[Ints, Ints]]:
@@ -60,7 +62,7 @@ def _origins(flow: Flow) -> tuple[Ints, tuple[Ints, Ints]]:
     origin = np.arange(total + 1)
     drive = flow.drives.rows_of(flow.issues, 0)[flow.loads.issue]
     store = flow.loads.store
-    known = ~np.isin(flow.loads.place, scattered(flow))
+    known = ~np.isin(flow.loads.place, flow.piecewise)
     stored = np.flatnonzero(known & (store != NONE))
     # NONE is -1, so an absent operand of the WRITE indexes the last entry: zeros.
     origin[drive[stored]] = origin[flow.source[flow.stores.read[store[stored]]]]

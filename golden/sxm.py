@@ -17,10 +17,24 @@ def operate(instruction: Instruction, operands: list[Bytes]) -> Bytes:
     return _OPERATIONS[instruction.mnemonic](instruction, *operands)
 
 
-def permutes(map_: Bytes) -> NDArray[np.bool_]:
-    """Which maps [n, 2, lanes] of PERMUTE name every lane once."""
-    lanes = map_.shape[-1]
-    good: NDArray[np.bool_] = (np.sort(_numbers(map_), axis=1) == np.arange(lanes)).all(axis=1)
+def powered(vectors: NDArray[np.uint8], count: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Vectors [n, …, lanes] of which superlanes from ``count`` [n] on are not powered: their bytes count as zero."""
+    lanes = vectors.shape[-1]
+    most = count * LANES_PER_SUPERLANE
+    if (most == lanes).all():
+        return vectors
+    off = np.arange(lanes) >= most.reshape(-1, *[1] * (vectors.ndim - 1))
+    return np.where(off, np.uint8(0), vectors)
+
+
+def permutes(map_: Bytes, count: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
+    """Which maps [n, 2, lanes] of PERMUTE name every lane of the first ``count`` [n] superlanes once in these; of all
+    superlanes by default."""
+    every, named = np.arange(map_.shape[-1]), _numbers(map_)
+    if count is not None:
+        # Lanes that are off count as if they named themselves.
+        named = np.where(every < count[:, None] * LANES_PER_SUPERLANE, named, every)
+    good: NDArray[np.bool_] = (np.sort(named, axis=1) == every).all(axis=1)
     return good
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.indirect import addresses
+from golden.indirect import addresses, powered
 from golden.stream import Values
 from tsp.config import LANES_PER_SUPERLANE
 from tsp.flow import NONE, Flow
@@ -45,6 +45,8 @@ class Trace:
         self.only = np.full(len(self.time), NONE, np.int64)
         """The superlane of an event that happens in one; NONE for one in all."""
         self.read = np.concatenate([np.full(len(drives), NONE), stores.read])
+        self.powered = flow.issues.powered[np.concatenate([drives.issue, stores.issue])]
+        """How many superlanes an event happens in."""
         self.values, self.superlanes = values, flow.config.superlanes
         self._add_scatters(flow)
 
@@ -53,7 +55,7 @@ class Trace:
         table = flow.indirect
         rows = np.flatnonzero(table.writes)
         where = addresses(flow, self.values, rows)
-        row, superlane = np.nonzero(where < flow.config.mem_words)
+        row, superlane = np.nonzero((where < flow.config.mem_words) & powered(flow, table.issue[rows]))
         data = table.data[rows[row]]
         self.time = np.concatenate([self.time, flow.reads.time[data]])
         self.place = np.concatenate([self.place, table.place[rows[row]]])
@@ -61,11 +63,12 @@ class Trace:
         self.slot = np.concatenate([self.slot, self.values.of_read[data]])
         self.read = np.concatenate([self.read, data])
         self.only = np.concatenate([self.only, superlane])
+        self.powered = np.concatenate([self.powered, flow.issues.powered[table.issue[rows[row]]]])
 
     def _happens(self, rows: Ints) -> NDArray[np.bool_]:
         """bool [n, S]: in which superlanes an event happens."""
-        only = self.only[rows][:, None]
-        found: NDArray[np.bool_] = (only == NONE) | (only == np.arange(self.superlanes))
+        only, every = self.only[rows][:, None], np.arange(self.superlanes)
+        found: NDArray[np.bool_] = (only == NONE) & (every < self.powered[rows][:, None]) | (only == every)
         return found
 
     @property

@@ -91,6 +91,8 @@ class Chip(Component):
     def _connect_south(self, m: Module, host: Stamp, icu: Stamp, row: Stamp) -> None:
         """The southernmost superlane takes its instructions and time from the ICU and the host's requests."""
         m.d.comb += row.time.eq(icu.now)
+        if self.config.superlanes > 1:
+            m.d.comb += row.power.eq(icu.power)
         for queue in commanded_queues(self.config):
             for suffix in ("_valid", ""):
                 name = f"instr_{queue.index}{suffix}"
@@ -131,6 +133,7 @@ class Chip(Component):
 
     def _connect_rows(self, south: Stamp, north: Stamp) -> None:
         north.bind("time", south.north_time)
+        north.bind("power", south.north_power)
         for queue in commanded_queues(self.config):
             for suffix in ("_valid", ""):
                 north.bind(f"instr_{queue.index}{suffix}", getattr(south, f"north_{queue.index}{suffix}"))

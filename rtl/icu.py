@@ -13,7 +13,7 @@ from rtl.fetch import fetching_sites
 from rtl.icu_control import QUEUE_BITS, IcuControl
 from rtl.icu_queue import IcuQueue
 from rtl.stamp import stamp
-from rtl.tile import KIND_BITS, TIME_BITS
+from rtl.tile import KIND_BITS, SUPERLANE_BITS, TIME_BITS
 from tsp import isa, isa_rules
 from tsp.config import ChipConfig
 from tsp.floorplan import Queue, Site, floorplan
@@ -33,6 +33,7 @@ class Icu(wiring.Component):
         instr_<q>_valid, instr_<q>: out, registers, valid in T: an instruction for queue q's slice (its low
             ``PAYLOAD_BITS`` bits). Queues without a payload have none.
         now (32): out, register: schedule time of superlane 0.
+        power (6): out, register, in T: how many superlanes act on instructions of T. Absent in a chip of one.
         idle: out, register: no queue dispatches or waits, nor will before the next start.
         fault_valid, fault_queue (8), fault_kind (4): out, in T + 1 of a fault of T, the lowest queue's. T is ``now`` of
             the cycle before, which is not ``now - 1`` after a RUNTIME_DESKEW.
@@ -51,6 +52,7 @@ class Icu(wiring.Component):
             | {name: In(1) for name in ("push_valid", "start", "hac_fast", "hac_slow")}
             | {"push_queue": In(PUSH_QUEUE_BITS), "push_word": In(isa.WORD_BITS)}
             | self._instruction_ports()
+            | ({"power": Out(SUPERLANE_BITS)} if config.superlanes > 1 else {})
             | {
                 "now": Out(TIME_BITS),
                 "idle": Out(1),
@@ -92,6 +94,11 @@ class Icu(wiring.Component):
             m.d.comb += getattr(control, name).eq(Cat(getattr(queue, name) for queue in queues))
         for site in fetching_sites(self.config):
             self._fetches(m, site, queues, control)
+        if self.config.superlanes > 1:
+            m.d.comb += [
+                control.config.eq(reduce(or_, (queue.power for queue in queues))),
+                self.power.eq(control.power),
+            ]
         m.d.comb += control.runtime_t.eq(reduce(or_, (queue.runtime_t for queue in queues)))
         return m
 
@@ -122,6 +129,7 @@ class Icu(wiring.Component):
                 queue.fetched_word.eq(word["data"]),
                 control.dry[at.index].eq(queue.dry),
                 queue.fetch_refused.eq(queue.fetch_valid & refused),
+                *([queue.whole.eq(control.whole)] if self.config.superlanes > 1 else []),
                 control.path[at.index].eq(queue.fetch_valid & refused),
             ]
 

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.counters import COUNTER_BITS, DELTA_BITS, Counters
 from rtl.icu_queue import PREFETCH_CYCLES
-from rtl.tile import KIND_BITS, TIME_BITS
+from rtl.tile import KIND_BITS, SUPERLANE_BITS, TIME_BITS
 from tsp import isa
 from tsp.config import ChipConfig
 from tsp.timing import timing
@@ -44,6 +44,8 @@ class IcuControl(wiring.Component):
         notify, deskew, runtime_deskew, illegal, busy: in, one bit per queue.
         dry, path: in, likewise, with the feature ``ifetch``: the queue has run dry; words that it fetches meet others.
         runtime_t: in, the operand of the RUNTIME_DESKEW that waits.
+        config: in, p in T of a CONFIG, else zero. power: out, register: how many superlanes act on instructions of this
+            cycle. whole: out, all of them do in the next cycle. The three are absent in a chip of one superlane.
         hac_fast, hac_slow: in, see :class:`rtl.counters.Counters`.
         run: out, from three cycles after ``start`` until no queue has anything left.
         unpark: out, barrier - 1 cycles after a NOTIFY's T.
@@ -59,8 +61,10 @@ class IcuControl(wiring.Component):
         self._config = config
         fetching = ("dry", "path") if config.ifetch else ()
         per_queue = ("notify", "deskew", "runtime_deskew", "illegal", "busy", *fetching)
+        power = {"config": In(SUPERLANE_BITS), "power": Out(SUPERLANE_BITS, init=config.superlanes), "whole": Out(1)}
         super().__init__(
-            {name: In(queues) for name in per_queue}
+            (power if config.superlanes > 1 else {})
+            | {name: In(queues) for name in per_queue}
             | {name: In(1) for name in ("start", "hac_fast", "hac_slow")}
             | {name: Out(1) for name in ("run", "unpark", "resume", "fault_valid")}
             | {
@@ -88,6 +92,8 @@ class IcuControl(wiring.Component):
         ]
         counting = self._start(m)
         self._bar(m)
+        if self._config.superlanes > 1:
+            self._power(m)
         self._deskew(m, counters, counting)
         return m
 
@@ -115,6 +121,17 @@ class IcuControl(wiring.Component):
         stages = Signal(self._barrier - 1)
         m.d.sync += stages.eq(Cat(self.notify.any(), stages))
         m.d.comb += self.unpark.eq(stages[-1])
+
+    def _power(self, m: Module):
+        """A CONFIG of T is known in T + 1, when queues decide what they dispatch in T + 2, and holds in T + 2."""
+        every = self._config.superlanes
+        coming = Signal(SUPERLANE_BITS, name="power_coming", init=every)
+        with m.If(self.start):
+            m.d.sync += coming.eq(every)
+        with m.Elif(self.config.any()):
+            m.d.sync += coming.eq(self.config)
+        m.d.sync += self.power.eq(coming)
+        m.d.comb += self.whole.eq(coming == every)
 
     def _deskew(self, m: Module, counters: Counters, counting):
         """``resume``, schedule time and faults."""

@@ -9,16 +9,18 @@ from amaranth.lib.wiring import In, Out
 
 from rtl import icu_decode
 from rtl.fetch import STREAM_BITS
+from rtl.tile import SUPERLANE_BITS
 from tsp import isa
 from tsp.config import ChipConfig
 
 PREFETCH_CYCLES = 3
 """A word pushed in cycle c can be decided in c + 3 and dispatched in c + 4."""
 
-CONTROL = ("NOP", "REPEAT", "SYNC", "NOTIFY", "IFETCH", "DESKEW", "RUNTIME_DESKEW")
+CONTROL = ("NOP", "REPEAT", "SYNC", "NOTIFY", "IFETCH", "CONFIG", "DESKEW", "RUNTIME_DESKEW")
 
 _NOP_N, _REPEAT_N = isa.BY_MNEMONIC["NOP"].field("n"), isa.BY_MNEMONIC["REPEAT"].field("n")
 _REPEAT_D, _TIME = isa.BY_MNEMONIC["REPEAT"].field("d"), isa.BY_MNEMONIC["RUNTIME_DESKEW"].field("t")
+_POWER = isa.BY_MNEMONIC["CONFIG"].field("p")
 _FETCH_N, _FETCH_STREAM = (isa.BY_MNEMONIC["IFETCH"].field(name) for name in ("n", "stream"))
 # One counter serves NOP, REPEAT and IFETCH, because their counts stand in the same place.
 assert (_NOP_N.lo, _NOP_N.width) == (_REPEAT_N.lo, _REPEAT_N.width) == (_FETCH_N.lo, _FETCH_N.width)
@@ -122,10 +124,13 @@ class IcuQueue(wiring.Component):
             its operand, and zero at other times.
         illegal: out, T of an illegal word, or of an issue that a REPEAT moved out of range.
         busy: out, the queue will dispatch or wait in the next cycle.
+        power: out, p in T of a CONFIG, and zero at other times. Absent in a chip of one superlane.
         With the feature ``ifetch``, in kinds that take IFETCH:
         fetch_valid, fetch_stream: out, in each cycle T of an IFETCH.
         fetch_refused: in, in such a T: this vector is not fetched, its words would meet others.
         fetched_valid, fetched_word: in, append a word that it brought.
+        whole: in, all superlanes will be powered in the next cycle: without, an IFETCH in it is illegal. Absent in a
+            chip of one superlane.
         dry: out, T in which no word is there though one is still to come.
     """
 
@@ -148,6 +153,8 @@ class IcuQueue(wiring.Component):
         if self.fetches:
             ports |= {"fetch_valid": Out(1), "fetch_stream": Out(STREAM_BITS), "dry": Out(1)}
             ports |= {"fetch_refused": In(1), "fetched_valid": In(1), "fetched_word": In(self.stored_bits)}
+            ports |= {"whole": In(1)} if config.superlanes > 1 else {}
+        ports |= {"power": Out(SUPERLANE_BITS)} if config.superlanes > 1 else {}
         super().__init__(ports)
 
     def elaborate(self, platform):
@@ -181,9 +188,10 @@ class IcuQueue(wiring.Component):
         fits, first = Signal(name="fetch_fits"), Signal(name="fetch_first")
         asked = decoded.is_["IFETCH"] & decoded.legal
         vectors = _bits(decoded.word, _FETCH_N)
+        whole = self.whole if superlanes > 1 else Const(1)
         m.d.comb += [
             # The word itself is among those left.
-            fits.eq(vectors * superlanes + left <= depth + 1),
+            fits.eq(whole & (vectors * superlanes + left <= depth + 1)),
             words.eq(Mux(go & asked & first & fits, vectors[: len(words)] * superlanes, 0)),
             memory.push_valid.eq(self.push_valid | self.fetched_valid),
             memory.push_word.eq(Mux(self.fetched_valid, self.fetched_word, self.push_word)),
@@ -217,8 +225,11 @@ class IcuQueue(wiring.Component):
             m.d.sync += decoded.valid.eq(0)
 
     def _wait(self, m: Module, decoded: _Decoded, go, parked):
-        """Dispatch of SYNC, NOTIFY, DESKEW and RUNTIME_DESKEW: the queue's state from T on."""
+        """Dispatch of SYNC, NOTIFY, CONFIG, DESKEW and RUNTIME_DESKEW: the queue's state from T on."""
         legal = go & decoded.legal
+        if self.config.superlanes > 1:
+            power = _bits(decoded.word, _POWER)[:SUPERLANE_BITS]
+            m.d.sync += self.power.eq(Mux(legal & decoded.is_["CONFIG"], power, 0))
         m.d.sync += self.notify.eq(legal & decoded.is_["NOTIFY"])
         for state, name, end in (
             (parked, "SYNC", self.unpark),

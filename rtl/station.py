@@ -6,11 +6,11 @@ from amaranth.lib.wiring import Component, In, Member, Out
 from rtl import beats, tile
 from rtl.flips import moving_flip_ports
 from rtl.stream import Fault, unreset_register
+from rtl.tile import SUPERLANE_BITS
 from tsp import isa
 from tsp.config import ChipConfig
 from tsp.floorplan import floorplan
 
-SUPERLANE_BITS = 6
 CHIP_QUEUE_BITS = 8
 CHIP_CORRECTED_BITS = 16
 """For the words that a whole chip corrects in a cycle T."""
@@ -39,6 +39,13 @@ def corrected_ports(config: ChipConfig, flow, prefix: str) -> dict[str, Member]:
     return {f"{prefix}_corrected": flow(CHIP_CORRECTED_BITS)} if config.ecc else {}
 
 
+def power_ports(config: ChipConfig) -> dict[str, Member]:
+    """``power``, ``north_power``: how many superlanes act, on the way north; none in a chip of one superlane."""
+    if config.superlanes == 1:
+        return {}
+    return {"power": In(SUPERLANE_BITS), "north_power": Out(SUPERLANE_BITS, init=config.superlanes)}
+
+
 class Station(Component):
     """The registers between one superlane and the next.
 
@@ -48,6 +55,8 @@ class Station(Component):
     Ports:
         time, north_time: schedule time of this superlane in this cycle, and the next superlane's.
         number: this superlane's number.
+        power, north_power: in T of this superlane's time and the next one's, how many superlanes act on instructions of
+            T. powered: whether this one does. The three are absent in a chip of one superlane.
         south_request_* / north_request_*: the host's request. The tiles of this superlane see ``north_request_*``, and
             ``select`` when it is for them.
         site_<i>_answer_* (of a tile, a cycle after ``select``, in beats), north_answer_* / south_answer_*.
@@ -65,6 +74,7 @@ class Station(Component):
         self.sites = floorplan(config).sites
         ports: dict[str, Member] = {"time": In(tile.TIME_BITS), "north_time": Out(tile.TIME_BITS)}
         ports |= {"number": In(SUPERLANE_BITS), "select": Out(1)}
+        ports |= power_ports(config) | ({"powered": Out(1)} if config.superlanes > 1 else {})
         ports |= request_ports(config, In, "south_request") | request_ports(config, Out, "north_request")
         answer = tile.answer_bits(config)
         ports |= answer_ports(In, "north_answer", answer * config.beats)
@@ -83,6 +93,9 @@ class Station(Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.d.sync += unreset_register(m, self.north_time).eq(self.time)
+        if self.config.superlanes > 1:
+            m.d.sync += self.north_power.eq(self.power)
+            m.d.comb += self.powered.eq(self.number < self.power)
         self._pass_request(m)
         self._pass_answer(m)
         self._pass_fault(m)

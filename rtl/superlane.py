@@ -67,8 +67,8 @@ class Superlane(Component):
 
     Ports:
         instr_<q>_valid, instr_<q>, north_<q>_valid, north_<q>: of queue q of the chip, in T and T + 1.
-        time, number, north_time, south_request_*, north_request_*, north_answer_*, south_answer_*, south_fault_*,
-            north_fault_*: see :class:`rtl.station.Station`.
+        time, number, north_time, power, north_power, south_request_*, north_request_*, north_answer_*, south_answer_*,
+            south_fault_*, north_fault_*: see :class:`rtl.station.Station`.
         south_flip_*, north_flip_*, south_corrected, north_corrected: the same, with feature ``ecc``.
         stream_event, write_event: those of all sites ORed.
         <site>_plane_<p>_*, <site>_across_*: the ports of that site to row ``number`` of its plane p, and across
@@ -80,8 +80,9 @@ class Superlane(Component):
 
     def __init__(self, config: ChipConfig):
         self.config = config
-        ports: dict[str, Member] = {"time": In(tile.TIME_BITS), "number": In(station.SUPERLANE_BITS)}
+        ports: dict[str, Member] = {"time": In(tile.TIME_BITS), "number": In(tile.SUPERLANE_BITS)}
         ports |= {"north_time": Out(tile.TIME_BITS)} | {name: Out(1) for name in EVENTS}
+        ports |= station.power_ports(config)
         for queue in commanded_queues(config):
             ports |= tile.instruction_ports(queue.kind, str(queue.index))
         ports |= station.request_ports(config, In, "south_request")
@@ -130,8 +131,13 @@ class Superlane(Component):
         station_ = self._station
         plan = floorplan(self.config)
         commanded = [queue for queue in plan.site_queues(site.index) if isa.PAYLOAD_BITS[queue.kind]]
+        powered = self._station.powered if self.config.superlanes > 1 else None
         for number, queue in enumerate(commanded):
-            tile.connect_instruction(m, self, placed, str(queue.index), str(number))
+            # Sums of the rows north of an unpowered one pass it, so its tile must know of every ABC.
+            masked = powered if queue.kind != "mxm_activations" else None
+            tile.connect_instruction(m, self, placed, str(queue.index), str(number), masked)
+        if hasattr(placed, "powered"):
+            m.d.comb += placed.powered.eq(powered)
         if hasattr(placed, "time"):
             m.d.comb += placed.time.eq(self.time)
         if hasattr(placed, "place"):

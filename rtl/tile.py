@@ -21,6 +21,7 @@ SIGNATURE_BITS = 64
 HOST_PLACE_BITS = 9
 HOST_ADDRESS_BITS = 13
 QUEUE_BITS = 5
+SUPERLANE_BITS = 6
 KIND_BITS = 4
 
 BANK_CONFLICT, OPERAND_ABSENT, GATHER_ADDRESS, PERMUTE_MAP, ECC_UNCORRECTABLE = 2, 3, 6, 7, 8
@@ -58,11 +59,17 @@ def move_north(m: Module, component: Any, prefix: str = "") -> None:
         m.d.sync += north.eq(instr)
 
 
-def connect_instruction(m: Module, site: Any, tile: Any, site_prefix: str, tile_prefix: str = "") -> None:
-    """Hand queue ``site_prefix`` of a site to one of its tiles, and on north from there."""
+def connect_instruction(
+    m: Module, site: Any, tile: Any, site_prefix: str, tile_prefix: str = "", powered: Value | None = None
+) -> None:
+    """Hand queue ``site_prefix`` of a site to one of its tiles, and on north from there.
+
+    While not ``powered`` the tile sees no instruction. Nor do those north of it, which are not powered either.
+    """
     inner, outer = (f"_{tile_prefix}" if tile_prefix != "" else ""), f"_{site_prefix}"
+    valid = getattr(site, f"instr{outer}_valid")
     m.d.comb += [
-        getattr(tile, f"instr{inner}_valid").eq(getattr(site, f"instr{outer}_valid")),
+        getattr(tile, f"instr{inner}_valid").eq(valid if powered is None else valid & powered),
         getattr(tile, f"instr{inner}").eq(getattr(site, f"instr{outer}")),
         getattr(site, f"north{outer}_valid").eq(getattr(tile, f"north{inner}_valid")),
         getattr(site, f"north{outer}").eq(getattr(tile, f"north{inner}")),

@@ -93,7 +93,7 @@ def run_bench(name: str, bench: Bench, verilog: Sequence[Path], sim: str, option
     """Build and run one bench on one simulator; a row of the report."""
     row: dict[str, Any] = {"bench": name, "sim": sim, "passed": False, "tests": 0, "failed": 0, "simulated_ns": 0}
     waves = None if options.waves is None else options.waves / f"{name}-{sim}.fst"
-    fields = json.dumps(options.config.as_dict())
+    fields = json.dumps(bench.config(options.config).as_dict())
     try:
         built = simulator.build(sim, verilog, bench.module(options.config), waves=waves is not None, quick=True)
         row["build_seconds"] = round(built.seconds, 2)

@@ -32,7 +32,8 @@ def beginning(program: Program, unrolled: Unrolled, end: int) -> Program:
             last[burst.queue] = (burst.index, None if issues == burst.count else issues - 1)
     for control in unrolled.controls:
         # A trailing SYNC or DESKEW would wait for nothing.
-        if control.mnemonic == "NOTIFY" and control.cycle < end and control.index >= last.get(control.queue, (-1,))[0]:
+        kept = control.mnemonic in ("NOTIFY", "CONFIG") and control.cycle < end
+        if kept and control.index >= last.get(control.queue, (-1,))[0]:
             last[control.queue] = (control.index, None)
     for queue, (index, repeats) in last.items():
         words = list(program.queues[queue])

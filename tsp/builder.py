@@ -254,10 +254,15 @@ class Builder:
         """IFETCH: ``vectors`` vectors off a stream become words of this queue, after those that are there."""
         self._emit(queue, "IFETCH", {"stream": stream(stream_), "n": vectors}, at, 1, 1, None)
 
+    def power(self, queue: str, superlanes: int, at: int) -> None:
+        """CONFIG: instructions from ``at`` + ``timing.config`` on act in the first ``superlanes`` superlanes only."""
+        self._emit(queue, "CONFIG", {"p": superlanes}, at, 1, 1, None)
+
     def control(self, queue: str, mnemonic: str, at: int, t: int = 0) -> None:
         """DESKEW, RUNTIME_DESKEW ``t`` or NOTIFY. A SYNC would end the count of cycles; see ``barrier``."""
         if mnemonic not in ("DESKEW", "RUNTIME_DESKEW", "NOTIFY"):
-            raise InputError(f"{mnemonic} has no place at an absolute cycle; DESKEW, RUNTIME_DESKEW and NOTIFY have")
+            known = "CONFIG is written power(…)" if mnemonic == "CONFIG" else "DESKEW, RUNTIME_DESKEW and NOTIFY have"
+            raise InputError(f"{mnemonic} has no place at an absolute cycle; {known}")
         self._emit(queue, mnemonic, {"t": t} if mnemonic == "RUNTIME_DESKEW" else {}, at, 1, 1, None)
 
     def build(self) -> Program:

@@ -7,10 +7,13 @@ reading.
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from tsp import isa, isa_rules
 from tsp.config import ChipConfig
 from tsp.fetched import arrivals
 from tsp.floorplan import Queue, floorplan
+from tsp.power import Power
 from tsp.timing import timing
 
 Fetched = Mapping[tuple[int, int], Sequence[int]]
@@ -75,13 +78,14 @@ class Fetch:
 
 @dataclasses.dataclass
 class Control:
-    """A control instruction that was issued: SYNC, NOTIFY, DESKEW or RUNTIME_DESKEW."""
+    """A control instruction that was issued: SYNC, NOTIFY, CONFIG, DESKEW or RUNTIME_DESKEW."""
 
     queue: int
     index: int
     cycle: int
     mnemonic: str
     t: int = 0
+    p: int = 0
     resume: int | None = None
     """Cycle of the queue's next instruction; None for a SYNC that is never released."""
 
@@ -100,6 +104,10 @@ class Unrolled:
     fetches: list[Fetch]
     unknown: list[Fetch]
     """Those of the fetches whose words were not given: their queues were followed to the last known word."""
+
+    def power(self, config: ChipConfig) -> Power:
+        """How many superlanes are powered when."""
+        return Power.of([(c.cycle, c.p) for c in self.controls if c.mnemonic == "CONFIG"], config)
 
 
 class _Reader:
@@ -201,7 +209,8 @@ class _Reader:
         table = timing(self.config)
         if instruction.mnemonic == "SYNC":
             self.parked = control
-        elif instruction.mnemonic == "NOTIFY":
+        elif instruction.mnemonic in ("NOTIFY", "CONFIG"):
+            control.p = instruction.values.get("p", 0)
             self.cycle += 1
         elif instruction.mnemonic == "DESKEW":
             self.cycle += table.deskew
@@ -247,6 +256,7 @@ def unroll(queues: Mapping[int, Sequence[int]], config: ChipConfig, fetched: Fet
     out.words = {reader.queue.index: reader.words for reader in readers}
     _control_mistakes(out, barrier)
     _path_mistakes(out, config)
+    _power_mistakes(out, config)
     return out
 
 
@@ -273,6 +283,17 @@ def _path_mistakes(out: Unrolled, config: ChipConfig) -> None:
                 reason = f"IFETCH reads a vector in cycle {cycle}, and its words meet those of {name} of cycle {then}"
                 reason += f" on their way to the queues; works from cycle {then + 2 * config.superlanes}"
                 out.mistakes.append(Mistake("path", first.queue, first.index, cycle, reason))
+
+
+def _power_mistakes(out: Unrolled, config: ChipConfig) -> None:
+    """The words of an IFETCH come from all superlanes."""
+    power = out.power(config)
+    for fetch in out.fetches:
+        count = int(power.at(np.asarray(fetch.cycle)))
+        if count < config.superlanes:
+            reason = f"IFETCH with {count} of {config.superlanes} superlanes powered; it needs them all, so put"
+            reason += f" CONFIG {config.superlanes} at least {timing(config).config} cycles before it"
+            out.mistakes.append(Mistake("illegal", fetch.queue, fetch.index, fetch.cycle, reason))
 
 
 def _control_mistakes(out: Unrolled, barrier: int) -> None:

@@ -28,6 +28,7 @@ FieldKind = Literal[
     "way",
     "lanes",
     "rotation",
+    "powered",
     "type",
     "kind",
     "source",
@@ -138,6 +139,7 @@ SLICE_KINDS = ("mem", "vxm", "mxm_weights", "mxm_activations", "mxm_accumulate",
 QUEUE_KINDS = (*SLICE_KINDS, "c2c")
 
 _T = Field("t", 8, 16, "number")
+_POWER = (Field("p", 8, 16, "powered"),)
 _READ = (Field("read_address", *ADDRESS_A, "mem_address"), Field("read_stream", 40, 8, "stream"))
 _WRITE = (Field("write_address", *ADDRESS_B, "mem_address"), Field("write_stream", 48, 8, "stream"))
 _MAP = Field("map", 56, 8, "stream")
@@ -201,6 +203,7 @@ OPERATIONS = (
     Operation(0x03, "SYNC", QUEUE_KINDS, (), "park the queue until a NOTIFY releases it"),
     Operation(0x04, "NOTIFY", QUEUE_KINDS, (), "release every parked queue, one barrier later"),
     Operation(0x05, "IFETCH", SLICE_KINDS, _FETCH, "n vectors off a stream, one a cycle, as words of this queue"),
+    Operation(0x06, "CONFIG", QUEUE_KINDS, _POWER, "power the first p superlanes"),
     Operation(0x07, "DESKEW", QUEUE_KINDS, (), "go on in the first cycle of the next HAC epoch"),
     Operation(0x08, "RUNTIME_DESKEW", QUEUE_KINDS, (_T,), "stall t + δ cycles, δ = SAC - HAC, and clear δ"),
     Operation(0x10, "READ", ("mem",), _READ, "memory word to stream", True),
@@ -267,7 +270,7 @@ COMPARES = ("EQ", "NE", "LT", "LE", "GT", "GE")
 CONDITIONS = {"MASK": "b", "SELECT": "c"}
 """ALU operations with a condition, and which operand that is: always an integer."""
 
-LATER = dict.fromkeys(("CONFIG", "SEND", "RECEIVE", "POLL"), "is not built yet")
+LATER = dict.fromkeys(("SEND", "RECEIVE", "POLL"), "is not built yet")
 """Mnemonics of the contract that come later: named in errors so that nobody takes them for a typing error."""
 
 PAYLOAD_BITS = {

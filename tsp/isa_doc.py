@@ -35,6 +35,7 @@ fields are two's complement.
 | way | {ways} |
 | lanes | 0…16 · `superlanes` |
 | rotation | {rotations} |
+| powered | 1…`superlanes` |
 | flag | 0 or 1 |
 
 `float` says what an ALU computes in, and with it which types are legal: [float.md](float.md). `stream` counts only when

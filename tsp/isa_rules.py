@@ -153,6 +153,8 @@ def rules(operation: Operation, hemisphere: str, config: ChipConfig) -> tuple[Ru
             found.append(Rule(field.name, field.lo, field.width, 1, most))
         elif field.kind == "rotation":
             found.append(Rule(field.name, field.lo, field.width, *ROTATIONS))
+        elif field.kind == "powered":
+            found.append(Rule(field.name, field.lo, field.width, 1, config.superlanes))
         elif field.kind == "stream":
             inward = WEST if hemisphere == "e" else EAST
             direction = {"LW": 1 - inward, "LW_IW": 1 - inward, "ACC": inward}.get(operation.mnemonic)

@@ -52,6 +52,8 @@ class Timing:
     """IFETCH: its first vector read; the next ones a cycle each later."""
     ifetch_dispatch: int
     """Superlane 0's word of an IFETCH's vector read→the first cycle it can dispatch in; superlane k's is 2·k later."""
+    config: int
+    """CONFIG→the first dispatch, of any queue, that acts on its superlanes only."""
     barrier: int
     """NOTIFY→release."""
     deskew: int
@@ -90,6 +92,7 @@ def timing(config: ChipConfig) -> Timing:
         sxm_across_func=config.superlanes + 2,
         ifetch_skew=0,
         ifetch_dispatch=5,
+        config=2,
         # 35 on the published chip; ours elsewhere. groqchip has 27 sites, so one formula serves both.
         barrier=sites + 8,
         deskew=1,

@@ -5,7 +5,7 @@ side and the planes stay as they are without it. Sums that leave the top row are
 south path, and move south as fp32.
 """
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Member, Out
 
 from rtl.float.number import FP32
@@ -24,10 +24,12 @@ PAIR_TO_ROW = {
     **{f"plane_{p}_{name}": width for p in range(PAIR) for name, width in LOADS.items()},
     "plane_0_activation": WORD_BITS,
     "pair_activate": 1,
+    "pair_adds": 1,
     "pair_activation": WORD_BITS,
 }
-"""What a row sees: of both planes the weights, of plane 0 the low bytes of activations, and of its own when to multiply
-and the high bytes. All valid in T + 1, as in :mod:`rtl.mxm.bundle`."""
+"""What a row sees: of both planes the weights, of plane 0 the low bytes of activations, and of its own when to
+multiply, whether its products count (if not, sums pass it) and the high bytes. All valid in T + 1, as in
+:mod:`rtl.mxm.bundle`."""
 PAIR_FROM_ROW = {"pair_sum": SUM_BITS, "pair_sum_valid": 1}
 
 
@@ -50,8 +52,10 @@ class MxmFp16Cell(Component):
         load_<p>, load_data_<p>, install_<p>: those of plane p's supercell; plane 0 has the low bytes of the weights.
         activate, activation_low, activation_high (128): multiply, with what the arrays hold before this cycle's
             installs.
+        adds: with ``activate``, whether the products count. Activations of zero would not do: times an infinite weight
+            they are NaN.
         psum_in, psum_out: one cycle after ``activate`` the sums with this cell's products (:mod:`rtl.mxm.fp16_sum`),
-            output j's at j times their width. Otherwise psum_out keeps its value.
+            or without them, output j's at j times their width. Otherwise psum_out keeps its value.
     """
 
     module_name = "mxm_fp16_cell"
@@ -61,7 +65,7 @@ class MxmFp16Cell(Component):
     def __init__(self, config: ChipConfig):
         self.config = config
         bits = LANES * sum_bits(config.superlanes)
-        ports: dict[str, Member] = {"activate": In(1), "psum_in": In(bits), "psum_out": Out(bits)}
+        ports: dict[str, Member] = {"activate": In(1), "adds": In(1), "psum_in": In(bits), "psum_out": Out(bits)}
         ports |= {f"activation_{half}": In(WORD_BITS) for half in ("low", "high")}
         for p in range(PAIR):
             ports |= {f"load_{p}": In(1), f"load_data_{p}": In(LOAD_BITS), f"install_{p}": In(1)}
@@ -81,9 +85,9 @@ class MxmFp16Cell(Component):
             arrays.append(array)
         psum = Signal(len(self.psum_out), reset_less=True)
         with m.If(self.activate):
-            m.d.sync += psum.eq(dots.psum_out)
+            m.d.sync += psum.eq(Mux(self.adds, dots.psum_out, self.psum_in))
         m.d.comb += [
-            dots.valid.eq(self.activate),
+            dots.valid.eq(self.activate & self.adds),
             dots.weights_low.eq(arrays[0]),
             dots.weights_high.eq(arrays[1]),
             dots.activations_low.eq(self.activation_low),
@@ -133,6 +137,7 @@ class MxmFp16Row(Component):
             cell.bind(f"load_data_{p}", bundle[f"plane_{p}_load_data"])
             cell.bind(f"install_{p}", bundle[f"plane_{p}_install"])
         cell.bind("activate", bundle["pair_activate"])
+        cell.bind("adds", bundle["pair_adds"])
         cell.bind("activation_low", bundle["plane_0_activation"])
         cell.bind("activation_high", bundle["pair_activation"])
         cell.bind("psum_in", getattr(self, f"psum_in_{j}"))
@@ -148,7 +153,7 @@ def _beyond(bundle: Bundle, plane: int) -> Bundle:
 def _register(m: Module, bundle: Bundle, name: str) -> Bundle:
     """The bundle a cycle later; what is not used is not loaded."""
     uses = {f"plane_{p}_load": [f"plane_{p}_load_index", f"plane_{p}_load_data"] for p in range(PAIR)}
-    uses |= {"pair_activate": ["plane_0_activation", "pair_activation"]}
+    uses |= {"pair_activate": ["pair_adds", "plane_0_activation", "pair_activation"]}
     uses |= {f"plane_{p}_install": [] for p in range(PAIR)}
     registers = {
         key: Signal(width, name=f"{name}_{key}", reset_less=key not in uses) for key, width in PAIR_TO_ROW.items()

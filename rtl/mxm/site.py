@@ -6,7 +6,7 @@ from amaranth.lib.wiring import Component, In, Out
 from rtl import stream, tile
 from rtl.mxm import fp16_plane
 from rtl.mxm.bundle import FROM_ROW, TO_ROW, tile_side
-from rtl.mxm.tile import KINDS, MxmTile
+from rtl.mxm.tile import KINDS, MxmTile, powered_ports
 from rtl.stamp import Stamp, stamp
 from tsp.config import PAIR, ChipConfig
 from tsp.isa import GROUP16
@@ -18,7 +18,8 @@ class MxmSite(Component):
     It reads the streams that arrive (``in``) and drives those that leave towards the middle of the chip (``out``). The
     machine refuses MXM instructions with a stream of the other direction, so the direction is not looked at here.
 
-    Ports: docs/rtl.md, "Site", and for each plane p ``plane_<p>_`` + the names of :mod:`rtl.mxm.bundle`.
+    Ports: docs/rtl.md, "Site", ``powered`` (:func:`rtl.mxm.tile.powered_ports`), and for each plane p ``plane_<p>_`` +
+    the names of :mod:`rtl.mxm.bundle`.
     """
 
     def __init__(self, config: ChipConfig, planes: int):
@@ -27,7 +28,7 @@ class MxmSite(Component):
         ports = stream.edge_stream_ports(config)
         ports |= tile.site_instruction_ports([f"mxm_{kind}" for _ in range(planes) for kind in KINDS])
         ports |= tile.place_ports() | tile.host_ports(config) | tile.site_fault_ports() | {"stream_event": Out(1)}
-        ports |= tile.corrected_ports(config)
+        ports |= tile.corrected_ports(config) | powered_ports(config)
         for plane in range(planes):
             ports |= tile_side(f"plane_{plane}_")
         self.pair = config.mxm_fp16 and planes == PAIR
@@ -73,13 +74,14 @@ class MxmSite(Component):
         for kind in KINDS:
             tile.connect_instruction(m, self, mxm_tile, str(_queue(p, kind)), kind)
         m.d.comb += [mxm_tile.time.eq(self.time), mxm_tile.place.eq(self.place + p)]
+        m.d.comb += [getattr(mxm_tile, name).eq(getattr(self, name)) for name in powered_ports(self.config)]
         m.d.comb += [getattr(self, f"plane_{p}_{name}").eq(getattr(mxm_tile, name)) for name in TO_ROW]
         m.d.comb += [getattr(mxm_tile, name).eq(getattr(self, f"plane_{p}_{name}")) for name in FROM_ROW]
 
     def _connect_pair(self, m: Module, tiles: list[Stamp]) -> stream.Fault:
         """The array of fp16, and the fault of an ABC of plane 1 while both planes multiply."""
         lead, other = tiles
-        of_pair = lead.instr_activations_valid & tile.is_any(lead.instr_activations, "ABC_FP16")
+        of_pair = self._multiplies(lead) & tile.is_any(lead.instr_activations, "ABC_FP16")
         shared = Signal()
         m.d.sync += shared.eq(of_pair & other.instr_activations_valid)
         words = stream.words(self, "in", self.config)[1::PAIR]
@@ -101,9 +103,13 @@ class MxmSite(Component):
         m.d.comb += [
             mxm_tile.weights.eq(Cat(columns)),
             mxm_tile.weights_present.eq(self._present(group, GROUP16)),
-            mxm_tile.activations.eq(stream.choose(m, name, mxm_tile.instr_activations_valid, index, words)),
+            mxm_tile.activations.eq(stream.choose(m, name, self._multiplies(mxm_tile), index, words)),
             mxm_tile.activations_present.eq(self._activations_present(mxm_tile, index)),
         ]
+
+    def _multiplies(self, mxm_tile: Stamp) -> Value:
+        valid: Value = mxm_tile.instr_activations_valid
+        return valid & self.powered if self.config.superlanes > 1 else valid
 
     def _activations_present(self, mxm_tile: Stamp, index: Value) -> object:
         if not hasattr(mxm_tile, "activations_high"):

@@ -4,7 +4,7 @@ from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import Component, In, Out
+from amaranth.lib.wiring import Component, In, Member, Out
 
 from rtl import beats, stream, tile
 from rtl.ecc import Checks, coded
@@ -22,6 +22,12 @@ KINDS = ("weights", "activations", "accumulate")
 RESULT_PLANES = 4
 
 
+def powered_ports(config: ChipConfig) -> dict[str, Member]:
+    """``powered``: in T of an ABC, whether this superlane is. If not, it adds nothing to the sums that pass it. Absent
+    in a chip of one superlane. Other instructions do not come to a superlane that is not powered."""
+    return {"powered": In(1)} if config.superlanes > 1 else {}
+
+
 class MxmTile(Component):
     """Obeys LW, IW, LW_IW, ABC and ACC. The two operands are read in T, the bundle and the drive are valid in T + 1.
 
@@ -29,12 +35,14 @@ class MxmTile(Component):
         weights (16 words), weights_present: in T of an LW, its sixteen streams, the lowest first, all present.
         activations (word), activations_present: in T of an ABC, its stream; of fp16 the low bytes, both streams there.
         activations_high (word): of a tile that ``leads``, in T of an ABC of fp16, the high bytes.
+        powered: see :func:`powered_ports`. Both words of activations are zero without.
         load … activation, sum, sum_valid: to and from the plane row, see :mod:`rtl.mxm.bundle`.
         drive_mask (streams): the streams driven, all of the one direction an edge site drives; zero without a drive.
         drive_word_0 … _3: byte planes 0 … 3 of the sixteen int32 results, lane l in bits 8·l …. In T + 1.
         drive_valid: whether the mask is not zero.
         fault_valid (3): operand absent, of weights, activations and accumulate; in T + 1.
-        pair_activate, pair_activation, pair_sum, pair_sum_valid: of plane 0 of a pair, see :mod:`rtl.mxm.fp16_plane`.
+        pair_activate, pair_adds, pair_activation, pair_sum, pair_sum_valid: of plane 0 of a pair, see
+            :mod:`rtl.mxm.fp16_plane`.
         uncorrectable (2), corrected: in T + 1, what the check bits of the two operands told, with feature ``ecc``.
     """
 
@@ -47,6 +55,7 @@ class MxmTile(Component):
         ports |= {"activations": In(word_bits), "activations_present": In(1)}
         ports |= {"activations_high": In(word_bits)} | fp16_plane.tile_side() if leads else {}
         ports |= tile.corrected_ports(config) | ({"uncorrectable": Out(2)} if config.ecc else {})
+        ports |= powered_ports(config)
         for kind in KINDS:
             ports |= tile.instruction_ports(f"mxm_{kind}", kind)
         ports |= {f"drive_word_{i}": Out(stream.stream_word(config)) for i in range(stream.RESIDUES)}
@@ -92,28 +101,30 @@ class MxmTile(Component):
     def _activations(self, m: Module, checks: Checks) -> None:
         # The queue has one instruction, ABC; in a pair's plane 0 that of fp16 too.
         valid = self.instr_activations_valid
+        reads = valid & self.powered if self.config.superlanes > 1 else valid
         if self.leads:
-            self._activations_of_pair(m, checks)
+            self._activations_of_pair(m, checks, reads)
             m.d.sync += self.activate.eq(valid & ~tile.is_any(self.instr_activations, "ABC_FP16"))
         else:
             m.d.sync += self.activate.eq(valid)
-        m.d.sync += self.fault_valid[1].eq(valid & ~self.activations_present)
+        m.d.sync += self.fault_valid[1].eq(reads & ~self.activations_present)
         activation = stream.unreset_register(m, self.activation)
-        data = checks.data("activations", valid & self.activations_present, self.activations)
+        data = checks.data("activations", reads & self.activations_present, self.activations)
         vector = beats.whole(m, "activations", self.config.beats, data)
         with m.If(valid):
             m.d.sync += activation.eq(vector)
 
-    def _activations_of_pair(self, m: Module, checks: Checks) -> None:
+    def _activations_of_pair(self, m: Module, checks: Checks, reads: Value) -> None:
         """ABC of fp16: the low bytes are those of an ABC, the high ones go to the pair's array alone."""
         of_pair = Signal()
         m.d.comb += of_pair.eq(self.instr_activations_valid & tile.is_any(self.instr_activations, "ABC_FP16"))
         m.d.sync += self.pair_activate.eq(of_pair)
         high = stream.unreset_register(m, self.pair_activation)
-        data = checks.data("activations_high", of_pair & self.activations_present, self.activations_high)
+        data = checks.data("activations_high", of_pair & reads & self.activations_present, self.activations_high)
         vector = beats.whole(m, "activations_high", self.config.beats, data)
+        adds = stream.unreset_register(m, self.pair_adds)
         with m.If(of_pair):
-            m.d.sync += high.eq(vector)
+            m.d.sync += [high.eq(vector), adds.eq(reads)]
 
     def _accumulate(self, m: Module) -> None:
         """The row is read in T; in T + 1 the sum is there, the value is driven and the row written."""

@@ -10,7 +10,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
 from rtl.stamp import stamp
-from rtl.stream import WORD_BITS
+from rtl.stream import WORD_BITS, gated
 from rtl.sxm.bundle import CONTROL_BITS, UNITS, across_side
 from tsp.config import LANES_PER_SUPERLANE as LANES
 from tsp.config import ChipConfig
@@ -34,13 +34,15 @@ class SxmAcross(Component):
     def _unit(self, m: Module, unit: str) -> None:
         rows = range(self.config.superlanes)
         last = self.config.superlanes - 1
-        sources, others, valid, control = [], [], Const(0), Const(0)
+        sources, others, sends, valid, control = [], [], [], Const(0), Const(0)
         for k in rows:
             now = getattr(self, f"{unit}_valid_{k}")
             inputs = [getattr(self, f"{unit}_{name}_{k}") for name in ("source", "with", "control")]
             late, (source, other, late_control) = delayed(m, f"{unit}_{k}", now, inputs, last - k)
-            sources.append(source)
+            # Superlane 0 always sends; bytes of one that is not powered count as zero.
+            sources.append(gated(late, source) if k else source)
             others.append(other)
+            sends.append(late)
             if k == 0:
                 valid, control = late, late_control
         moved = Signal(len(rows) * WORD_BITS, name=f"{unit}_moved", reset_less=True)
@@ -49,7 +51,7 @@ class SxmAcross(Component):
         m.d.comb += source.eq(Cat(sources))
         good: Value = Const(1)
         if unit == "permute":
-            result, good = self._permute(m, valid, source, others)
+            result, good = self._permute(m, sends, source, others)
         else:
             m.submodules[unit] = placed = stamp(Shifter(self.config.lanes), unit)
             m.d.comb += [placed.valid.eq(valid), placed.select.eq(Cat(others)), placed.control.eq(control)]
@@ -67,17 +69,21 @@ class SxmAcross(Component):
                 late_bad, _ = delayed(m, f"{unit}_bad_{k}", bad, [], k)
                 m.d.comb += getattr(self, f"bad_map_{k}").eq(late_bad)
 
-    def _permute(self, m: Module, valid: Value, source: Signal, maps: Sequence[Value]) -> tuple[Value, Value]:
-        """(the result, whether the map names every lane once)."""
+    def _permute(
+        self, m: Module, sends: Sequence[Value], source: Signal, maps: Sequence[Value]
+    ) -> tuple[Value, Value]:
+        """(the result, whether the map names every lane of the superlanes that send once)."""
         rows = [stamp(PermuteRow(self.config.lanes), f"row_{k}") for k in range(len(maps))]
-        for k, (row, map_) in enumerate(zip(rows, maps, strict=True)):
+        for k, (row, map_, valid) in enumerate(zip(rows, maps, sends, strict=True)):
             m.submodules[f"row_{k}"] = row
             row.bind("source", source)
             m.d.comb += [row.valid.eq(valid), row.low.eq(map_[:WORD_BITS]), row.high.eq(map_[WORD_BITS:])]
         named: Value = Const(0, self.config.lanes)
         for row in rows:
             named = named | row.named
-        return Cat(row.taken for row in rows), named.all()
+        complete = [named.word_select(k, LANES).all() for k in range(len(rows))]
+        good = Cat(complete[0], *(done | ~valid for done, valid in zip(complete[1:], sends[1:], strict=True)))
+        return Cat(row.taken for row in rows), good.all()
 
 
 def delayed(m: Module, name: str, valid: Value, values: Sequence[Value], cycles: int) -> tuple[Value, list[Value]]:

@@ -63,6 +63,9 @@ def _dispatch(config: ChipConfig) -> Iterator[tuple[str, list[Bin]]]:
     yield "notify", [("one barrier after the last",), ("later",), ("the notifier parks too",)]
     yield "deskew", list(itertools.product(("DESKEW", "RUNTIME_DESKEW"), ("alone", "together")))
     yield "runtime_deskew", [("t=0",), ("t>0",)]
+    few = [("p=1",), ("1<p<S",)][: max(0, min(2, config.superlanes - 1))]
+    yield "config", [*few, ("p=S",)]
+    yield "config_change", [("same",), *([("fewer",), ("more",)] if config.superlanes > 1 else [])]
 
 
 def _steps(operation: Operation) -> Iterator[Bin]:

@@ -66,7 +66,7 @@ def of_benches(config: ChipConfig, seed: int, done: Callable[[str], object] = la
         files = benches[0].verilog(config)
         built = simulator.build("verilator", files, benches[0].module(config), args=OPTIONS, quick=True)
         for name, bench in zip(names, benches, strict=True):
-            env = {"TSP_CONFIG": json.dumps(config.as_dict())}
+            env = {"TSP_CONFIG": json.dumps(bench.config(config).as_dict())}
             result = simulator.run(built, bench.tests, seed=seed, env=env)
             found.update(parse((result.directory / DATA).read_text()))
             done(name)

@@ -17,9 +17,9 @@ def sample(program: Program, flow: Flow, values: Values, found: Mapping[str, set
     queues, distances = floorplan(program.config).queues, shift_distances(program.config)
     for burst in flow.unrolled.bursts:
         queue, instruction = queues[burst.queue], burst.instruction
-        if queue.kind not in isa.SXM_KINDS:
-            continue
         mnemonic = instruction.mnemonic
+        if queue.kind not in isa.SXM_KINDS or mnemonic == "IFETCH":
+            continue
         out, taken = (instruction[name] >> isa.STREAM_DIRECTION_BIT for name in ("result", "source"))
         found["sxm_queue"].add((queue.name,))
         found["sxm_result"].add((mnemonic, queue.hemisphere, DIRECTIONS[out]))

@@ -64,6 +64,16 @@ def _controls(program: Program, flow: Flow, found: Samples) -> None:
                 found["notify"].add(("the notifier parks too",))
         elif control.mnemonic in ("DESKEW", "RUNTIME_DESKEW"):
             _deskew(control, controls, found)
+    _configs(controls, program.config.superlanes, found)
+
+
+def _configs(controls: list[Control], superlanes: int, found: Samples) -> None:
+    before = superlanes
+    for config in sorted((c for c in controls if c.mnemonic == "CONFIG"), key=lambda c: c.cycle):
+        found["config"].add(("p=S" if config.p == superlanes else "p=1" if config.p == 1 else "1<p<S",))
+        change = ("same", "more", "fewer")[(config.p > before) - (config.p < before)]
+        found["config_change"].add((change,))
+        before = config.p
 
 
 def _when(sync: int, notify: int, barrier: int) -> str:

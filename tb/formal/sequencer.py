@@ -139,6 +139,10 @@ def _check(bench: Bench, queue: Any, inside: Inside, words: AnyWords, expected: 
 
     bench.claim(queue.busy == (expected.valid | words.valid | ~words.empty | waiting))
     bench.claim(queue.notify == bench.before(slot & legal & _is(expected.word, "NOTIFY"), "notifies"))
+    power = Signal(len(queue.power))
+    m.d.sync += power.eq(_bits(expected.word, "CONFIG", "p"))
+    configured = bench.before(slot & legal & _is(expected.word, "CONFIG"), "configures")
+    bench.claim(queue.power == Mux(configured, power, 0))
     bench.claim(queue.deskew == states["DESKEW"][0])
     bench.claim(queue.runtime_deskew == states["RUNTIME_DESKEW"][0])
     time = Signal(16)
@@ -163,7 +167,8 @@ def _stage(bench: Bench, inside: Inside, expected: Expected) -> None:
     bench.invariant(inside["decoded_word"] == expected.word, with_word)
     bench.invariant(inside["decoded_legal"] == expected.legal, with_word)
     bench.invariant(inside["decoded_issues"] == expected.issues, with_word)
-    for name in ("NOP", "SYNC", "NOTIFY", "DESKEW", "RUNTIME_DESKEW", *(["REPEAT"] if expected.payload else [])):
+    controls = ("NOP", "SYNC", "NOTIFY", "CONFIG", "DESKEW", "RUNTIME_DESKEW")
+    for name in (*controls, *(["REPEAT"] if expected.payload else [])):
         bench.invariant(inside[f"decoded_{name.lower()}"] == _is(expected.word, name), with_word)
     in_stage = (expected.time - expected.left_at)[:SLOT_BITS]
     since_issue = (expected.time - expected.issued_at)[:SLOT_BITS]
@@ -213,8 +218,9 @@ PROOFS = [
     Proof(
         name="sequencer-mem",
         block="icu_queue",
-        claim="NOP n takes n cycles; REPEAT n, d issues n times, each d after the issue before, with its steps; no "
-        "word and no issue is lost, doubled or changed; illegal words and steps out of range issue nothing but a fault",
+        claim="NOP n takes n cycles; REPEAT n, d issues n times, each d after the issue before, with its steps; CONFIG "
+        "says its p in its cycle, and never else; no word and no issue is lost, doubled or changed; illegal words and "
+        "steps out of range issue nothing but a fault",
         build=sequencer("mem", TINY),
         bug=Bug("rtl.icu_queue", "interval.eq(Mux(interval_end, 1, interval + 1))", "interval.eq(interval + 1)"),
         assumed=CUT,

@@ -38,7 +38,7 @@ class Plan:
 
 def mutate(name: str, block: Block, plan: Plan, progress: Progress) -> dict[str, Any]:
     """Everything for one block; its row of the report."""
-    config, count, seed = plan.config, plan.count, plan.seed
+    config, count, seed = block.bench.config(plan.config), plan.count, plan.seed
     task = progress.add_task(name, total=count)
     files = block.bench.verilog(config)
     key = [name, count, seed, [[file.name, file.read_text()] for file in files]]

@@ -13,6 +13,9 @@ from rtl.sxm.bundle import tile_side
 from tsp.config import PAIR, ChipConfig
 from tsp.errors import InputError
 
+POWERED = "powered"
+"""A port of sites: here all superlanes are powered. The chip's tests switch some off."""
+
 
 def hemisphere_of(config: ChipConfig) -> str:
     """The hemisphere a bench tests: the one with more planes. InputError if there are none."""
@@ -38,7 +41,7 @@ class Column(Component):
         self.config = config
         ports: dict[str, Member] = {}
         for name, member in self._site_ports().items():
-            if name.startswith(self.beside):
+            if name.startswith(self.beside) or name == POWERED:
                 continue
             if _common(name):
                 ports[name] = member
@@ -73,6 +76,9 @@ class Column(Component):
             if name.startswith(self.beside) or name == "time":
                 continue
             inner = Value.cast(getattr(site, name))
+            if name == POWERED:
+                m.d.comb += inner.eq(1)
+                continue
             if name.startswith("north_"):
                 if k == len(sites) - 1:
                     m.d.comb += getattr(self, name).eq(inner)

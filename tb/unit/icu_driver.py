@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from amaranth.lib.wiring import In
+
+from rtl.fetch import fetching_sites, word_ports
 from rtl.icu_control import START_CYCLES
 from tb.unit.icu_programs import Programs
 from tb.unit.icu_record import IDLE_CYCLES, Cycle, Run
@@ -22,11 +25,14 @@ class IcuDriver:
         self._ports = Ports(dut)
         # Queues without a payload have no port for one.
         self._queues = [queue.index for queue in floorplan(config).queues if isa.PAYLOAD_BITS[queue.kind]]
+        # No words come from memory here.
+        names = [site.name.replace(".", "_") for site in fetching_sites(config)]
+        self._fetched = [port for name in names for port in word_ports(In, name)]
         self._count = 0
 
     async def run(self, programs: Programs, cycles: int, steps: Steps) -> Run:
         """Reset, push, start with the last word, and watch for at most ``cycles`` cycles."""
-        await self._ports.reset(dict.fromkeys(("push_valid", "start", "hac_fast", "hac_slow"), 0))
+        await self._ports.reset(dict.fromkeys(("push_valid", "start", "hac_fast", "hac_slow", *self._fetched), 0))
         self._count = 0
         for queue, word, last in _pushes(programs):
             inputs = {"push_valid": 1, "push_queue": queue, "push_word": word, "start": int(last)}

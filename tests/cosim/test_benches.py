@@ -70,6 +70,6 @@ def test_a_wrong_expectation_fails(name: str) -> None:
     """``broken_bench`` expects a word, a cycle or a count to be one more than it is."""
     testcase, message = NOTICED[name]
     built = simulator.build("icarus", UNITS[name].verilog(CONFIG), UNITS[name].top)
-    env = {"TSP_CONFIG": json.dumps(CONFIG.as_dict()), "TSP_BROKEN": name}
+    env = {"TSP_CONFIG": json.dumps(UNITS[name].config(CONFIG).as_dict()), "TSP_BROKEN": name}
     with pytest.raises(simulator.TestsFailed, match=message):
         simulator.run(built, "broken_bench", testcase=testcase, env=env, path=[HERE])

@@ -103,12 +103,13 @@ def test_the_rtl_does_what_the_golden_model_does(superlanes: int, sim: str) -> N
 MISTAKES = {
     "dry": "@20 IFETCH w0, 2\n.fetched prog\n@24 READ 0, e2\n",
     "full": "@20 IFETCH w0, 2\n" + "NOP 1\n" * 14 + ".fetched prog\nREAD 0, e2\n",
+    "power": "@20 IFETCH w0, 2\nNOP 20\n.fetched prog\n@50 READ 0, e2\n.queue mem.w4\n@18 CONFIG 1\n",
     "absent": "@22 IFETCH w0, 2\n.fetched prog\n@32 READ 0, e2\n",
     "path": "@20 IFETCH w0, 2\nNOP 20\n.fetched prog\nREAD 0, e2\n.queue mem.w9\n@22 IFETCH w0, 1\nNOP 20\n",
     "same": "@20 IFETCH w0, 1\nNOP 20\n.queue mem.w9\n@20 IFETCH w0, 1\nNOP 20\n.fetched prog\nREAD 0, e2\n",
 }
-KINDS = {"dry": "run_dry", "full": "illegal_instruction", "absent": "operand_absent", "path": "collision",
-         "same": "collision"}  # fmt: skip
+KINDS = {"dry": "run_dry", "full": "illegal_instruction", "power": "illegal_instruction", "absent": "operand_absent",
+         "path": "collision", "same": "collision"}  # fmt: skip
 
 
 @pytest.mark.slow

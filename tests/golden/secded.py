@@ -67,8 +67,11 @@ class Vector(bytes):
         data = b"".join(data_of(word).to_bytes(16, "little") for word in words)
         return Vector.of(data, [word >> 128 for word in words])
 
-    def taken(self) -> tuple[bytes, int, bool]:
-        """(data as a consumer takes it, words corrected, whether any was uncorrectable)."""
-        found = [decode(word) for word in self.words()]
+    def taken(self, superlanes: int | None = None) -> tuple[bytes, int, bool]:
+        """(data as a consumer takes it, words corrected, whether any was uncorrectable) in all superlanes or the first
+        few; as it came in the others."""
+        words = self.words()
+        on = len(words) if superlanes is None else superlanes
+        found = [decode(word) for word in words[:on]] + [(data_of(word), False, False) for word in words[on:]]
         data = b"".join(word.to_bytes(16, "little") for word, _, _ in found)
         return data, sum(corrected for _, corrected, _ in found), any(bad for _, _, bad in found)

@@ -121,6 +121,9 @@ class Stepper:
             for i in range(burst.count):
                 instruction = burst.instruction.with_steps(i * burst.step_a, i * burst.step_b)
                 self.dispatch[burst.start + i * burst.interval].append((burst.queue, instruction))
+        configs = [(c.cycle + self.table.config, c.p) for c in unrolled.controls if c.mnemonic == "CONFIG"]
+        self.power = dict(sorted(configs))
+        self.powered = self.config.superlanes
         self.now = 0
         last = max(self.dispatch, default=-1) + 8 + self.table.sxm_across_func
         while self.now <= last:
@@ -134,6 +137,7 @@ class Stepper:
 
     def _cycle(self):
         self._arrive()
+        self.powered = self.power.get(self.now, self.powered)
         after = []
         for queue, instruction in self.dispatch[self.now]:
             if instruction.mnemonic == "IFETCH":
@@ -152,13 +156,13 @@ class Stepper:
         self.east = [{}, *self.east[:-1]]
         self.west = [*self.west[1:], {}]
         driven = defaultdict(list)
-        for site, operand, value, place, queue in self.arriving.pop(self.now, []):
+        for site, operand, value, place, queue, powered in self.arriving.pop(self.now, []):
             driven[site, operand].append(queue)
             if operand >> 5:
                 self.west[site - 1][operand & 31] = value
             else:
                 self.east[site][operand & 31] = value
-            self._event(place, operand, value)
+            self._event(place, operand, value, powered)
         for flip in self.flips[self.now]:
             registers = (self.west if flip.stream >> 5 else self.east)[flip.sr]
             if flip.stream & 31 in registers:
@@ -167,8 +171,8 @@ class Stepper:
             if len(queues) > 1:
                 self.faults.add((self.now, min(queues), 1))
 
-    def _event(self, place, address, value):
-        for superlane in range(self.config.superlanes):
+    def _event(self, place, address, value, powered):
+        for superlane in range(powered):
             self.events.append((self.now, place, superlane, address, value[16 * superlane : 16 * superlane + 16]))
 
     def _read(self, queue, operand):
@@ -176,7 +180,7 @@ class Stepper:
         vector = self._arrived(queue, operand)
         if not self.config.ecc:
             return vector
-        data, corrected, uncorrectable = vector.taken()
+        data, corrected, uncorrectable = vector.taken(self.powered)
         self.corrected += corrected
         if uncorrectable:
             self.faults.add((self.now, queue.index, 8))
@@ -191,7 +195,8 @@ class Stepper:
     def _drive(self, queue, operand, values, func):
         for plane, value in enumerate(values):
             made = value if isinstance(value, Vector) else self._made(value)
-            self.arriving[self.now + func].append((queue.site, operand + plane, made, queue.slice, queue.index))
+            drive = (queue.site, operand + plane, made, queue.slice, queue.index, self.powered)
+            self.arriving[self.now + func].append(drive)
 
     def _mem(self, queue, instruction):
         values, half = instruction.values, self.config.mem_words // 2
@@ -205,18 +210,22 @@ class Stepper:
         if "read_address" in values and values["read_address"] // half == values["write_address"] // half:
             self.faults.add((self.now, queue.index, 2))
         value = self._arrived(queue, values["write_stream"])
-        self._event(queue.slice, 0x8000 + values["write_address"], value)
-        return lambda: self.memory.__setitem__((queue.slice, values["write_address"]), value)
+        self._event(queue.slice, 0x8000 + values["write_address"], value, self.powered)
+        word = queue.slice, values["write_address"]
+        old = self.memory.get(word, self.zero)
+        value = self._picked([value if k < self.powered else old for k in range(self.config.superlanes)])
+        return lambda: self.memory.__setitem__(word, value)
 
     def _indirect(self, queue, values):
-        map_, lanes = self._read(queue, values["map"]), range(0, self.config.lanes, 16)
+        map_, lanes = self._read(queue, values["map"]), range(0, 16 * self.powered, 16)
         named = [map_[lane] + 256 * map_[lane + 1] for lane in lanes]
         inside = [address < self.config.mem_words for address in named]
         if not all(inside):
             self.faults.add((self.now, queue.index, 6))
         words = [self.memory.get((queue.slice, address), self.zero) for address in named]
         if "read_stream" in values:
-            value = self._picked([word if ok else self.zero for word, ok in zip(words, inside, strict=True)])
+            off = [self.zero] * (self.config.superlanes - self.powered)
+            value = self._picked([word if ok else self.zero for word, ok in zip(words, inside, strict=True)] + off)
             self._drive(queue, values["read_stream"], [value], self.table.read_func)
             return None
         value = self._arrived(queue, values["write_stream"])
@@ -288,6 +297,7 @@ class Stepper:
 
     def _sxm(self, queue, instruction):
         values, lanes = instruction.values, range(self.config.lanes)
+        on = range(16 * self.powered)
         across, inside = self.table.sxm_across_func, self.table.sxm_func
 
         def read(name, count=1):
@@ -297,9 +307,9 @@ class Stepper:
             case "PERMUTE":
                 (source,), (low, high) = read("source"), read("map", 2)
                 named = [low[lane] + 256 * high[lane] for lane in lanes]
-                if sorted(named) != list(lanes):
+                if sorted(named[: len(on)]) != list(on):
                     self.faults.add((self.now + across, queue.index, 7))
-                words = [[source[n] if n in lanes else 0 for n in named]]
+                words = [[source[n] if n in on else 0 for n in named]]
             case "DISTRIBUTE":
                 (source,), (named,) = read("source"), read("map")
                 words = [[source[lane // 16 * 16 + named[lane]] if named[lane] < 16 else 0 for lane in lanes]]
@@ -309,7 +319,7 @@ class Stepper:
             case "SHIFT":
                 (source,) = read("source")
                 by = -values["n"] if values["way"] == 0 else values["n"]
-                moved = [source[lane + by] if lane + by in lanes else 0 for lane in lanes]
+                moved = [source[lane + by] if lane + by in on else 0 for lane in lanes]
                 select = read("select")[0] if values["selects"] else [1] * len(lanes)
                 words = [[moved[lane] if select[lane] else source[lane] for lane in lanes]]
             case "ROTATE":
@@ -328,7 +338,8 @@ class Stepper:
         if name == "ABC":
             if self.multiplied == (plane - 1, self.now):
                 self.faults.add((self.now, queue.index - 3, 1))
-            vector = [to_signed(x, 8) for x in self._read(queue, values["stream"])]
+            read = self._read(queue, values["stream"])
+            vector = [to_signed(x, 8) if lane < 16 * self.powered else 0 for lane, x in enumerate(read)]
             weights = self.array.get(plane, {})
             none = [0] * self.config.lanes
             self.int8[plane] = self.now
@@ -345,10 +356,16 @@ class Stepper:
                 vector = self._read(queue, values["stream"] + j)
                 loaded[16 * values["supercell"] + j] = [to_signed(x, 8) for x in vector]
 
+        on, none = 16 * self.powered, [0] * self.config.lanes
+
+        def changed(before, new):
+            """Weights of inputs that are powered change, the others stay."""
+            return before | {out: row[:on] + before.get(out, none)[on:] for out, row in new.items()}
+
         def change():
             if name != "LW":
-                self.array[plane] = dict(self.buffer.get(plane, {}))
-            self.buffer.setdefault(plane, {}).update(loaded)
+                self.array[plane] = changed(self.array.get(plane, {}), self.buffer.get(plane, {}))
+            self.buffer[plane] = changed(self.buffer.get(plane, {}), loaded)
 
         return change
 
@@ -360,9 +377,11 @@ class Stepper:
         low, high = (self._read(queue, values["stream"] + i) for i in range(2))
         none = [0] * self.config.lanes
         arrays = [self.array.get(plane + i, {}) for i in range(2)]
+        factors = [
+            list(zip(low, high, *(a.get(out, none) for a in arrays), strict=True)) for out in range(self.config.lanes)
+        ]
         self.sums[plane, self.now + self.table.abc_acc] = [
-            FloatSum(float_reference.signed(dot(zip(low, high, *(a.get(out, none) for a in arrays), strict=True))))
-            for out in range(self.config.lanes)
+            FloatSum(float_reference.signed(dot(lanes[: 16 * self.powered]))) for lanes in factors
         ]
 
     def _added(self, value, row):
@@ -384,5 +403,6 @@ class Stepper:
             streams = [bytes(r >> 8 * plane & 255 for r in result) for plane in range(4)]
             self._drive(queue, values["stream"], streams, self.table.acc_func)
         if mode in (AccMode.STORE, AccMode.ADD):
-            return lambda: self.rows.__setitem__(key, result)
+            on = 16 * self.powered
+            return lambda: self.rows.__setitem__(key, result[:on] + row[on:])
         return None

@@ -26,6 +26,8 @@ BY_HAND = [
     ("mem.e0", "SYNC", 0x3),
     ("c2c.e0", "SYNC", 0x3),
     ("mem.e0", "NOTIFY", 0x4),
+    ("mem.e0", "CONFIG 1", 0x106),
+    ("mxm.w0.activations", "CONFIG 2", 0x206),
     ("mxm.w0.weights", "DESKEW", 0x7),
     ("vxm.r0s1", "RUNTIME_DESKEW 0", 0x8),
     ("mem.w0", "RUNTIME_DESKEW 300", 0x12C08),

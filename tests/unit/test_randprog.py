@@ -46,7 +46,7 @@ def test_illegal_programs_break_the_rule_they_say(name: str, settings: list[str]
 
 def test_every_class_of_mistakes_has_its_turn() -> None:
     config = preset("tiny").override(["mxm_fp16=on"])
-    found = {illegal(seed, config)[1].mistake for seed in range(2 * len(MISTAKES))}
+    found = {illegal(seed, config)[1].mistake for seed in range(3 * len(MISTAKES))}
     assert found == set(MISTAKES)
 
 

@@ -49,6 +49,32 @@ def test_notify_lets_go_one_cycle_before_the_release(name):
     run(bench, preset(name))
 
 
+def test_config_holds_two_cycles_later_until_the_next_start():
+    async def bench(control, ctx, clock):
+        def shown():
+            return ctx.get(control.power), ctx.get(control.whole)
+
+        assert shown() == (2, 1)
+        await clock(1, config=1)
+        assert shown() == (2, 0)
+        for _ in range(5):
+            await clock()
+            assert shown() == (1, 0)
+        await clock(1, config=2)
+        assert shown() == (1, 1)
+        await clock(1, config=1)
+        assert shown() == (2, 0)
+        await clock(2)
+        assert shown() == (1, 0)
+        await clock(1, start=1)
+        assert shown() == (1, 1)
+        await clock()
+        assert shown() == (2, 1)
+
+    assert timing(preset("tiny")).config == 2
+    run(bench)
+
+
 def test_start_and_end():
     async def bench(control, ctx, clock):
         for _ in range(2):

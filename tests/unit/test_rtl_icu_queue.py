@@ -30,13 +30,14 @@ QUEUES = {
 }
 
 
-def run(queue, words, cycles, late=0):
+def run(queue, words, cycles, late=0, powers=None):
     """Push ``words`` one a cycle, the last ``late`` of them in cycles 0 … of the program; returns what is in the issue
     register, as (cycle, payload or None for an illegal instruction), and the first cycle that is not busy.
 
-    Words before those are pushed up to ``PREFETCH_CYCLES`` cycles before ``run``.
+    Words before those are pushed up to ``PREFETCH_CYCLES`` cycles before ``run``. To ``powers`` is added what the queue
+    says of CONFIGs, as (cycle, p).
     """
-    seen, done = [], []
+    seen, done, powers = [], [], [] if powers is None else powers
     dut = IcuQueue(CONFIG, queue.kind, queue.hemisphere, isa_rules.leads_pair(queue, CONFIG))
 
     async def bench(ctx):
@@ -53,6 +54,8 @@ def run(queue, words, cycles, late=0):
                 seen.append((cycle, ctx.get(dut.instr)))
             if ctx.get(dut.illegal):
                 seen.append((cycle, None))
+            if power := ctx.get(dut.power):
+                powers.append((cycle, power))
             if cycle >= -1 and not ctx.get(dut.busy):
                 done.append(cycle + 1)
             await ctx.tick()
@@ -113,6 +116,16 @@ def test_gates_refuse_exactly_what_the_rules_refuse(name, config):
     simulator.add_testbench(bench)
     simulator.run()
     assert 100 < sum(verdicts) < len(verdicts) - 100
+
+
+@pytest.mark.parametrize("name", QUEUES)
+def test_config_says_its_p_in_its_cycle_only(name):
+    queue, powers = floorplan(CONFIG).queue(name), []
+    words = [("NOP", 2), ("CONFIG", 3), ("CONFIG", 1), ("CONFIG", 0), ("CONFIG", 4), ("NOP", 1), ("CONFIG", 2)]
+    encoded = [isa.instruction(mnemonic, **{"n" if mnemonic == "NOP" else "p": n}).encode() for mnemonic, n in words]
+    seen, done = run(queue, encoded, 12, powers=powers)
+    assert powers == [(2, 3), (3, 1), (7, 2)]
+    assert seen == [(4, None), (5, None)] and done == 8
 
 
 @pytest.mark.parametrize("name", QUEUES)

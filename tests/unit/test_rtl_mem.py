@@ -12,7 +12,7 @@ from tests.unit.test_rtl_trace import event_hash
 from tsp.config import preset
 from tsp.isa import instruction, stream_operand
 
-TINY = preset("tiny")
+TINY = preset("tiny").override(["ecc=off"])
 HALF = TINY.mem_words // 2
 PLACE = 17
 BANK_CONFLICT, OPERAND_ABSENT, COLLISION, GATHER_ADDRESS = 2, 3, 1, 6

@@ -95,9 +95,9 @@ class Pair:
     def __init__(self):
         self.buffer, self.array = np.zeros((2, 2, LANES, LANES), np.uint16)
 
-    def step(self, loads: list[np.ndarray | None], installs: list[bool], activation: np.ndarray | None):
+    def step(self, loads: list[np.ndarray | None], installs: list[bool], activation: np.ndarray | None, adds: bool):
         """One cycle: the product with the old arrays, then the old buffers installed, then the buffers loaded."""
-        weights = self.array[0] | self.array[1] << 8
+        weights = self.array[0] | self.array[1] << 8 if adds else np.zeros_like(self.array[0])
         product = None if activation is None else golden(activation[None], weights.T)[0]
         for p in range(2):
             if installs[p]:
@@ -124,12 +124,15 @@ def test_the_array_takes_both_planes_weights_and_gives_sums_after_abc_acc_cycles
                     loads[p] = (weights >> 8 * p & 255).astype(np.uint16)
                     given |= {f"plane_{p}_load": 1, f"plane_{p}_load_data": pack(loads[p].astype(np.uint8))}
             activation = values.factors(numbers, LANES) if rng.random() < 0.6 else None
+            # Without, the superlane is not powered.
+            adds = bool(rng.random() < 0.7)
+            activation = activation if activation is None or adds else np.zeros_like(activation)
             if activation is not None:
                 low, high = halves(activation)
-                given |= {"pair_activate": 1, "plane_0_activation": low, "pair_activation": high}
+                given |= {"pair_activate": 1, "plane_0_activation": low, "pair_activation": high, "pair_adds": adds}
             for name, value in given.items():
                 ctx.set(getattr(dut, f"{name}_0"), value)
-            product = model.step(loads, installs, activation)
+            product = model.step(loads, installs, activation, adds)
             if product is not None and now + latency < cycles:
                 expected[now + latency] = product.tolist()
             if ctx.get(dut.pair_sum_valid_0):
@@ -160,6 +163,26 @@ def test_abc_of_fp16_sends_two_streams_to_the_pairs_array(stream):
         await driver.tick()
         assert driver.get("plane_0_activate") and not driver.get("pair_activate") and driver.fault() is None
         assert driver.get("plane_0_activation") == pack(high)
+
+    run_site(script, planes=2, config=PAIR)
+
+
+@pytest.mark.parametrize("there", [(4, 5), (4,), (5,), ()])
+def test_an_abc_of_fp16_in_an_unpowered_superlane_passes_and_adds_nothing(there):
+    async def script(driver):
+        driver.arrive({stream: np.full(LANES, 255, np.uint8) for stream in (4, 5)})
+        issue_fp16(driver, 4)
+        await driver.tick()
+        assert driver.get("pair_activate") and driver.get("pair_adds") and driver.get("pair_activation")
+        driver.power(False)
+        driver.arrive({stream: np.full(LANES, 255, np.uint8) for stream in there})
+        issue_fp16(driver, 4)
+        # Nor does it meet the other plane's.
+        driver.issue(3 + ACTIVATIONS, "ABC", stream=4)
+        await driver.tick()
+        assert driver.get("pair_activate") and not driver.get("pair_adds") and driver.fault() is None
+        assert driver.get("plane_0_activation") == driver.get("pair_activation") == 0
+        assert driver.get("north_1_valid")
 
     run_site(script, planes=2, config=PAIR)
 

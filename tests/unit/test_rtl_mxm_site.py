@@ -15,7 +15,7 @@ from tsp.config import ChipConfig, preset
 from tsp.isa import AccMode
 from tsp.timing import timing
 
-CONFIG = preset("tiny").override(["acc_depth=8"])
+CONFIG = preset("tiny").override(["acc_depth=8", "ecc=off"])
 WEIGHTS, ACTIVATIONS, ACCUMULATE = range(3)
 KINDS = ("mxm_weights", "mxm_activations", "mxm_accumulate")
 OPERAND_ABSENT, COLLISION = 3, 1
@@ -28,6 +28,11 @@ class Driver:
 
     def __init__(self, ctx, site: MxmSite):
         self.ctx, self.site = ctx, site
+        self.power(True)
+
+    def power(self, on: bool) -> None:
+        """Whether the superlane is powered, from this cycle on."""
+        self.ctx.set(self.site.powered, on)
 
     def issue(self, queue: int, mnemonic: str, **operands: int) -> None:
         bits = isa.PAYLOAD_BITS[KINDS[queue % 3]]
@@ -110,6 +115,29 @@ def test_iw_installs_and_loads_nothing():
         driver.issue(WEIGHTS, "IW")
         await driver.tick()
         assert driver.get("plane_0_install") and not driver.get("plane_0_load") and driver.fault() is None
+
+    run(script)
+
+
+def test_an_abc_in_an_unpowered_superlane_passes_and_adds_nothing():
+    value = int8s(np.random.default_rng(1), LANES) | 1
+
+    async def script(driver):
+        for there in (True, False):
+            driver.power(True)
+            driver.arrive({3: value})
+            driver.issue(ACTIVATIONS, "ABC", stream=3)
+            await driver.tick()
+            assert np.array_equal(unpack(driver.get("plane_0_activation"), np.int8, LANES), value)
+            driver.power(False)
+            if there:
+                driver.arrive({3: value})
+            driver.issue(ACTIVATIONS, "ABC", stream=3)
+            await driver.tick()
+            # The sums of the rows south of it come by, whatever its own stream carries.
+            assert driver.get("plane_0_activate") and driver.get("plane_0_activation") == 0
+            assert driver.fault() is None and driver.get("north_1_valid")
+            await driver.tick()
 
     run(script)
 

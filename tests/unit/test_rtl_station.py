@@ -51,6 +51,13 @@ def test_time_is_a_cycle_later_in_the_north():
     assert [cycle["north_time"] for cycle in run({"time": 5}, {"time": 6}, {"time": 6})[1:4]] == [5, 6, 6]
 
 
+def test_power_moves_north_and_says_whether_this_superlane_has_it():
+    seen = run({"power": NUMBER}, {"power": NUMBER + 1}, {"power": 20}, {"power": NUMBER})
+    assert [cycle["powered"] for cycle in seen[:4]] == [0, 1, 1, 0]
+    # All superlanes are powered until a CONFIG says otherwise.
+    assert [cycle["north_power"] for cycle in seen[:5]] == [TINY.superlanes, NUMBER, NUMBER + 1, 20, NUMBER]
+
+
 def test_a_request_moves_north_and_selects_its_superlane_on_the_way():
     seen = run(request(NUMBER), request(NUMBER + 1))
     assert [cycle["north_request_valid"] for cycle in seen] == [0, 1, 1, 0]

@@ -10,7 +10,7 @@ from tsp.config import preset
 from tsp.isa import OperandKind, Type
 from tsp.timing import timing
 
-CONFIG = preset("tiny").override(["vxm_float=off"])
+CONFIG = preset("tiny").override(["vxm_float=off", "ecc=off"])
 ALU_OPERATIONS = [operation for operation in isa_rules.operations("vxm", CONFIG) if operation.arity]
 """Those of integers; floating point is left to the benches (tb/unit/vxm.py and vxm_float.py)."""
 TYPES = list(isa.INTEGER_TYPES)

@@ -10,7 +10,7 @@ from tsp import isa
 from tsp.config import preset
 from tsp.isa import OperandKind, Type
 
-CONFIG = preset("tiny").override(["vxm_float=off"])
+CONFIG = preset("tiny").override(["vxm_float=off", "ecc=off"])
 OPERAND_ABSENT = 3
 NUMBERS = list(range(-8, 8))
 ONES = [1] * LANES

@@ -13,7 +13,7 @@ from tsp.config import ChipConfig, preset
 from tsp.isa import OperandKind, Type
 from tsp.timing import timing
 
-SMALL = preset("tiny").override(["streams=16", "vxm_mul_bits=0", "vxm_float=off"])
+SMALL = preset("tiny").override(["streams=16", "vxm_mul_bits=0", "vxm_float=off", "ecc=off"])
 STAGES = SMALL.override(["vxm_rows=1", "vxm_stages=3"])
 ROWS = SMALL.override(["vxm_rows=2", "vxm_stages=1"])
 COLLISION, OPERAND_ABSENT = 1, 3

@@ -7,7 +7,7 @@ that is overwritten or that nobody takes is no mistake.
 
 from collections.abc import Mapping, Sequence
 
-from tsp.checker.control import check_barriers, check_deskews
+from tsp.checker.control import check_barriers, check_deskews, check_power
 from tsp.checker.maps import check_addresses, check_maps
 from tsp.checker.report import Problem, Report, Writer
 from tsp.checker.state import check_accumulators, check_banks, check_memory, check_pairs, check_products
@@ -50,6 +50,7 @@ def check_parts(
     check_fetches(unrolled, writer)
     check_barriers(unrolled, writer)
     check_deskews(flow, writer)
+    check_power(flow, writer)
     for rule in (check_collisions, check_absent, check_chains):
         rule(flow, writer)
     for rule in (check_banks, check_memory, check_products, check_pairs, check_accumulators):

@@ -1,4 +1,4 @@
-"""Rules of SYNC, NOTIFY, DESKEW and RUNTIME_DESKEW."""
+"""Rules of SYNC, NOTIFY, CONFIG, DESKEW and RUNTIME_DESKEW."""
 
 from collections.abc import Mapping, Sequence
 
@@ -57,6 +57,31 @@ def check_deskews(flow: Flow, writer: Writer) -> None:
             _check_flight(control, flow, writer)
 
 
+def check_power(flow: Flow, writer: Writer) -> None:
+    """Report every CONFIG that takes effect together with another, or while a value is under way.
+
+    One that holds from cycle E on is legal when nothing dispatched in E or later uses what was made by something
+    dispatched before E and stays nowhere: a value on a stream, an ALU's result for the next stage, the sum of an ABC.
+    """
+    table = timing(writer.config)
+    earlier: dict[int, Control] = {}
+    for control in sorted(flow.unrolled.controls, key=lambda control: (control.cycle, control.queue)):
+        if control.mnemonic != "CONFIG":
+            continue
+        first = control.cycle + table.config
+        other = earlier.setdefault(control.cycle, control)
+        if other is not control:
+            message = f"CONFIG in the same cycle as that of {writer.who(other.queue, other.index)}; only one queue may"
+            message += " dispatch one in a cycle"
+            writer.add("config", control.queue, control.index, control.cycle, message)
+        elif (crossing := _last_crossing(flow, first, first)) is not None:
+            source, reader, cycle = crossing
+            message = f"CONFIG holds from cycle {first} on, while the value of {writer.who_issued(flow, source)} of"
+            message += f" cycle {int(flow.issues.time[source])} is on its way to {writer.who_issued(flow, reader)};"
+            message += f" works from cycle {cycle + 1 - table.config}"
+            writer.add("config", control.queue, control.index, control.cycle, message)
+
+
 def _check_others(
     deskew: Control, queues: Mapping[int, Sequence[int]], controls: dict[int, list[Control]], flow: Flow, writer: Writer
 ) -> None:
@@ -101,11 +126,23 @@ def _check_fetches(deskew: Control, flow: Flow, writer: Writer) -> None:
             return
 
 
+def _last_crossing(flow: Flow, before: int, after: int) -> tuple[int, int, int] | None:
+    """Of the values made by issues dispatched before cycle ``before`` and used by ones dispatched in ``after`` or later
+    the one used last, as (its issue, the one that uses it, cycle of the use); None without any."""
+    table = flow.accumulations
+    sums = take(flow.products.issue, table.product)
+    source = np.concatenate([take(flow.drives.issue, flow.source), flow.chains.source, sums])
+    reader = np.concatenate([flow.reads.issue, flow.chains.issue, table.issue])
+    made, used = take(flow.issues.time, source), flow.issues.time[reader]
+    crossing = np.flatnonzero((source != NONE) & (made < before) & (used >= after))
+    if not len(crossing):
+        return None
+    last = crossing[np.argmax(used[crossing])]
+    return int(source[last]), int(reader[last]), int(used[last])
+
+
 def _check_flight(deskew: Control, flow: Flow, writer: Writer) -> None:
     table, issues, cycle = timing(writer.config), flow.issues, deskew.cycle
-    driver = take(flow.drives.issue, flow.source)
-    crossing = np.flatnonzero((driver != NONE) & (flow.reads.time > cycle))
-    crossing = crossing[issues.time[driver[crossing]] < cycle]
     done = np.concatenate([flow.drives.time, issues.time[flow.products.issue] + table.abc_acc])
     issue = np.concatenate([flow.drives.issue, flow.products.issue])
     late = np.flatnonzero((issues.time[issue] < cycle) & (done > cycle))
@@ -114,9 +151,8 @@ def _check_flight(deskew: Control, flow: Flow, writer: Writer) -> None:
         message = f"{deskew.mnemonic} before the result of {writer.who_issued(flow, int(issue[last]))} is out;"
         message += f" works from cycle {int(done[last])}"
         writer.add("deskew", deskew.queue, deskew.index, cycle, message)
-    elif len(crossing):
-        last = crossing[np.argmax(flow.reads.time[crossing])]
-        reader, source = int(flow.reads.issue[last]), int(driver[last])
+    elif (crossing := _last_crossing(flow, cycle, cycle + 1)) is not None:
+        source, reader, used = crossing
         message = f"{deskew.mnemonic} while the value of {writer.who_issued(flow, source)} is on its way to"
-        message += f" {writer.who_issued(flow, reader)}; works after cycle {int(flow.reads.time[last])}"
+        message += f" {writer.who_issued(flow, reader)}; works after cycle {used}"
         writer.add("deskew", deskew.queue, deskew.index, cycle, message)

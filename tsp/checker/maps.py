@@ -13,23 +13,25 @@ from tsp.timing import timing
 
 
 def check_maps(flow: Flow, memory: Mapping[int, Image], writer: Writer) -> None:
-    """Report PERMUTEs whose map does not name every lane once, once per burst. A map that is computed is not known."""
+    """Report PERMUTEs whose map does not name every powered lane once, once per burst. A map that is computed is not
+    known."""
     low = flow.reads.rows_of(flow.issues, 1)
     permutes = [n for n, burst in enumerate(flow.issues.bursts) if burst.instruction.mnemonic == "PERMUTE"]
     issues = np.flatnonzero(np.isin(flow.issues.burst, permutes))
     maps = {int(issue): _map(flow, memory, int(low[issue])) for issue in issues}
-    every = np.arange(writer.config.lanes)
-    wrong = {i: map_ for i, map_ in maps.items() if map_ is not None and not np.array_equal(np.sort(map_), every)}
+    lanes = {i: LANES_PER_SUPERLANE * int(flow.issues.powered[i]) for i in maps}
+    known = {i: map_[: lanes[i]] for i, map_ in maps.items() if map_ is not None}
+    wrong = {i: map_ for i, map_ in known.items() if not np.array_equal(np.sort(map_), np.arange(lanes[i]))}
     numbers = np.asarray(list(wrong), np.int64)
     for issue in numbers[first_of_burst(flow, numbers)].tolist():
-        map_, last = wrong[issue], len(every) - 1
+        map_, last = wrong[issue], lanes[issue] - 1
         message = f"PERMUTE takes a map that must name each of the lanes 0…{last} once; "
         beyond = np.flatnonzero(map_ > last)
         if len(beyond):
             message += f"lane {int(beyond[0])} names {int(map_[beyond[0]])}"
         else:
             twice = np.flatnonzero(map_ == np.argmax(np.bincount(map_)))
-            missing = int(np.setdiff1d(every, map_)[0])
+            missing = int(np.setdiff1d(np.arange(last + 1), map_)[0])
             message += f"lanes {int(twice[0])} and {int(twice[1])} both name {int(map_[twice[0]])}, and none names"
             message += f" {missing}"
         writer.add_issue("permute_map", flow, issue, int(flow.issues.time[issue]), message)
@@ -43,7 +45,7 @@ def check_addresses(flow: Flow, memory: Mapping[int, Image], writer: Writer) -> 
         burst, word = int(flow.issues.burst[issue]), _word(flow, memory, int(flow.indirect.map[number]))
         if burst in reported or word is None:
             continue
-        bytes_ = word.reshape(-1, LANES_PER_SUPERLANE)
+        bytes_ = word.reshape(-1, LANES_PER_SUPERLANE)[: int(flow.issues.powered[issue])]
         named, last = bytes_[:, 0] | bytes_[:, 1] << 8, writer.config.mem_words - 1
         mnemonic = burst_of(flow, issue).instruction.mnemonic
         beyond = np.flatnonzero(named > last)
@@ -67,9 +69,11 @@ def _undefined(flow: Flow, memory: Mapping[int, Image], issue: int, named: Ints)
     if place in flow.indirect.place[flow.indirect.writes]:
         return np.zeros(0, np.int64)
     seen = (flow.stores.place == place) & (flow.issues.time[flow.stores.issue] <= before)
-    written = flow.stores.address[seen]
+    written, count = flow.stores.address[seen], flow.issues.powered[flow.stores.issue[seen]]
     image = memory.get(int(place))
-    return np.flatnonzero(~np.isin(named, written) & ~np.isin(named, [] if image is None else image.addresses))
+    # In superlane k are the words written with more than k superlanes powered.
+    there = (written == named[:, None]) & (count > np.arange(len(named))[:, None])
+    return np.flatnonzero(~there.any(axis=1) & ~np.isin(named, [] if image is None else image.addresses))
 
 
 def _map(flow: Flow, memory: Mapping[int, Image], row: int) -> Ints | None:

@@ -28,11 +28,18 @@ def check_memory(flow: Flow, writer: Writer) -> None:
     """Report READs of words that nothing has defined, once per burst; where SCATTERs write, that is not known."""
     loads, stores, time = flow.loads, flow.stores, flow.issues.time
     scattered = np.isin(loads.place, flow.indirect.place[flow.indirect.writes])
-    undefined = np.flatnonzero((loads.store == NONE) & ~loads.initial & ~scattered)
+    undefined = np.flatnonzero(~loads.whole & ~scattered)
     for row in undefined[first_of_burst(flow, loads.issue[undefined])].tolist():
         issue = int(loads.issue[row])
         cycle, place, address = int(time[issue]), int(loads.place[row]), int(loads.address[row])
         word = f"word {address} of {writer.plan.slices[place].name}"
+        if loads.store[row] != NONE:
+            wide, store = int(flow.issues.powered[issue]), int(stores.issue[loads.store[row]])
+            message = f"READ of {word} in {wide} superlanes, but {writer.who_issued(flow, store)} has written it in"
+            message += f" {int(flow.issues.powered[store])} only, and nothing defines the others before; define it with"
+            message += " data or write it with more superlanes powered"
+            writer.add_issue("undefined_word", flow, issue, cycle, message)
+            continue
         message = f"READ of {word}, which no data defines and no WRITE has written before; "
         writes = np.flatnonzero((stores.place == place) & (stores.address == address))
         if len(writes):
@@ -45,18 +52,24 @@ def check_memory(flow: Flow, writer: Writer) -> None:
 
 
 def check_products(flow: Flow, writer: Writer) -> None:
-    """Report ABCs without weights or with supercell columns that no LW loaded, once per burst and plane."""
+    """Report ABCs without weights, with supercell columns that no LW loaded, or with weights that were loaded or
+    installed while fewer superlanes were powered, once per burst and plane. Columns of unpowered superlanes do not
+    matter."""
     fp16 = flow.products.fp16
     _check_weights(flow, writer, np.arange(len(fp16)), flow.products.install, 0)
     _check_weights(flow, writer, np.flatnonzero(fp16), flow.products.partner, 1)
 
 
 def _check_weights(flow: Flow, writer: Writer, rows: Ints, used: Ints, plane: int) -> None:
-    """Report those of ``rows`` of products that find no weights in a plane; ``plane``: from that of their queue."""
+    """Those of ``rows`` of products, of which ``used`` are the installs; ``plane``: from that of their queue."""
     products, installs, time = flow.products, flow.installs, flow.issues.time
-    missing = (installs.loads == NONE).any(axis=1)
-    bad = rows[(used[rows] == NONE) | np.append(missing, False)[used[rows]]]
-    for row in bad[first_of_burst(flow, products.issue[bad])].tolist():
+    column, narrow = _weakest(flow, rows, used)
+    missing, count = column != NONE, flow.issues.powered[products.issue[rows]]
+    weak = np.flatnonzero(~missing & (narrow < count))
+    _report_narrow_weights(flow, rows[weak], narrow[weak], plane, writer)
+    bad = np.flatnonzero(missing)
+    for number in bad[first_of_burst(flow, products.issue[rows[bad]])].tolist():
+        row = int(rows[number])
         issue, install = int(products.issue[row]), int(used[row])
         cycle, place = int(time[issue]), int(flow.issues.place[issue]) + plane
         if install == NONE:
@@ -69,11 +82,42 @@ def _check_weights(flow: Flow, writer: Writer, rows: Ints, used: Ints, plane: in
             else:
                 message += "; load them with LW and install them with IW"
         else:
-            column = int(np.flatnonzero(installs.loads[install] == NONE)[0])
             by = int(installs.issue[install])
             message = f"ABC uses the weights that {writer.who_issued(flow, by)} installed in cycle {int(time[by])}, but"
-            message += f" no LW had loaded supercell {column} by cycle {int(time[by]) - timing(writer.config).lw_iw}"
+            last = int(time[by]) - timing(writer.config).lw_iw
+            message += f" no LW had loaded supercell {int(column[number])} by cycle {last}"
         writer.add_issue("undefined_weights", flow, issue, cycle, message)
+
+
+def _weakest(flow: Flow, rows: Ints, used: Ints) -> tuple[Ints, Ints]:
+    """Per one of ``rows`` of products: the first supercell column it needs that nothing has loaded (0 if nothing is
+    installed), or NONE; and with how few superlanes powered one of its weights was loaded or installed.
+
+    ``used``: by product, its install."""
+    products, installs, s = flow.products, flow.installs, flow.config.superlanes
+    # Many products use one install: all of them alike, if as many superlanes are powered.
+    key = (used[rows] + 1) * (s + 1) + flow.issues.powered[products.issue[rows]]
+    kind, of_kind = np.unique(key, return_inverse=True)
+    install, count = kind // (s + 1) - 1, kind % (s + 1)
+    loads = np.append(installs.loads, np.full((1, s), NONE), axis=0)[install]
+    needed = np.arange(s) < count[:, None]
+    lost = needed & (loads == NONE)
+    made = np.append(flow.issues.powered[flow.reads.issue], s)[loads]
+    narrow = np.where(needed, made, s).min(axis=1, initial=s)
+    narrow = np.minimum(narrow, np.append(flow.issues.powered[installs.issue], s)[install])
+    return np.where(lost.any(axis=1), np.argmax(lost, axis=1), NONE)[of_kind], narrow[of_kind]
+
+
+def _report_narrow_weights(flow: Flow, rows: Ints, narrow: Ints, plane: int, writer: Writer) -> None:
+    """``narrow``: by row, in how many superlanes its weights are of one making; ``plane`` as of _check_weights."""
+    products, powered = flow.products, flow.issues.powered
+    for number in first_of_burst(flow, products.issue[rows]).tolist():
+        issue, fp16 = int(products.issue[rows[number]]), bool(products.fp16[rows[number]])
+        name = writer.plan.slices[int(flow.issues.place[issue]) + plane].name
+        message = f"ABC{' of fp16' if fp16 else ''} in {int(powered[issue])} superlanes, but"
+        message += f" its weights{f' in {name}' if fp16 else ''} were loaded or installed with"
+        message += f" {int(narrow[number])} powered; the others hold older ones"
+        writer.add_issue("undefined_weights", flow, issue, int(flow.issues.time[issue]), message)
 
 
 def check_pairs(flow: Flow, writer: Writer) -> None:
@@ -115,6 +159,14 @@ def check_accumulators(flow: Flow, writer: Writer) -> None:
         mode = AccMode(int(table.mode[row])).name.lower()
         instead = "store" if mode == "add" else "pass"
         message = f"ACC {mode} uses row {int(table.row[row])}, which no ACC has stored in before; {instead} would work"
+        writer.add_issue("undefined_row", flow, issue, int(time[issue]), message)
+    powered = flow.issues.powered
+    narrow = np.flatnonzero(table.uses_row & (table.previous != NONE))
+    narrow = narrow[powered[table.issue[table.previous[narrow]]] < powered[table.issue[narrow]]]
+    for row in narrow[first_of_burst(flow, table.issue[narrow])].tolist():
+        issue, before = int(table.issue[row]), int(table.issue[table.previous[row]])
+        message = f"ACC uses row {int(table.row[row])} in {int(powered[issue])} superlanes, but"
+        message += f" {writer.who_issued(flow, before)} has stored in it in {int(powered[before])} only"
         writer.add_issue("undefined_row", flow, issue, int(time[issue]), message)
 
 

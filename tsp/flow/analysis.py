@@ -13,7 +13,7 @@ from tsp.flow.collect import Collector
 from tsp.flow.issues import Ints, Issues
 from tsp.flow.state import NONE, exact, latest, present, take
 from tsp.flow.streams import Streams, collisions, resolve
-from tsp.flow.tables import Accumulations, Chains, Indirect, Installs, Loads, Products, Stores
+from tsp.flow.tables import Accumulations, Bools, Chains, Indirect, Installs, Loads, Products, Stores
 from tsp.isa import AccMode
 from tsp.timing import timing
 
@@ -48,6 +48,15 @@ class Flow:
     faults: list[faults.Fault]
     cycles: int
 
+    @property
+    def piecewise(self) -> Ints:
+        """Places of slices in which some superlanes' parts of a word may be written without the others': by SCATTERs,
+        and by WRITEs while not all superlanes are powered."""
+        partly = self.issues.powered[self.stores.issue] < self.config.superlanes
+        written = [self.indirect.place[self.indirect.writes], self.stores.place[partly]]
+        found: Ints = np.unique(np.concatenate(written))
+        return found
+
 
 MOST_ISSUES = 1 << 23
 """Bounds the memory of an analysis (about 200 bytes an issue): REPEATs let a small file ask for billions."""
@@ -65,7 +74,7 @@ def analyse(unrolled: Unrolled, config: ChipConfig, defined: Mapping[int, Ints])
     total = sum(burst.count for burst in unrolled.bursts)
     if total > MOST_ISSUES:
         raise InputError(f"the program issues {total} instructions, at most {MOST_ISSUES} can be analysed; split it")
-    issues = Issues.of(unrolled.bursts, config)
+    issues = Issues.of(unrolled.bursts, config, unrolled.power(config))
     specs = Collector(unrolled.bursts, config)
     drives, reads = Streams.of(specs.drives, issues), Streams.of(specs.reads, issues)
     source = resolve(drives, reads)
@@ -126,19 +135,28 @@ def _loads(specs: Collector, issues: Issues, stores: Stores, defined: Mapping[in
     rows = specs.loads.expand(issues)
     issue = rows["issue"]
     place, address = issues.place[issue], rows["address"] + issues.step[issue] * rows["by"]
-    store = latest(
-        stores.place * config.mem_words + stores.address,
-        issues.time[stores.issue],
-        place * config.mem_words + address,
-        issues.time[issue] - timing(config).write_read,
-    )
-    initial = np.zeros(len(issue), np.bool_)
+    asked, time = place * config.mem_words + address, issues.time[issue] - timing(config).write_read
+    key, powered = stores.place * config.mem_words + stores.address, issues.powered
+    store = latest(key, issues.time[stores.issue], asked, time)
+    in_image = _in_image(place, address, defined)
+    whole = in_image | present(store) & (take(powered[stores.issue], store) >= powered[issue])
+    for count in np.unique(powered[issue[~whole & present(store)]]).tolist():
+        # An earlier WRITE may have defined the superlanes that the last one left as they were.
+        wide = np.flatnonzero(powered[stores.issue] >= count)
+        here = np.flatnonzero(powered[issue] == count)
+        whole[here] |= present(latest(key[wide], issues.time[stores.issue[wide]], asked[here], time[here]))
+    return Loads(issue, place, address, store, in_image & ~present(store), whole)
+
+
+def _in_image(place: Ints, address: Ints, defined: Mapping[int, Ints]) -> Bools:
+    """Which words the image defines."""
+    found = np.zeros(len(place), np.bool_)
     for of_place, addresses in defined.items():
-        here = np.flatnonzero((place == of_place) & ~present(store))
+        here = np.flatnonzero(place == of_place)
         if len(addresses):
             nearest = np.minimum(np.searchsorted(addresses, address[here]), len(addresses) - 1)
-            initial[here] = addresses[nearest] == address[here]
-    return Loads(issue, place, address, store, initial)
+            found[here] = addresses[nearest] == address[here]
+    return found
 
 
 def _conflicts(loads: Loads, stores: Stores, config: ChipConfig) -> Ints:

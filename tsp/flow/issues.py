@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tsp.config import ChipConfig
 from tsp.dispatch import Burst
 from tsp.floorplan import floorplan
+from tsp.power import Power
 
 Ints = NDArray[np.int64]
 
@@ -31,6 +32,7 @@ class Issues:
         first: int64 [bursts + 1], first issue of each burst.
         burst, step, time: int64 [issues], the burst of an issue, its number in the burst, its dispatch cycle.
         queue, place, site: int64 [issues], where it is dispatched; place is the slice's.
+        powered: int64 [issues], how many superlanes it acts in.
     """
 
     bursts: Sequence[Burst]
@@ -41,6 +43,7 @@ class Issues:
     queue: Ints
     place: Ints
     site: Ints
+    powered: Ints
 
     def __len__(self) -> int:
         return len(self.burst)
@@ -52,7 +55,7 @@ class Issues:
         return rows
 
     @classmethod
-    def of(cls, bursts: Sequence[Burst], config: ChipConfig) -> "Issues":
+    def of(cls, bursts: Sequence[Burst], config: ChipConfig, power: Power) -> "Issues":
         """Expand bursts."""
         queues = floorplan(config).queues
         shape = ints([(b.count, b.start, b.interval, b.queue) for b in bursts]).reshape(-1, 4)
@@ -64,7 +67,8 @@ class Issues:
         site_of = ints([q.site for q in queues])
         queue_of = queue[burst]
         time = start[burst] + step * interval[burst]
-        return cls(bursts, first, burst, step, time, queue_of, place_of[queue_of], site_of[queue_of])
+        place, site = place_of[queue_of], site_of[queue_of]
+        return cls(bursts, first, burst, step, time, queue_of, place, site, power.at(time))
 
 
 class Specs:

@@ -15,13 +15,15 @@ Bools = NDArray[np.bool_]
 @dataclasses.dataclass(frozen=True)
 class Loads:
     """READs: ``issue``, the word's ``place`` and ``address``, the ``store`` (row of :class:`Stores`) it sees or NONE,
-    and whether the ``initial`` image defines it (when there is no store)."""
+    whether the ``initial`` image defines it (when there is no store), and ``whole``, whether it is defined in every
+    superlane that reads: the store may have been made with fewer of them powered."""
 
     issue: Ints
     place: Ints
     address: Ints
     store: Ints
     initial: Bools
+    whole: Bools
 
 
 @dataclasses.dataclass(frozen=True)

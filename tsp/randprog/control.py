@@ -73,7 +73,7 @@ def _deskew(layout: Layout, users: list[Queue], start: int, released: list[int])
     else:
         t = layout.slack + rng.choice((0, 1, rng.randint(0, 20)))
         words, length = word("RUNTIME_DESKEW", t=t), t + layout.timing.runtime_deskew
-    notify = cycle + length + rng.randint(0, 3)
+    notify = _configs(layout, awake, cycle + length) + rng.randint(0, 3)
     release = notify + layout.timing.barrier
     for queue in users:
         if queue not in awake:
@@ -86,6 +86,27 @@ def _deskew(layout: Layout, users: list[Queue], start: int, released: list[int])
         for begin, end in ((start, cycle), (cycle + length, notify)):
             _keep_free(layout, queue, begin, end)
     released.append(release)
+
+
+def _configs(layout: Layout, awake: list[Queue], start: int) -> int:
+    """In six of ten cases CONFIGs of some queues, of several kinds if there are, one a cycle from ``start`` on. Returns
+    the first cycle from which the last holds. At the end all superlanes are powered, or a number that is the program's.
+    """
+    rng, every = layout.rng, layout.config.superlanes
+    if rng.random() < 0.4:
+        return start
+    kinds = sorted({queue.kind for queue in awake})
+    chosen = rng.sample(kinds, rng.choice((1, min(2, len(kinds)), len(kinds))))
+    fewer = min((p for _, p in layout.powers), default=every)
+    fewer = rng.randint(1, max(1, every - 1)) if fewer == every else fewer
+    for number, kind in enumerate(chosen):
+        queue = rng.choice([queue for queue in awake if queue.kind == kind])
+        last = number == len(chosen) - 1
+        p = rng.choice((fewer, fewer, every)) if last else rng.choice((fewer, every))
+        layout.book(queue.index, Item(start + number, start + number + 1, word("CONFIG", p=p)))
+        layout.powers.append((start + number, p))
+        layout.log(layout.powers.pop)
+    return start + len(chosen) - 1 + layout.timing.config
 
 
 def _park(layout: Layout, queue: Queue, start: int, release: int) -> Item:

@@ -58,8 +58,8 @@ def _candidates(rng: random.Random, flow: Flow, count: int, single: bool) -> Ite
 def _unknown(flow: Flow, row: int) -> bool:
     """Whether only running tells where the word that a row of ``flow.reads`` sees comes from, or is written to."""
     issue = flow.drives.issue[flow.source[row]]
-    scattered = np.isin(flow.loads.place, flow.indirect.place[flow.indirect.writes])
-    unknown = np.concatenate([flow.indirect.issue, flow.loads.issue[scattered]])
+    piecewise = np.isin(flow.loads.place, flow.piecewise)
+    unknown = np.concatenate([flow.indirect.issue, flow.loads.issue[piecewise]])
     return bool(issue in unknown) or bool(row in flow.indirect.data)
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tsp import isa
 from tsp.config import ChipConfig
 from tsp.floorplan import EAST, WEST, Queue, floorplan
+from tsp.power import Power
 from tsp.program import Program
 from tsp.randprog.fetched import Fetch, move
 from tsp.randprog.memory import Memory
@@ -79,6 +80,8 @@ class Layout:
         """At most one of a queue."""
         self.scattered: list[int] = []
         """Places of the slices that SCATTERs write: what they hold later is not known, so nothing is fetched there."""
+        self.powers: list[tuple[int, int]] = []
+        """(cycle, p) of every CONFIG."""
         self._words: dict[int, int] = defaultdict(int)
         self._tracks: dict[tuple[int, int], _Track] = defaultdict(_Track)
         self._log: list[Callable[[], object]] = []
@@ -102,6 +105,15 @@ class Layout:
         """Book the first of several alternatives that has room; NoRoom when none has."""
         if not any(self.attempt(template) for template in templates):
             raise NoRoom
+
+    def powered(self, cycle: int) -> int:
+        """How many superlanes instructions of a cycle act in."""
+        return int(Power.of(self.powers, self.config).at(np.asarray(cycle)))
+
+    def narrow(self, cycle: int) -> bool:
+        """Whether fewer superlanes are powered than once are later."""
+        now = self.powered(cycle)
+        return any(p > now for at, p in self.powers if at + self.timing.config > cycle)
 
     def free(self, queue: int, start: int, end: int) -> bool:
         """Whether a queue is free in the cycles ``start … end - 1``."""

@@ -253,6 +253,33 @@ def busy_deskew(layout: Layout, planes: list[Plane]) -> Expectation:
     return Expectation("busy_deskew", "deskew", runs=False)
 
 
+def twin_config(layout: Layout, planes: list[Plane]) -> Expectation:
+    """CONFIGs of two queues in one cycle."""
+    time = layout.rng.randrange(layout.horizon)
+    for queue in layout.rng.sample(layout.plan.queues, 2):
+        layout.book(queue.index, Item(time, time + 1, (_config(layout),)))
+    return Expectation("twin_config", "config", runs=False)
+
+
+def early_config(layout: Layout, planes: list[Plane]) -> Expectation:
+    """A CONFIG that holds for a WRITE and not yet for the READ of what it writes."""
+    target = layout.rng.choice([q for q in layout.plan.queues if q.kind == "mem"])
+    direction, address = layout.rng.choice((EAST, WEST)), layout.rng.choice(layout.memory.pool)
+    if not layout.upstream(direction, target.site):
+        raise NoRoom
+    operand, time = streams.any_group(layout, direction, 1)[0], layout.rng.randrange(layout.horizon)
+    streams.source(layout, target.site, [operand], time + layout.timing.write_skew, ONCE)
+    streams.write_words(layout, target, address, 0, time, ONCE)
+    layout.issue(target, time, ONCE, isa.instruction("WRITE", write_address=address, write_stream=operand))
+    at = time - layout.timing.config - layout.rng.randint(0, layout.timing.read_func - 1)
+    layout.book(layout.rng.choice(layout.plan.queues).index, Item(at, at + 1, (_config(layout),)))
+    return Expectation("early_config", "config", runs=False)
+
+
+def _config(layout: Layout) -> int:
+    return isa.instruction("CONFIG", p=layout.rng.randint(1, layout.config.superlanes)).encode()
+
+
 def _works_on(layout: Layout, queue: int, time: int) -> bool:
     """Whether a queue issues an instruction in a cycle, not idling in a SYNC."""
     sync = isa.instruction("SYNC").encode()
@@ -277,5 +304,7 @@ FLOW_MISTAKES: dict[str, Mistake] = {
         unreleased_sync,
         early_notify,
         busy_deskew,
+        twin_config,
+        early_config,
     )
 }

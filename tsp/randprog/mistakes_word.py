@@ -181,6 +181,7 @@ WORD_MISTAKES: dict[str, Mistake] = {
     "misaligned_group": partial(broken_rule, "misaligned_group", _aligned),
     "source_range": partial(broken_rule, "source_range", _of_kind("source")),
     "no_such_type": partial(broken_rule, "no_such_type", _of_kind("type", "kind")),
+    "power_range": partial(broken_rule, "power_range", _of_kind("powered")),
     "zero_count": partial(broken_rule, "zero_count", _of_kind("count")),
     "repeat_of_nothing": repeat_of_nothing,
     "repeat_twice": repeat_twice,

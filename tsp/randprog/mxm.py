@@ -60,14 +60,14 @@ class Plane:
 
     def install(self, time: int, shape: Shape) -> None:
         """Install the buffer."""
-        if time < self.loaded:
+        if time < self.loaded or self.layout.narrow(time):
             raise NoRoom
         self.layout.issue(self.weights, time, shape, isa.instruction("IW"))
         self._note("installed", time + self.layout.timing.iw_abc)
 
     def multiply(self, time: int, shape: Shape, fp16: bool = False) -> None:
         """One pass of activations whose sums are driven out."""
-        start, step = self._rows(shape.count)
+        start, step = self._rows(shape.count, time)
         defined = self._defined(start, step, time, shape)
         modes = [mode for mode in AccMode if defined or mode not in USES_ROW]
         self._pass(time, shape, start, step, self.rng.choice(modes), out=True, fp16=fp16)
@@ -85,13 +85,15 @@ class Plane:
 
     def matmul(self, time: int, shape: Shape, fp16: bool = False) -> None:
         """Several passes over the same rows, as blocks of a wide matrix: stored, added to, driven out at the end."""
-        start, step = self._rows(shape.count)
-        mode = AccMode.STORE
+        start, step = self._rows(shape.count, time)
+        mode, first = AccMode.STORE, time
         passes = self.rng.choice((2, 2, 3))
         for i in range(passes):
             last = i == passes - 1
             if last:
                 mode = self.rng.choice((AccMode.ADD, AccMode.PEEK))
+            if self.layout.powered(time) != self.layout.powered(first):
+                raise NoRoom
             self._pass(time, shape, start, step, mode, out=last or self.rng.random() < 0.2, fp16=fp16)
             mode = AccMode.ADD
             time += shape.length + self.rng.choice((0, 0, 1, 3))
@@ -102,7 +104,8 @@ class Plane:
         self.layout.log(lambda: setattr(self, what, before))
 
     def _load(self, time: int, shape: Shape, supercell: int, step: int, install: bool = False) -> None:
-        if install and time < self.loaded:
+        # With more superlanes powered, what these weights leave as it was would be used, too.
+        if install and time < self.loaded or self.layout.narrow(time):
             raise NoRoom
         operands = streams.any_group(self.layout, self.inward, isa.GROUP16)
         read = time + self.layout.timing.lw_skew
@@ -119,8 +122,13 @@ class Plane:
         chosen = [[self.halves[(j + i) % len(self.halves)] for i in range(shape.count)] for j in range(isa.GROUP16)]
         return [values.plane(numbers, self.byte) for numbers in chosen]
 
-    def _rows(self, count: int) -> tuple[int, int]:
-        start, step = self.rng.choice(self.pool), self.rng.choice((-2, -1, 0, 1, 1, 2))
+    def _rows(self, count: int, time: int) -> tuple[int, int]:
+        """Rows of ACCs of activations from ``time`` on. Even and odd ones, if a program powers some superlanes only."""
+        pool, steps = self.pool, [-2, -1, 0, 1, 1, 2]
+        if any(p < self.layout.config.superlanes for _, p in self.layout.powers):
+            odd = self.layout.powered(time) < self.layout.config.superlanes
+            pool, steps = [row for row in pool if row % 2 == odd], [-2, 0, 0, 2]
+        start, step = self.rng.choice(pool), self.rng.choice(steps)
         last = start + (count - 1) * step
         return start, step if count > 1 and 0 <= last < self.layout.config.acc_depth else 0
 

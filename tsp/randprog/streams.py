@@ -98,6 +98,8 @@ def fetch(layout: Layout, time: int) -> None:
     rng, superlanes = layout.rng, layout.config.superlanes
     count = rng.randint(1, 4) if superlanes == 1 else 2
     last = time + count + layout.timing.ifetch_dispatch + 2 * superlanes
+    if any(layout.powered(at) < superlanes for at in range(time, time + count)):
+        raise NoRoom
     enough = [q for q in layout.plan.queues if q.slice >= 0 and _words_from(layout, q, last) >= count * superlanes]
     if not enough:
         raise NoRoom
@@ -140,6 +142,9 @@ def read_words(
 def write_words(layout: Layout, queue: Queue, address: int, step: int, start: int, shape: Shape) -> None:
     """Note the words that WRITEs define."""
     for i, time in enumerate(shape.times(start)):
+        if layout.powered(time) < layout.config.superlanes:
+            # What is left of the word in the others must be defined as well.
+            layout.memory.read(queue, address + i * step, time)
         layout.memory.write(queue, address + i * step, time, time + layout.timing.write_read)
 
 

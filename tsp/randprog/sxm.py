@@ -81,8 +81,11 @@ def _map(
 
 
 def _permute(layout: Layout, queue: Queue, taken: int | None, time: int, shape: Shape) -> tuple[Fields, int]:
-    lanes = list(range(layout.config.lanes))
-    maps = [np.asarray(layout.rng.sample(lanes, len(lanes)), np.int64) for _ in range(shape.count)]
+    on = LANES_PER_SUPERLANE * layout.powered(time)
+    maps = [np.asarray(layout.rng.sample(range(on), on), np.int64) for _ in range(shape.count)]
+    if on < layout.config.lanes:
+        # The map says anything of lanes that are not powered.
+        maps = [np.append(map_, _random(layout, layout.config.lanes)[on:]) for map_ in maps]
     map_ = constants(layout, queue, time, shape, maps)
     return {"source": _source(layout, queue, taken, time, shape, 1, 1), "map": map_}, 1
 
