@@ -1,11 +1,13 @@
-"""The planes: int8 products summed in int32, and accumulator rows."""
+"""The planes: int8 products summed in int32, those of fp16 by pairs, and accumulator rows."""
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from golden import sxm
+from golden import floats, mxm_fp16, sxm
 from golden.stream import ZERO, Values
-from tsp.config import LANES_PER_SUPERLANE
+from tsp.config import LANES_PER_SUPERLANE, PAIR
 from tsp.flow import NONE, Flow
 from tsp.flow.issues import Ints
 from tsp.flow.state import present, take
@@ -26,13 +28,53 @@ class Planes:
         self.kept[asked] = np.arange(len(asked))
         self.weights: tuple[int, NDArray[np.float32]] | None = None
         """The install used last, and its weights."""
+        self.pair: tuple[tuple[int, int, int], mxm_fp16.Weights] | None = None
+        """The installs of a pair used last and in how many superlanes, and the weights."""
         self.rows: Sums = np.zeros((len(asked), flow.config.lanes), np.int32)
 
     def run(self, batch: Ints) -> Sums:
-        """Values of a batch of accumulations [n] (rows of ``flow.accumulations``): int32 [n, lanes].
+        """Values of a batch of accumulations [n] (rows of ``flow.accumulations``, by time): int32 [n, lanes]; of fp32
+        their bits.
 
         Everything the batch needs has been computed, except earlier values of its own rows.
         """
+        fp16 = self._of_fp16(batch)
+        if not fp16.any():
+            return self._run_integers(batch)
+        after = np.zeros((len(batch), self.flow.config.lanes), np.int32)
+        for wave in self._waves(batch):
+            for kind, run in ((True, self._run_floats), (False, self._run_integers)):
+                some = wave[fp16[wave] == kind]
+                if len(some):
+                    after[some] = run(batch[some])
+        return after
+
+    def _of_fp16(self, batch: Ints) -> NDArray[np.bool_]:
+        fp16 = take(self.flow.products.fp16.astype(np.int64), self.flow.accumulations.product[batch], 0)
+        return np.equal(fp16, 1)
+
+    def _waves(self, batch: Ints) -> Iterator[Ints]:
+        """Positions in a batch, those first whose rows no other of the batch has yet to write, and so on: sums in fp32
+        depend on their order."""
+        table = self.flow.accumulations
+        waiting = np.arange(len(batch))
+        while len(waiting):
+            needs = np.where(table.uses_row[batch[waiting]], table.previous[batch[waiting]], NONE)
+            ready = ~np.isin(needs, batch[waiting])
+            yield waiting[ready]
+            waiting = waiting[~ready]
+
+    def _run_floats(self, batch: Ints) -> Sums:
+        """Values of accumulations of fp16 products, which do not use each other's rows."""
+        table = self.flow.accumulations
+        sums = self._sums_of_pairs(table.product[batch])
+        old = self._old(table.previous[batch]).astype(np.int64)
+        added = floats.operate("ADD", [old, sums.astype(np.int64)]).astype(np.int32)
+        after = np.where(table.uses_row[batch][:, None], added, sums)
+        self._keep(batch, after)
+        return after
+
+    def _run_integers(self, batch: Ints) -> Sums:
         table = self.flow.accumulations
         sums = self._sums(table.product[batch])
         uses = table.uses_row[batch]
@@ -44,9 +86,13 @@ class Planes:
                 sums, after = self._chained(batch, sums)
             else:
                 after = sums + np.where(uses[:, None], self._old(previous), 0)
-        writes = table.writes[batch] & (self.kept[batch] != NONE)
-        self.rows[self.kept[batch[writes]]] = after[writes]
+        self._keep(batch, after)
         return after
+
+    def _keep(self, batch: Ints, after: Sums) -> None:
+        """Note the rows that a batch leaves, where a later one uses them."""
+        writes = self.flow.accumulations.writes[batch] & (self.kept[batch] != NONE)
+        self.rows[self.kept[batch[writes]]] = after[writes]
 
     def _old(self, previous: Ints) -> Sums:
         """Row values that earlier batches left: int32 [n, lanes], zeros where there is none."""
@@ -100,10 +146,39 @@ class Planes:
 
     def _weights(self, install: int) -> NDArray[np.float32]:
         """[inputs, outputs]; zeros where nothing was loaded."""
-        if self.weights is not None and self.weights[0] == install:
-            return self.weights[1]
+        if self.weights is None or self.weights[0] != install:
+            self.weights = install, self._installed(install).view(np.int8).astype(np.float32).T
+        return self.weights[1]
+
+    def _installed(self, install: int) -> NDArray[np.uint8]:
+        """Bytes [outputs, inputs] in an array after an install; zeros where nothing was loaded."""
+        if install == NONE:
+            return np.zeros((self.flow.config.lanes, self.flow.config.lanes), np.uint8)
         loads = self.flow.installs.loads[install]
         vectors = self.values.taken(loads[:, None] + np.arange(LANES_PER_SUPERLANE))
-        rows = np.where((loads == NONE)[:, None, None], ZERO, vectors).reshape(-1, self.flow.config.lanes)
-        self.weights = install, rows.view(np.int8).astype(np.float32).T
-        return self.weights[1]
+        return np.where((loads == NONE)[:, None, None], np.uint8(ZERO), vectors).reshape(-1, self.flow.config.lanes)
+
+    def _sums_of_pairs(self, product: Ints) -> Sums:
+        """The bits of the fp32 sums of fp16 products [n]."""
+        table = self.flow.products
+        powered = self.flow.issues.powered[table.issue[product]]
+        kinds = np.stack([table.install[product], table.partner[product], powered], axis=1)
+        sums = np.zeros((len(product), self.flow.config.lanes), np.int32)
+        for low, high, count in np.unique(kinds, axis=0).tolist():
+            rows = np.flatnonzero((kinds == (low, high, count)).all(axis=1))
+            taken = (self.values.taken(table.read[product[rows]] + plane) for plane in range(PAIR))
+            vectors = _halves(*(sxm.powered(half, powered[rows]) for half in taken))
+            sums[rows] = mxm_fp16.sums(vectors, self._pair_weights(low, high, count))
+        return sums
+
+    def _pair_weights(self, low: int, high: int, count: int) -> mxm_fp16.Weights:
+        """[inputs, outputs]; zeros also of superlanes from ``count`` on: nothing times an infinity would be a NaN."""
+        if self.pair is None or self.pair[0] != (low, high, count):
+            weights = _halves(self._installed(low), self._installed(high)).T.copy()
+            weights[count * LANES_PER_SUPERLANE :] = 0
+            self.pair = (low, high, count), mxm_fp16.Weights(weights)
+        return self.pair[1]
+
+
+def _halves(low: NDArray[np.uint8], high: NDArray[np.uint8]) -> mxm_fp16.Halves:
+    return np.asarray(low | high.astype(np.uint16) << 8, np.uint16)

@@ -160,6 +160,7 @@ def _edges(flow: Flow, values: Values) -> tuple[Ints, Ints]:
     chain = np.flatnonzero(flow.chains.source != NONE)
     install, column = np.nonzero(flow.installs.loads != NONE)
     used = np.flatnonzero(flow.products.install != NONE)
+    paired = np.flatnonzero(flow.products.partner != NONE)
     table = flow.accumulations
     row = np.flatnonzero((table.previous != NONE) & table.uses_row)
     pairs = [
@@ -167,6 +168,7 @@ def _edges(flow: Flow, values: Values) -> tuple[Ints, Ints]:
         (flow.chains.source[chain], flow.chains.issue[chain]),
         (flow.reads.issue[flow.installs.loads[install, column]], flow.installs.issue[install]),
         (flow.installs.issue[flow.products.install[used]], flow.products.issue[used]),
+        (flow.installs.issue[flow.products.partner[paired]], flow.products.issue[paired]),
         (table.issue[table.previous[row]], table.issue[row]),
     ]
     total = max(len(flow.issues), 1)

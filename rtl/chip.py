@@ -11,7 +11,7 @@ from rtl.fetch import fetching_sites
 from rtl.flips import FlipQueue, moving_flip_ports
 from rtl.host_port import ADDRESS_BITS, HostPort
 from rtl.icu import Icu
-from rtl.mxm import MxmPlane
+from rtl.mxm import MxmFp16Plane, MxmPlane
 from rtl.stamp import Stamp, stamp
 from rtl.stream import WORD_BITS
 from rtl.superlane import Superlane, beside_ports, commanded_queues, identifier
@@ -150,6 +150,8 @@ class Chip(Component):
         beside: dict[str, Component]
         if site.startswith("mxm"):
             beside = {f"plane_{plane}_": MxmPlane(self.config) for plane in range(self.config.planes(site[-1]))}
+            if self.config.multiplies_fp16(site[-1]):
+                self._place_pair(m, site, members, rows)
         else:
             beside = {"across_": SxmAcross(self.config)}
         for prefix, component in beside.items():
@@ -161,3 +163,15 @@ class Chip(Component):
                         ends = (placed, f"{port.removeprefix(prefix)}_{k}"), (row, f"{identifier(site)}_{port}")
                         (source, output), (target, into) = ends if member.flow == In else reversed(ends)
                         target.bind(into, getattr(source, output))
+
+    def _place_pair(self, m: Module, site: str, members: Mapping[str, Member], rows: list[Stamp]) -> None:
+        """The array that multiplies fp16: it has ports of its own to a superlane, and sees what goes to the planes."""
+        name = f"{identifier(site)}_pair"
+        m.submodules[name] = placed = MxmFp16Plane(self.config, self._reset)
+        for port, member in members.items():
+            for k, row in enumerate(rows):
+                inner, outer = f"{port}_{k}", f"{identifier(site)}_{port}"
+                if member.flow == In and port.startswith("pair_"):
+                    row.bind(outer, getattr(placed, inner))
+                elif member.flow == Out and hasattr(placed, inner):
+                    m.d.comb += getattr(placed, inner).eq(getattr(row, outer))

@@ -14,7 +14,7 @@ from rtl.icu_control import QUEUE_BITS, IcuControl
 from rtl.icu_queue import IcuQueue
 from rtl.stamp import stamp
 from rtl.tile import KIND_BITS, SUPERLANE_BITS, TIME_BITS
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.config import ChipConfig
 from tsp.floorplan import Queue, Site, floorplan
 
@@ -134,7 +134,8 @@ class Icu(wiring.Component):
             ]
 
     def _queue(self, m: Module, place: Queue, control: IcuControl):
-        placed = stamp(IcuQueue(self.config, place.kind, place.hemisphere), place.name.replace(".", "_"))
+        leads = isa_rules.leads_pair(place, self.config)
+        placed = stamp(IcuQueue(self.config, place.kind, place.hemisphere, leads), place.name.replace(".", "_"))
         m.submodules[f"queue_{place.index}"] = placed
         m.d.comb += [
             placed.push_valid.eq(self.push_valid & (self.push_queue == place.index)),

@@ -38,19 +38,20 @@ def holds(word: Value, rule: isa_rules.Rule) -> Value:
     return excused | reduce(and_, kept)
 
 
-def operations(kind: str, config: ChipConfig) -> list[isa.Operation]:
-    """The operations of a queue of that kind; without REPEAT, which is always out of place, where none can repeat."""
-    found = isa_rules.operations(kind, config)
+def operations(kind: str, config: ChipConfig, leads: bool = False) -> list[isa.Operation]:
+    """The operations of a queue of that kind (that ``leads`` a pair of planes); without REPEAT, which is always out of
+    place, where none can repeat."""
+    found = isa_rules.operations(kind, config, leads)
     repeats = any(operation.repeatable for operation in found)
     return [operation for operation in found if repeats or operation.mnemonic != "REPEAT"]
 
 
-def legal(word: Value, kind: str, hemisphere: str, config: ChipConfig) -> Value:
+def legal(word: Value, kind: str, hemisphere: str, config: ChipConfig, leads: bool = False) -> Value:
     """``broken_rule(word) is None`` in gates, for queues of that kind and hemisphere.
 
     Each distinct rule is built once, beside the opcodes that it binds.
     """
-    taken = operations(kind, config)
+    taken = operations(kind, config, leads)
     bound: dict[isa_rules.Rule, list[isa.Operation]] = {}
     for operation in taken:
         for rule in isa_rules.rules(operation, hemisphere, config):

@@ -134,11 +134,14 @@ class IcuQueue(wiring.Component):
         dry: out, T in which no word is there though one is still to come.
     """
 
-    def __init__(self, config: ChipConfig, kind: str, hemisphere: str = ""):
+    def __init__(self, config: ChipConfig, kind: str, hemisphere: str = "", leads: bool = False):
         self.config, self.kind = config, kind
+        # The queue of a pair's plane 0 has instructions for both (:func:`tsp.isa_rules.leads_pair`).
+        self.leads = leads and kind == "mxm_activations"
         # Only the MXM's rules know a direction: the other kinds have one module for both hemispheres.
         self.hemisphere = hemisphere if kind.startswith("mxm") else ""
         self.module_name = f"icu_queue_{kind}" + (f"_{self.hemisphere}" if self.hemisphere else "")
+        self.module_name += "_fp16" if self.leads else ""
         self.stored_bits = icu_decode.stored_bits(kind, config)
         payload = isa.PAYLOAD_BITS[kind]
         ports = {name: In(1) for name in ("push_valid", "run", "unpark", "resume")}
@@ -158,7 +161,7 @@ class IcuQueue(wiring.Component):
         """Memory, decoded stage, sequencer."""
         m = Module()
         m.submodules.memory = memory = QueueMemory(self.stored_bits, self.config.queue_depth)
-        decoded = _Decoded(self.stored_bits, icu_decode.operations(self.kind, self.config))
+        decoded = _Decoded(self.stored_bits, icu_decode.operations(self.kind, self.config, self.leads))
         parked = Signal()
         waiting = Signal()
         go = Signal()
@@ -207,12 +210,13 @@ class IcuQueue(wiring.Component):
         """Memory → decoded stage, when that is empty or its word leaves."""
         m.d.comb += memory.take.eq(memory.valid & (~decoded.valid | decoded.take))
         word, kind = memory.word, self.kind
-        repeatable = [operation for operation in icu_decode.operations(kind, self.config) if operation.repeatable]
+        taken = icu_decode.operations(kind, self.config, self.leads)
+        repeatable = [operation for operation in taken if operation.repeatable]
         with m.If(memory.take):
             m.d.sync += [
                 decoded.valid.eq(1),
                 decoded.word.eq(word),
-                decoded.legal.eq(icu_decode.legal(word, kind, self.hemisphere, self.config)),
+                decoded.legal.eq(icu_decode.legal(word, kind, self.hemisphere, self.config, self.leads)),
                 decoded.issues.eq(icu_decode.opcode_is(word, repeatable)),
             ]
             for name, flag in decoded.is_.items():

@@ -20,6 +20,8 @@ from tsp.config import ChipConfig
 from tsp.floorplan import Queue, Site, floorplan
 
 EVENTS = ("stream_event", "write_event")
+BESIDE = ("plane_", "pair_", "across_")
+"""Ports of a site to what stands beside all superlanes begin so."""
 
 
 
@@ -55,7 +57,7 @@ def beside_ports(config: ChipConfig) -> dict[str, dict[str, Member]]:
         if component is not None:
             component._MustUse__used = True
             members = component.signature.members
-            beside = {name: port for name, port in members.items() if name.startswith(("plane_", "across_"))}
+            beside = {name: port for name, port in members.items() if name.startswith(BESIDE)}
             found |= {site.name: beside} if beside else {}
     return found
 

@@ -89,7 +89,7 @@ def sources(config: ChipConfig) -> tuple[Path, ...]:
 
 FLAT_SUPERLANES = 4
 """Of more superlanes Verilator would need more than 8 GiB to make one flat model."""
-BLOCKS = ("superlane", "mxm_plane_row")
+BLOCKS: tuple[str, ...] = ("superlane", "mxm_plane_row")
 """Compiled once each and placed as often as they stand in a large chip: slower to run, and possible to build."""
 
 
@@ -105,6 +105,8 @@ def build(config: ChipConfig, sim: str, *, waves: bool = False, fast: bool = Fal
     blocks = BLOCKS if config.superlanes > FLAT_SUPERLANES else ()
     planes = config.mxm_planes_w + config.mxm_planes_e
     blocks = blocks if planes else blocks[:1]
+    if blocks and (config.multiplies_fp16("w") or config.multiplies_fp16("e")):
+        blocks = (*blocks, "mxm_fp16_row")
     return simulator.build(sim, sources(config), "chip", waves=waves, blocks=blocks, quick=not fast)
 
 

@@ -1,5 +1,6 @@
 """From one written instruction, or two joined by ``&``, to its word."""
 
+import dataclasses
 from collections.abc import Sequence
 
 from tsp import isa
@@ -36,8 +37,12 @@ class Forms:
         for one in written:
             if one.mnemonic in JOINED.values():
                 raise LineError(f"write {one.mnemonic.replace('_', ' … & ')} …", one.token)
+            if one.mnemonic == "ABC_FP16":
+                raise LineError("write ABC with a stream of fp16, such as ABC e4:fp16", one.token)
+        written = [_of_type(one) for one in written]
+        for one in written:
             self._operation(one, queue)
-        name = first.mnemonic
+        name = written[0].mnemonic
         if len(written) > 1:
             key = frozenset(one.mnemonic for one in written)
             if len(written) != 2 or key not in JOINED:
@@ -88,6 +93,17 @@ class Forms:
                     raise LineError(f"'{node.symbol}' lies in {homes}, not in {queue.name}", node.token)
 
 
+def _of_type(one: Written) -> Written:
+    """An ABC of fp16 as the operation that its stream's type makes it; the stream then has none."""
+    operand = one.operands[0] if one.operands else None
+    if one.mnemonic != "ABC" or not isinstance(operand, StreamNode) or operand.type is None:
+        return one
+    if operand.type != Type.FP16:
+        raise LineError(f"ABC takes bytes or fp16; write {operand.stream} or {operand.stream}:fp16", operand.token)
+    untyped = dataclasses.replace(operand, type=None)
+    return dataclasses.replace(one, mnemonic="ABC_FP16", operands=[untyped, *one.operands[1:]])
+
+
 def _plain(one: Written, fields: tuple[isa.Field, ...], nodes: dict[str, Node]) -> dict[str, int | Stream]:
     """Operands in the order of their fields. REPEAT's steps may be left out."""
     least = sum(field.kind != "signed" for field in fields)
@@ -130,8 +146,8 @@ def _acc(one: Written, op: isa.Operation, nodes: dict[str, Node]) -> dict[str, i
         result = one.results[0]
         if len(one.results) > 1 or not isinstance(result, StreamNode):
             raise LineError("ACC sends its value to one stream group, such as '-> w4'", result.token or one.token)
-        if result.type not in (None, Type.INT32):
-            raise LineError(f"ACC sends int32; write {result.stream}", result.token)
+        if result.type not in (None, Type.INT32, Type.FP32):
+            raise LineError(f"ACC sends int32 or fp32, as the ABC was; write {result.stream}", result.token)
         nodes["stream"] = result
         return values | {"stream": result.stream, "out": 1}
     if values["mode"] in (isa.AccMode.PASS, isa.AccMode.PEEK):

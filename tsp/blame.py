@@ -61,5 +61,6 @@ def _word_at(flow: Flow, fault: Fault) -> int | None:
 
 def _result_latency(kind: str, config: ChipConfig) -> int:
     table = timing(config)
-    latencies: Mapping[str, int] = {"mem": table.read_func, "vxm": table.alu_func}
+    # Two ABCs collide in the arrays, not on a stream.
+    latencies: Mapping[str, int] = {"mem": table.read_func, "vxm": table.alu_func, "mxm_activations": table.abc_skew}
     return table.sxm_result(kind) if kind in SXM_KINDS else latencies.get(kind, table.acc_func)

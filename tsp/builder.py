@@ -18,11 +18,11 @@ from pathlib import Path
 from types import FrameType
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from tsp import isa, travel
 from tsp.builder_operands import alu_operands, alu_result
-from tsp.config import ChipConfig
+from tsp.config import PAIR, ChipConfig
 from tsp.disassembler import spell
 from tsp.encoding import Stream, alu_values, cost, element_type, encode, operation, stream, written_operands
 from tsp.errors import InputError
@@ -32,6 +32,12 @@ from tsp.placement import Entry, Placement
 from tsp.program import Program, Source, Symbol
 from tsp.timing import timing
 from tsp.track import Track
+
+
+def byte_planes(weights: ArrayLike) -> list[NDArray[np.int8]]:
+    """The low and the high bytes of an fp16 matrix: what plane 0 and plane 1 of a pair are loaded with."""
+    octets = np.ascontiguousarray(weights, np.float16)[..., None].view(np.int8)
+    return [octets[..., plane] for plane in range(PAIR)]
 
 
 class Builder:
@@ -216,8 +222,13 @@ class Builder:
         return at + columns - 1 + timing(self.config).lw_iw
 
     def abc(self, plane: str, stream_: str, at: int, count: int = 1, every: int = 1) -> int:
-        """ABC: one activation vector. Returns the only cycle in which an ACC takes its sum."""
-        self._emit(f"{plane}.activations", "ABC", {"stream": stream(stream_)}, at, count, every, None)
+        """ABC: one activation vector, spelled as in assembly: ``"e4"``, or ``"e4:fp16"`` for plane 0 of a pair. Returns
+        the only cycle in which an ACC takes its sum."""
+        name, _, type_ = stream_.partition(":")
+        if type_ and element_type(type_) != isa.Type.FP16:
+            raise InputError(f"ABC {stream_}: an ABC takes bytes, written {name}, or fp16, written {name}:fp16")
+        mnemonic = "ABC_FP16" if type_ else "ABC"
+        self._emit(f"{plane}.activations", mnemonic, {"stream": stream(name)}, at, count, every, None)
         return at + timing(self.config).abc_acc
 
     def acc(

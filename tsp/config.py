@@ -19,8 +19,8 @@ INSTRUCTION_BYTES = 16
 
 FEATURES = ("gather", "vxm_float", "mxm_fp16", "sxm", "ecc", "ifetch", "trace")
 """Fields that are on or off. One that is off leaves no trace in the Verilog."""
-UNBUILT_FEATURES = ("mxm_fp16",)
-"""Fields of the contract whose hardware does not exist yet: they must be False, and presets say so."""
+PAIR = 2
+"""Planes of a hemisphere that together multiply fp16."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ChipConfig:
         ecc: words of streams and memories have check bits beside them; not with several beats.
         ifetch: queues take IFETCH; not with several beats.
         vxm_float: the ALUs compute in fp32 too, and streams hold fp16 and fp32.
-        mxm_fp16: see :data:`UNBUILT_FEATURES`.
+        mxm_fp16: hemispheres with two planes multiply fp16 too, both planes together.
     """
 
     name: str
@@ -92,6 +92,10 @@ class ChipConfig:
     def planes(self, hemisphere: str) -> int:
         """MXM planes of hemisphere ``"w"`` or ``"e"``."""
         return self.mxm_planes_w if hemisphere == "w" else self.mxm_planes_e
+
+    def multiplies_fp16(self, hemisphere: str) -> bool:
+        """Whether the planes of hemisphere ``"w"`` or ``"e"`` are a pair that multiplies fp16."""
+        return self.mxm_fp16 and self.planes(hemisphere) == PAIR
 
     def links(self, hemisphere: str) -> int:
         """Links of hemisphere ``"w"`` or ``"e"``."""
@@ -144,9 +148,12 @@ class ChipConfig:
                 f"config {self.name}: ifetch is True, but with beats {self.beats} no word is there at once to be"
                 " fetched; set ifetch to False or beats to 1"
             )
-        for name in UNBUILT_FEATURES:
-            if getattr(self, name):
-                raise InputError(f"config {self.name}: {name} is True, but it is not built yet; set it to False")
+        if self.mxm_fp16 and not (self.multiplies_fp16("w") or self.multiplies_fp16("e")):
+            planes = f"mxm_planes_w={self.mxm_planes_w} and mxm_planes_e={self.mxm_planes_e}"
+            raise InputError(
+                f"config {self.name}: mxm_fp16 is True with {planes}, but fp16 needs two planes in one hemisphere; "
+                "set mxm_fp16 to False or mxm_planes_e to 2"
+            )
         return self
 
     def override(self, settings: Iterable[str], option: str = "--set ") -> "ChipConfig":

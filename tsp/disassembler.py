@@ -176,6 +176,8 @@ def spell(instruction: isa.Instruction, queue: Queue, names: dict[tuple[int, int
         case "LW" | "LW_IW":
             text = f"LW {instruction['supercell']}, {isa.stream_name(instruction['stream'])}"
             return text + (" & IW" if op.mnemonic == "LW_IW" else "")
+        case "ABC_FP16":
+            return f"ABC {isa.stream_name(instruction['stream'])}:fp16"
         case "SHIFT":
             n, way = instruction["n"], isa.Way(instruction["way"]).name.lower()
             select = f", {isa.stream_name(instruction['select'])}" if instruction["selects"] else ""

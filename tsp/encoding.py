@@ -70,7 +70,7 @@ def element_type(text: str) -> Type:
 
 def operation(mnemonic: str, queue: Queue, config: ChipConfig) -> isa.Operation:
     """The operation of that mnemonic, if ``queue`` takes it; InputError saying why not and what it takes."""
-    taken = {operation.mnemonic: operation for operation in isa_rules.operations(queue.kind, config)}
+    taken = {operation.mnemonic: operation for operation in isa_rules.operations_of(queue, config)}
     if mnemonic in taken:
         return taken[mnemonic]
     if mnemonic in isa.LATER:
@@ -79,15 +79,16 @@ def operation(mnemonic: str, queue: Queue, config: ChipConfig) -> isa.Operation:
         raise InputError(f"unknown instruction '{mnemonic}'{nearest(mnemonic, spelled(taken))}")
     kinds = isa.BY_MNEMONIC[mnemonic].queues
     if queue.kind in kinds:
-        field = isa_rules.missing_feature(mnemonic, config)
-        assert field is not None
-        raise InputError(f"{mnemonic} needs {field}, but config {config.name} has {field}={getattr(config, field)}")
+        field, op = isa_rules.missing_feature(mnemonic, config), isa.BY_MNEMONIC[mnemonic]
+        if field is None:
+            raise InputError(isa_rules.not_leading(op, queue, config))
+        raise InputError(f"{op.called} needs {field}, but config {config.name} has {field}={getattr(config, field)}")
     raise InputError(f"{mnemonic} is no instruction of queue {queue.name}; it belongs in {' or '.join(kinds)} queues")
 
 
 def spelled(mnemonics: Mapping[str, object]) -> list[str]:
-    """Mnemonics as they stand in assembly: those of two halves are written ``READ … & WRITE …``."""
-    return [name for name in mnemonics if name not in ("READ_WRITE", "LW_IW")]
+    """Mnemonics as they stand in assembly: those of two halves are written ``READ … & WRITE …``, others with a type."""
+    return [name for name in mnemonics if name not in ("READ_WRITE", "LW_IW", "ABC_FP16")]
 
 
 def written_operands(operation: isa.Operation, count: int) -> list[str]:
@@ -149,7 +150,7 @@ def _check(
             if rule.lo == field.lo + isa.STREAM_DIRECTION_BIT and not rule.low <= value.direction <= rule.high:
                 legal = Stream(rule.low, value.index)
                 way = "a westward" if rule.low == WEST else "an eastward"
-                at = f"{op.mnemonic} in queue {queue.name}"
+                at = f"{op.called} in queue {queue.name}"
                 raise FieldError(f"stream {value}: {at} must use {way} stream; try {legal}", field.name)
     number = value.index if isinstance(value, Stream) else value
     low, high = (0, config.streams - 1) if isinstance(value, Stream) else _limits(field)

@@ -111,6 +111,11 @@ class Operation:
     repeatable: bool = False
     arity: int = 0
 
+    @property
+    def called(self) -> str:
+        """How messages call it."""
+        return "ABC of fp16" if self.mnemonic == "ABC_FP16" else self.mnemonic
+
     def field(self, name: str) -> Field:
         """The field of that name; KeyError otherwise."""
         return next(field for field in self.fields if field.name == name)
@@ -121,6 +126,9 @@ ADDRESS_A = (8, 16)
 ADDRESS_B = (24, 16)
 """Bit ranges that REPEAT's two steps are added to: MEM READ address, ACC row, LW supercell; MEM WRITE address."""
 
+PRODUCTS = ("ABC", "ABC_FP16")
+"""Instructions that multiply a vector in the MXM; those of OF_A_PAIR with both planes of a hemisphere."""
+OF_A_PAIR = ("ABC_FP16",)
 INDIRECT = ("GATHER", "SCATTER")
 """Instructions whose addresses come off a stream: in bytes 0 and 1 of each superlane's word, the low byte first."""
 SXM_ACROSS = ("sxm_permute", "sxm_shift")
@@ -245,6 +253,10 @@ OPERATIONS = (
     Operation(0x61, "IW", ("mxm_weights",), (), "weight buffer into the array", True),
     Operation(0x62, "LW_IW", ("mxm_weights",), _LW, "both in one cycle; the old buffer is installed", True),
     Operation(0x64, "ABC", ("mxm_activations",), (Field("stream", 40, 8, "stream"),), "one activation vector", True),
+    Operation(
+        0x65, "ABC_FP16", ("mxm_activations",), (Field("stream", 40, 8, "stream", 2),),
+        "one vector of fp16, for both planes", True,
+    ),
     Operation(0x68, "ACC", ("mxm_accumulate",), _ACC, "take the sum that leaves the array", True),
 )
 BY_OPCODE = {operation.opcode: operation for operation in OPERATIONS}

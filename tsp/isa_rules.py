@@ -19,8 +19,10 @@ from tsp.isa import (
     INDIRECT,
     INTEGER_ONLY,
     INTEGER_TYPES,
+    OF_A_PAIR,
     OPERAND_NAMES,
     OPERATIONS,
+    PRODUCTS,
     ROTATIONS,
     STREAM_DIRECTION_BIT,
     STREAM_INDEX_BITS,
@@ -155,9 +157,9 @@ def rules(operation: Operation, hemisphere: str, config: ChipConfig) -> tuple[Ru
             found.append(Rule(field.name, field.lo, field.width, 1, config.superlanes))
         elif field.kind == "stream":
             inward = WEST if hemisphere == "e" else EAST
-            direction = {"LW": 1 - inward, "LW_IW": 1 - inward, "ABC": 1 - inward, "ACC": inward}.get(
-                operation.mnemonic
-            )
+            direction = {"LW": 1 - inward, "LW_IW": 1 - inward, "ACC": inward}.get(operation.mnemonic)
+            if operation.mnemonic in PRODUCTS:
+                direction = 1 - inward
             when: tuple[tuple[int, int, int], ...] = ()
             if flag := _COUNTS_WITH.get((operation.mnemonic, field.name)):
                 used = operation.field(flag)
@@ -166,18 +168,38 @@ def rules(operation: Operation, hemisphere: str, config: ChipConfig) -> tuple[Ru
     return tuple(found)
 
 
-@lru_cache(maxsize=64)
-def operations(kind: str, config: ChipConfig) -> tuple[Operation, ...]:
-    """The operations a queue of that kind takes in a configuration."""
+@lru_cache(maxsize=128)
+def operations(kind: str, config: ChipConfig, leads: bool = True) -> tuple[Operation, ...]:
+    """The operations queues of that kind take in a configuration; those of :data:`OF_A_PAIR` only if it ``leads``."""
     found = (operation for operation in OPERATIONS if kind in operation.queues)
-    return tuple(operation for operation in found if missing_feature(operation.mnemonic, config) is None)
+    mine = (operation for operation in found if leads or operation.mnemonic not in OF_A_PAIR)
+    return tuple(operation for operation in mine if missing_feature(operation.mnemonic, config) is None)
+
+
+def operations_of(queue: Queue, config: ChipConfig) -> tuple[Operation, ...]:
+    """The operations that queue takes in a configuration."""
+    return operations(queue.kind, config, leads_pair(queue, config))
+
+
+def leads_pair(queue: Queue, config: ChipConfig) -> bool:
+    """Whether a queue is that of plane 0 of two planes that multiply fp16 together."""
+    return queue.kind.startswith("mxm") and queue.number == 0 and config.multiplies_fp16(queue.hemisphere)
 
 
 def missing_feature(mnemonic: str, config: ChipConfig) -> str | None:
     """The field of a configuration without which an operation does not exist, as it stands there; None if it does."""
     features = dict.fromkeys(INDIRECT, "gather") | dict.fromkeys(FLOAT_ONLY, "vxm_float")
+    features |= dict.fromkeys(OF_A_PAIR, "mxm_fp16")
     needed = {"MUL": "vxm_mul_bits", "IFETCH": "ifetch", **features}.get(mnemonic)
     return needed if needed is not None and not getattr(config, needed) else None
+
+
+def not_leading(operation: Operation, queue: Queue, config: ChipConfig) -> str:
+    """Why a queue that would take an operation if it led a pair of planes does not."""
+    h = queue.hemisphere
+    if config.multiplies_fp16(h):
+        return f"{operation.called} is for both planes together; it belongs in queue mxm.{h}0.activations"
+    return f"{operation.called} needs two planes, but config {config.name} has mxm_planes_{h}={config.planes(h)}"
 
 
 def broken_rule(word: int, queue: Queue, config: ChipConfig) -> Rule | str | None:
@@ -185,11 +207,13 @@ def broken_rule(word: int, queue: Queue, config: ChipConfig) -> Rule | str | Non
 
     A REPEAT's place (what it follows) is the dispatcher's business, not the word's.
     """
-    kept = _rules_by_opcode(queue.kind, queue.hemisphere, config).get(word & 0xFF)
+    kept = _rules_by_opcode(queue.kind, queue.hemisphere, leads_pair(queue, config), config).get(word & 0xFF)
     if kept is None:
         operation = BY_OPCODE.get(word & 0xFF)
         if operation is None:
             return f"opcode {word & 0xFF:#04x} is no instruction"
+        if queue.kind in operation.queues and missing_feature(operation.mnemonic, config) is None:
+            return not_leading(operation, queue, config)
         return f"{operation.mnemonic} is no instruction of a {queue.kind} queue"
     for rule in kept:
         if not rule.holds(word):
@@ -198,5 +222,5 @@ def broken_rule(word: int, queue: Queue, config: ChipConfig) -> Rule | str | Non
 
 
 @lru_cache(maxsize=1024)
-def _rules_by_opcode(kind: str, hemisphere: str, config: ChipConfig) -> dict[int, tuple[Rule, ...]]:
-    return {operation.opcode: rules(operation, hemisphere, config) for operation in operations(kind, config)}
+def _rules_by_opcode(kind: str, hemisphere: str, leads: bool, config: ChipConfig) -> dict[int, tuple[Rule, ...]]:
+    return {operation.opcode: rules(operation, hemisphere, config) for operation in operations(kind, config, leads)}

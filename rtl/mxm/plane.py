@@ -5,7 +5,10 @@ cycles after supercell (0, 0). A sum that leaves the top row turns round and mov
 sums of supercell column k.
 """
 
-from amaranth.hdl import Cat, Const, Module, Signal
+from collections.abc import Callable
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib.wiring import Component, In, Member, Out
 
 from rtl.mxm.bundle import FROM_ROW, INDEX_BITS, SUM_BITS, TO_ROW, plane_side
@@ -50,7 +53,8 @@ class MxmPlaneRow(Component):
                 beyond = bundle["load"] & (bundle["load_index"] != 0)
                 onward = bundle | {"load": beyond, "load_index": (bundle["load_index"] - 1)[:INDEX_BITS]}
                 bundle = _register(m, _register(m, onward, f"hop_{j}_a"), f"hop_{j}_b")
-        self._move_south(m)
+        taken, taken_valid = move_south(m, self, self.config.superlanes)
+        m.d.comb += [self.sum.eq(taken), self.sum_valid.eq(taken_valid)]
         return m
 
     def _place_supercell(self, m: Module, j: int, bundle: Bundle) -> None:
@@ -63,17 +67,36 @@ class MxmPlaneRow(Component):
         supercell.bind("psum_in", getattr(self, f"psum_in_{j}"))
         m.d.comb += getattr(self, f"psum_out_{j}").eq(supercell.psum_out)
 
-    def _move_south(self, m: Module) -> None:
-        count = self.config.superlanes
-        valid = Signal(count, name="slot_valid")
-        slots = [Signal(SUM_BITS, name=f"slot_{i}", reset_less=True) for i in range(count)]
-        m.d.sync += valid.eq(self.south_in_valid)
-        for i, slot in enumerate(slots):
-            with m.If(self.south_in_valid[i]):
-                m.d.sync += slot.eq(getattr(self, f"south_in_{i}"))
-        m.d.comb += [getattr(self, f"south_out_{i + 1}").eq(slot) for i, slot in enumerate(slots[:-1])]
-        m.d.comb += self.south_out_valid.eq(Cat(Const(0, 1), valid[:-1]))
-        m.d.comb += [self.sum.eq(slots[-1]), self.sum_valid.eq(valid[-1])]
+
+def move_south(m: Module, row: Any, count: int) -> tuple[Value, Value]:
+    """The south path of a row: the sums that are its own and whether they are there."""
+    valid = Signal(count, name="slot_valid")
+    slots = [Signal(SUM_BITS, name=f"slot_{i}", reset_less=True) for i in range(count)]
+    m.d.sync += valid.eq(row.south_in_valid)
+    for i, slot in enumerate(slots):
+        with m.If(row.south_in_valid[i]):
+            m.d.sync += slot.eq(getattr(row, f"south_in_{i}"))
+    m.d.comb += [getattr(row, f"south_out_{i + 1}").eq(slot) for i, slot in enumerate(slots[:-1])]
+    m.d.comb += row.south_out_valid.eq(Cat(Const(0, 1), valid[:-1]))
+    return slots[-1], valid[-1]
+
+
+def join(rows: list[Stamp], turn: Callable[[int, Value], Value]) -> None:
+    """Sums north from row to row, round at the top, and back south. What enters the bottom row is zero.
+
+    ``turn``: what goes into the south path of what comes out of the top row's supercell j.
+    """
+    count = len(rows)
+    for south, north in zip(rows, rows[1:], strict=False):
+        for j in range(count):
+            north.bind(f"psum_in_{j}", getattr(south, f"psum_out_{j}"))
+        for i in range(1, count):
+            south.bind(f"south_in_{i}", getattr(north, f"south_out_{i}"))
+        south.bind("south_in_valid", north.south_out_valid)
+    top = rows[-1]
+    for j in range(count):
+        top.bind(f"south_in_{j}", turn(j, getattr(top, f"psum_out_{j}")))
+    top.bind("south_in_valid", top.psum_valid)
 
 
 def _register(m: Module, bundle: Bundle, name: str) -> Bundle:
@@ -107,19 +130,5 @@ class MxmPlane(Component):
             for name in TO_ROW:
                 row.bind(name, getattr(self, f"{name}_{k}"))
             m.d.comb += [getattr(self, f"{name}_{k}").eq(getattr(row, name)) for name in FROM_ROW]
-        self._join(m, rows)
+        join(rows, lambda j, psum: psum)
         return m
-
-    def _join(self, m: Module, rows: list[Stamp]) -> None:
-        """Sums north from row to row, round at the top, and back south. What enters the bottom row is zero."""
-        count = len(rows)
-        for south, north in zip(rows, rows[1:], strict=False):
-            for j in range(count):
-                north.bind(f"psum_in_{j}", getattr(south, f"psum_out_{j}"))
-            for i in range(1, count):
-                south.bind(f"south_in_{i}", getattr(north, f"south_out_{i}"))
-            south.bind("south_in_valid", north.south_out_valid)
-        top = rows[-1]
-        for j in range(count):
-            top.bind(f"south_in_{j}", getattr(top, f"psum_out_{j}"))
-        top.bind("south_in_valid", top.psum_valid)

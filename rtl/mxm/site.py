@@ -1,13 +1,14 @@
 """The edge site of a hemisphere in one superlane: the SRs it drives and the tiles of its planes."""
 
-from amaranth.hdl import Cat, Const, Module
-from amaranth.lib.wiring import Component, Out
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib.wiring import Component, In, Out
 
 from rtl import stream, tile
+from rtl.mxm import fp16_plane
 from rtl.mxm.bundle import FROM_ROW, TO_ROW, tile_side
 from rtl.mxm.tile import KINDS, MxmTile, powered_ports
 from rtl.stamp import Stamp, stamp
-from tsp.config import ChipConfig
+from tsp.config import PAIR, ChipConfig
 from tsp.isa import GROUP16
 
 
@@ -30,7 +31,8 @@ class MxmSite(Component):
         ports |= tile.corrected_ports(config) | powered_ports(config)
         for plane in range(planes):
             ports |= tile_side(f"plane_{plane}_")
-        super().__init__(ports)
+        self.pair = config.mxm_fp16 and planes == PAIR
+        super().__init__(ports | (fp16_plane.tile_side() if self.pair else {}))
 
     @property
     def module_name(self) -> str:
@@ -39,7 +41,7 @@ class MxmSite(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        tiles = [stamp(MxmTile(self.config), f"tile_{p}") for p in range(self.planes)]
+        tiles = [stamp(MxmTile(self.config, self.pair and not p), f"tile_{p}") for p in range(self.planes)]
         for p, mxm_tile in enumerate(tiles):
             m.submodules[f"tile_{p}"] = mxm_tile
             self._connect(m, mxm_tile, p)
@@ -54,6 +56,8 @@ class MxmSite(Component):
                 flips = stream.Flips(either, flips.bits)
             stream.hop(m, None, Const(0, self.config.streams), words, self.out_present, drives, 0, flips)
         faults = list(stream.collisions(m, drives))
+        if self.pair:
+            faults.append(self._connect_pair(m, tiles))
         faults += [_absent(mxm_tile, p, kind) for p, mxm_tile in enumerate(tiles) for kind in KINDS]
         if self.config.ecc:
             kind = Const(tile.ECC_UNCORRECTABLE, tile.KIND_BITS)
@@ -74,21 +78,44 @@ class MxmSite(Component):
         m.d.comb += [getattr(self, f"plane_{p}_{name}").eq(getattr(mxm_tile, name)) for name in TO_ROW]
         m.d.comb += [getattr(mxm_tile, name).eq(getattr(self, f"plane_{p}_{name}")) for name in FROM_ROW]
 
+    def _connect_pair(self, m: Module, tiles: list[Stamp]) -> stream.Fault:
+        """The array of fp16, and the fault of an ABC of plane 1 while both planes multiply."""
+        lead, other = tiles
+        of_pair = self._multiplies(lead) & tile.is_any(lead.instr_activations, "ABC_FP16")
+        shared = Signal()
+        m.d.sync += shared.eq(of_pair & other.instr_activations_valid)
+        words = stream.words(self, "in", self.config)[1::PAIR]
+        index = tile.operand(lead.instr_activations, "ABC_FP16", "stream")[1 : (self.config.streams - 1).bit_length()]
+        m.d.comb += lead.activations_high.eq(stream.choose(m, "activations_high", of_pair, index, words))
+        for name, member in fp16_plane.tile_side().items():
+            inner, outer = getattr(lead, name), getattr(self, name)
+            m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
+        return stream.Fault(
+            shared, Const(_queue(0, "activations"), tile.QUEUE_BITS), Const(stream.COLLISION, tile.KIND_BITS)
+        )
+
     def _read_streams(self, m: Module, mxm_tile: Stamp, name: str) -> None:
         words = stream.words(self, "in", self.config)
         loads = mxm_tile.instr_weights_valid & tile.is_any(mxm_tile.instr_weights, "LW", "LW_IW")
         group = tile.operand(mxm_tile.instr_weights, "LW", "stream")[GROUP16.bit_length() - 1 :]
         columns = [stream.gated(loads, stream.select(words[j::GROUP16], group)) for j in range(GROUP16)]
         index = tile.operand(mxm_tile.instr_activations, "ABC", "stream")[: (self.config.streams - 1).bit_length()]
-        multiplies = mxm_tile.instr_activations_valid
-        if self.config.superlanes > 1:
-            multiplies = multiplies & self.powered
         m.d.comb += [
             mxm_tile.weights.eq(Cat(columns)),
             mxm_tile.weights_present.eq(self._present(group, GROUP16)),
-            mxm_tile.activations.eq(stream.choose(m, name, multiplies, index, words)),
-            mxm_tile.activations_present.eq(self._present(index, 1)),
+            mxm_tile.activations.eq(stream.choose(m, name, self._multiplies(mxm_tile), index, words)),
+            mxm_tile.activations_present.eq(self._activations_present(mxm_tile, index)),
         ]
+
+    def _multiplies(self, mxm_tile: Stamp) -> Value:
+        valid: Value = mxm_tile.instr_activations_valid
+        return valid & self.powered if self.config.superlanes > 1 else valid
+
+    def _activations_present(self, mxm_tile: Stamp, index: Value) -> object:
+        if not hasattr(mxm_tile, "activations_high"):
+            return self._present(index, 1)
+        of_pair = tile.is_any(mxm_tile.instr_activations, "ABC_FP16")
+        return Mux(of_pair, self._present(index[1:], PAIR), self._present(index, 1))
 
     def _present(self, group: object, size: int) -> object:
         """Whether all streams of group number ``group`` hold a value; it may have more bits than there are groups."""

@@ -8,7 +8,10 @@ from amaranth.lib.wiring import Component, In, Member, Out
 
 from rtl import beats, stream, tile
 from rtl.ecc import Checks, coded
+from rtl.mxm import fp16_plane
 from rtl.mxm.bundle import SUM_BITS, tile_side
+from rtl.mxm.fp16_sum import Adds
+from rtl.stamp import stamp
 from rtl.trace import EventHasher
 from tsp import isa
 from tsp.config import LANES_PER_SUPERLANE as LANES
@@ -30,23 +33,27 @@ class MxmTile(Component):
 
     Ports beside those of every tile (instruction ports have the prefixes of :data:`KINDS`):
         weights (16 words), weights_present: in T of an LW, its sixteen streams, the lowest first, all present.
-        activations (word), activations_present: in T of an ABC, its stream; zero while not ``powered``.
-        powered: see :func:`powered_ports`.
+        activations (word), activations_present: in T of an ABC, its stream; of fp16 the low bytes, both streams there.
+        activations_high (word): of a tile that ``leads``, in T of an ABC of fp16, the high bytes.
+        powered: see :func:`powered_ports`. Both words of activations are zero without.
         load … activation, sum, sum_valid: to and from the plane row, see :mod:`rtl.mxm.bundle`.
         drive_mask (streams): the streams driven, all of the one direction an edge site drives; zero without a drive.
         drive_word_0 … _3: byte planes 0 … 3 of the sixteen int32 results, lane l in bits 8·l …. In T + 1.
         drive_valid: whether the mask is not zero.
         fault_valid (3): operand absent, of weights, activations and accumulate; in T + 1.
+        pair_activate, pair_adds, pair_activation, pair_sum, pair_sum_valid: of plane 0 of a pair, see
+            :mod:`rtl.mxm.fp16_plane`.
         uncorrectable (2), corrected: in T + 1, what the check bits of the two operands told, with feature ``ecc``.
     """
 
-    module_name = "mxm_tile"
-
-    def __init__(self, config: ChipConfig):
+    def __init__(self, config: ChipConfig, leads: bool = False):
         self.config = config
+        self.leads = leads
+        self.module_name = "mxm_tile_fp16" if leads else "mxm_tile"
         word_bits = stream.stream_word(config).size
         ports = {"weights": In(LANES * word_bits), "weights_present": In(1)}
         ports |= {"activations": In(word_bits), "activations_present": In(1)}
+        ports |= {"activations_high": In(word_bits)} | fp16_plane.tile_side() if leads else {}
         ports |= tile.corrected_ports(config) | ({"uncorrectable": Out(2)} if config.ecc else {})
         ports |= powered_ports(config)
         for kind in KINDS:
@@ -92,16 +99,32 @@ class MxmTile(Component):
             m.d.sync += [index.eq(tile.operand(instr, "LW", "supercell")), data.eq(weights)]
 
     def _activations(self, m: Module, checks: Checks) -> None:
-        # The queue has one instruction, ABC.
+        # The queue has one instruction, ABC; in a pair's plane 0 that of fp16 too.
         valid = self.instr_activations_valid
         reads = valid & self.powered if self.config.superlanes > 1 else valid
-        m.d.sync += self.activate.eq(valid)
+        if self.leads:
+            self._activations_of_pair(m, checks, reads)
+            m.d.sync += self.activate.eq(valid & ~tile.is_any(self.instr_activations, "ABC_FP16"))
+        else:
+            m.d.sync += self.activate.eq(valid)
         m.d.sync += self.fault_valid[1].eq(reads & ~self.activations_present)
         activation = stream.unreset_register(m, self.activation)
         data = checks.data("activations", reads & self.activations_present, self.activations)
         vector = beats.whole(m, "activations", self.config.beats, data)
         with m.If(valid):
             m.d.sync += activation.eq(vector)
+
+    def _activations_of_pair(self, m: Module, checks: Checks, reads: Value) -> None:
+        """ABC of fp16: the low bytes are those of an ABC, the high ones go to the pair's array alone."""
+        of_pair = Signal()
+        m.d.comb += of_pair.eq(self.instr_activations_valid & tile.is_any(self.instr_activations, "ABC_FP16"))
+        m.d.sync += self.pair_activate.eq(of_pair)
+        high = stream.unreset_register(m, self.pair_activation)
+        data = checks.data("activations_high", of_pair & reads & self.activations_present, self.activations_high)
+        vector = beats.whole(m, "activations_high", self.config.beats, data)
+        adds = stream.unreset_register(m, self.pair_adds)
+        with m.If(of_pair):
+            m.d.sync += [high.eq(vector), adds.eq(reads)]
 
     def _accumulate(self, m: Module) -> None:
         """The row is read in T; in T + 1 the sum is there, the value is driven and the row written."""
@@ -120,20 +143,31 @@ class MxmTile(Component):
         result = Signal(SUM_BITS)
         adds = (mode == isa.AccMode.ADD) | (mode == isa.AccMode.PEEK)
         stored = self._forward(m, valid, row, reader.data, writer)
+        value = _add_elements(stream.gated(adds, stored), self.sum)
+        present = self.sum_valid
+        if self.leads:
+            value = Mux(self.pair_sum_valid, self._of_pair(m, accumulating & adds, adds, stored), value)
+            present = self.sum_valid | self.pair_sum_valid
         m.d.comb += [
             reader.en.eq(valid),
             reader.addr.eq(row),
-            result.eq(stream.gated(accumulating, _add_elements(stream.gated(adds, stored), self.sum))),
+            result.eq(stream.gated(accumulating, value)),
             writer.en.eq(accumulating & ((mode == isa.AccMode.STORE) | (mode == isa.AccMode.ADD))),
             writer.addr.eq(written_row),
             writer.data.eq(result),
-            self.fault_valid[2].eq(accumulating & ~self.sum_valid),
+            self.fault_valid[2].eq(accumulating & ~present),
         ]
         for plane in range(RESULT_PLANES):
             octets = [result[32 * lane + 8 * plane : 32 * lane + 8 * plane + 8] for lane in range(LANES)]
             word = coded(m, f"drive_{plane}", self.config, self.drive_valid, beats.part(self.config.beats, Cat(octets)))
             m.d.comb += getattr(self, f"drive_word_{plane}").eq(word)
         self._drive(m, valid & tile.operand(instr, "ACC", "out"), tile.operand(instr, "ACC", "stream"))
+
+    def _of_pair(self, m: Module, adding: Value, adds: Value, stored: Value) -> Value:
+        """The value of an ACC that takes fp32 sums."""
+        m.submodules.adds = unit = stamp(Adds(), "adds")
+        m.d.comb += [unit.valid.eq(adding & self.pair_sum_valid), unit.x.eq(stored), unit.y.eq(self.pair_sum)]
+        return Mux(adds, unit.result, self.pair_sum)
 
     def _forward(self, m: Module, valid: Value, row: Value, read: Value, writer: Any) -> Value:
         """The row that was read, or what was written to it in the cycle it was read in, by the ACC just before."""

@@ -29,6 +29,13 @@ DISTANCES = ("0", "1", "7", "8", "15", "16", "31", "32", "33", "-1", "lowest")
 """Shift distances."""
 SHIFTS = ("SHL", "SRA", "SRL")
 INT8_ENDS = (-128, -1, 0, 1, 127)
+FACTORS = ("weight", "activation")
+FP16_ENDS = {
+    "0": 0, "-0": 0x8000, "1": 0x3C00, "inf": 0x7C00, "-inf": 0xFC00, "NaN": 0x7E00, "least": 1, "least normal": 0x0400,
+    "largest": 0x7BFF,
+}  # fmt: skip
+"""Values every fp16 factor takes, as bits."""
+FP16_SUMS = ("0", "inf", "-inf", "NaN", "positive", "negative")
 SYNC_TIMES = ("before NOTIFY", "with NOTIFY", "after NOTIFY", "in the last cycle")
 WAYS = tuple(way.name for way in isa.Way)
 WEIGHT_OPERATIONS = ("LW", "IW", "LW_IW")
@@ -137,6 +144,11 @@ def _mxm(config: ChipConfig) -> Iterator[tuple[str, list[Bin]]]:
     yield "mxm_activation", list(itertools.product(planes, range(config.streams)))
     yield "mxm_overlap", list(itertools.product(planes, WEIGHT_OPERATIONS, ("with ABC", "between ABC and ACC")))
     yield "mxm_value", list(itertools.product(INT8_ENDS, INT8_ENDS)) if planes else []
+    pairs = [f"mxm.{h}" for h in "we" if config.multiplies_fp16(h)]
+    yield "fp16_acc", list(itertools.product(pairs, [m.name for m in AccMode]))
+    yield "fp16_activation", list(itertools.product(pairs, range(0, config.streams, 2)))
+    yield "fp16_factor", list(itertools.product(FACTORS, FP16_ENDS)) if pairs else []
+    yield "fp16_sum", [(kind,) for kind in FP16_SUMS] if pairs else []
 
 
 def shift_distances(config: ChipConfig) -> dict[int, str]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.stream import Values
+from tb.coverage import sample_fp16
 from tb.coverage.bins import INT8_ENDS, WEIGHT_OPERATIONS, Bin
 from tsp import isa
 from tsp.floorplan import floorplan
@@ -32,10 +33,13 @@ def sample(program: Program, flow: Flow, values: Values, found: Mapping[str, set
                 found["mxm_load"].add((plane, instruction.mnemonic, supercell))
         elif instruction.mnemonic == "ABC":
             found["mxm_activation"].add((plane, stream))
+        elif instruction.mnemonic in isa.OF_A_PAIR:
+            found["fp16_activation"].add((f"mxm.{queue.hemisphere}", stream))
         elif instruction.mnemonic == "ACC":
             out = "driven" if instruction["out"] else "silent"
             found["mxm_acc"].add((plane, AccMode(instruction["mode"]).name, out))
     last = {0: "first", program.config.acc_depth - 1: "last"}
+    sample_fp16.sample(flow, values, found)
     table = flow.accumulations
     for issue, row in zip(table.issue.tolist(), table.row.tolist(), strict=True):
         if row in last:
@@ -63,13 +67,14 @@ def _overlaps(program: Program, flow: Flow, found: Mapping[str, set[Bin]]) -> No
 
 
 def _products(program: Program, flow: Flow, values: Values, found: Mapping[str, set[Bin]]) -> None:
-    """Pairs of weight and activation that are multiplied."""
-    if not len(flow.products.issue):
+    """Pairs of weight and activation that are multiplied as int8."""
+    bytes_ = np.flatnonzero(~flow.products.fp16)
+    if not len(bytes_):
         return
     weights = np.stack([_present(flow, values, row) for row in range(len(flow.installs.issue))])
-    activations = values.slots[values.of_read[flow.products.read]].view(np.int8)
+    activations = values.slots[values.of_read[flow.products.read[bytes_]]].view(np.int8)
     for activation in INT8_ENDS:
-        hit = (activations == activation)[:, None, :] & weights[flow.products.install]
+        hit = (activations == activation)[:, None, :] & weights[flow.products.install[bytes_]]
         for j in np.flatnonzero(hit.any(axis=(0, 2))).tolist():
             found["mxm_value"].add((INT8_ENDS[j], activation))
 

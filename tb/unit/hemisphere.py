@@ -6,11 +6,11 @@ That of an MXM has the planes beside it, that of an SXM the part that crosses su
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib.wiring import Component, In, Member, Out
 
-from rtl.mxm import MxmPlane, MxmSite
+from rtl.mxm import MxmFp16Plane, MxmPlane, MxmSite
 from rtl.stamp import Stamp, stamp
 from rtl.sxm import SxmAcross, SxmSite
 from rtl.sxm.bundle import tile_side
-from tsp.config import ChipConfig
+from tsp.config import PAIR, ChipConfig
 from tsp.errors import InputError
 
 POWERED = "powered"
@@ -34,7 +34,7 @@ class Column(Component):
 
     structural = True
     file = __file__
-    beside: str
+    beside: tuple[str, ...]
     """Ports of a site to what stands beside it begin so."""
 
     def __init__(self, config: ChipConfig):
@@ -106,7 +106,7 @@ class Hemisphere(Column):
     """The MXM of one hemisphere: edge sites and planes."""
 
     module_name = "mxm_hemisphere"
-    beside = "plane_"
+    beside = ("plane_", "pair_")
 
     def __init__(self, config: ChipConfig):
         self.planes = config.planes(hemisphere_of(config))
@@ -122,13 +122,18 @@ class Hemisphere(Column):
             names = [name for name in self._site_ports() if name.startswith(prefix)]
             for k, site in enumerate(sites):
                 self._join(m, k, site, {name: getattr(plane, f"{name.removeprefix(prefix)}_{k}") for name in names})
+        if self.config.mxm_fp16 and self.planes == PAIR:
+            m.submodules.pair = array = MxmFp16Plane(self.config)
+            for k, site in enumerate(sites):
+                names = [name for name in self._site_ports() if hasattr(array, f"{name}_{k}")]
+                self._join(m, k, site, {name: getattr(array, f"{name}_{k}") for name in names})
 
 
 class SxmColumn(Column):
     """The SXM of one hemisphere: sites and the part that crosses superlanes."""
 
     module_name = "sxm_column"
-    beside = "across_"
+    beside = ("across_",)
 
     def site(self) -> Component:
         return SxmSite(self.config)

@@ -26,7 +26,7 @@ class Writer:
 
     def __init__(self, rng: random.Random, queue: Queue, config: ChipConfig):
         self.rng, self.queue, self.config = rng, queue, config
-        self.issuing = [operation for operation in isa_rules.operations(queue.kind, config) if operation.repeatable]
+        self.issuing = [operation for operation in isa_rules.operations_of(queue, config) if operation.repeatable]
 
     def word(self, mnemonic: str, **values: int) -> int:
         """A control instruction with rubbish in its unused bits."""

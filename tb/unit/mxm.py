@@ -1,4 +1,5 @@
-"""The MXM of one hemisphere: edge sites and planes of all superlanes, against numpy's matrix product."""
+"""The MXM of one hemisphere: edge sites and planes of all superlanes, against numpy's matrix product and the golden
+model's of fp16."""
 
 import random
 from typing import Any
@@ -7,10 +8,10 @@ import cocotb
 import numpy as np
 from numpy.typing import NDArray
 
-from golden import vxm
+from golden import floats, mxm_fp16, vxm
 from tb.unit.hemisphere import hemisphere_of
 from tb.unit.ports import Ports, config, seeded
-from tb.unit.site import OPERAND_ABSENT, Row, compare, signature
+from tb.unit.site import COLLISION, OPERAND_ABSENT, Row, compare, signature
 from tb.unit.site_driver import SiteDriver
 from tb.unit.site_model import SiteModel
 from tb.unit.traffic import Traffic, payload
@@ -39,6 +40,20 @@ class Plane:
         self.sums: dict[int, Sums | None] = {}
         """Time of the ACC that takes them → sums."""
         self.rows: dict[int, Sums | None] = {}
+        self.fp32: set[int] = set()
+        """Times at which the sums are bits of fp32."""
+
+    def multiply_pair(self, due: int, other: "Plane", activations: list[NDArray[np.int8] | None]) -> None:
+        """Multiply fp16 whose high bytes of weights are those of another plane."""
+        self.sums[due] = None
+        self.fp32.add(due)
+        parts = [self.array, other.array, *activations]
+        known = [part for part in parts if part is not None]
+        if len(known) == len(parts):
+            low, high, *vectors = (part.view(np.uint8).astype(np.uint16) for part in known)
+            vector = (vectors[0] | vectors[1] << 8)[None]
+            weights = mxm_fp16.Weights(np.ascontiguousarray((low | high << 8).T))
+            self.sums[due] = mxm_fp16.sums(vector, weights)[0]
 
     def multiply(self, due: int, activations: NDArray[np.int8] | None) -> None:
         self.sums[due] = None
@@ -55,15 +70,22 @@ class Plane:
         elif self.buffer is not None:
             self.buffer[16 * column : 16 * column + 16] = np.stack(vectors)
 
-    def accumulate(self, row: int, mode: AccMode, sums: Sums | None) -> Sums | None:
+    def accumulate(self, row: int, mode: AccMode, time: int) -> Sums | None:
         """The value that an ACC has for its streams."""
-        old = self.rows.get(row)
+        old, sums = self.rows.get(row), self.sums.get(time)
         value = sums
         if mode in (AccMode.ADD, AccMode.PEEK):
-            value = None if old is None or sums is None else old + sums
+            value = None if old is None or sums is None else self._added(old, sums, time in self.fp32)
         if mode in (AccMode.STORE, AccMode.ADD):
             self.rows[row] = value
         return value
+
+
+    @staticmethod
+    def _added(old: Sums, sums: Sums, fp32: bool) -> Sums:
+        if not fp32:
+            return old + sums
+        return floats.operate("ADD", [old.astype(np.int64), sums.astype(np.int64)]).astype(np.int32)
 
 
 class MxmModel(SiteModel):
@@ -82,7 +104,16 @@ class MxmModel(SiteModel):
             taken = {operand for other in others if other is not None for operand in targets(other)}
             lost = instruction["mode"] in (AccMode.ADD, AccMode.PEEK) and plane.rows.get(instruction["row"]) is None
             return plane.sums.get(self.time) is not None and not lost and not taken & set(targets(instruction))
+        if instruction.mnemonic in isa.PRODUCTS and self._shares(row, queue, instruction):
+            return False
         return all(operand in row.arrivals for operand in sources(instruction))
+
+    def _shares(self, row: Row, queue: int, instruction: Instruction) -> bool:
+        """Whether an ABC uses a plane that another of this row uses too."""
+        if instruction.mnemonic in isa.OF_A_PAIR:
+            return queue + QUEUES in row.instructions
+        lead = isa.decode(row.instructions.get(queue - QUEUES, 0))
+        return lead is not None and lead.mnemonic in isa.OF_A_PAIR
 
     def obey(self, row: Row) -> None:
         for queue, word in row.instructions.items():
@@ -90,6 +121,8 @@ class MxmModel(SiteModel):
             assert instruction is not None
             if not all(operand in row.arrivals for operand in sources(instruction)):
                 self.fault(queue, OPERAND_ABSENT)
+            if instruction.mnemonic in isa.OF_A_PAIR and self._shares(row, queue, instruction):
+                self.fault(queue, COLLISION)
         for number, plane in enumerate(self.planes):
             weights, activations, accumulate = (
                 isa.decode(row.instructions[queue]) if queue in row.instructions else None
@@ -98,7 +131,11 @@ class MxmModel(SiteModel):
             # In this order: an ABC uses the weights before an IW of its cycle, an IW the buffer before an LW.
             if activations is not None:
                 due = self.time + timing(self.config).abc_acc
-                plane.multiply(due, self._vectors(row, activations)[0])
+                if activations.mnemonic in isa.OF_A_PAIR:
+                    # Plane 1 still holds what it held before this cycle.
+                    plane.multiply_pair(due, self.planes[number + 1], self._vectors(row, activations))
+                else:
+                    plane.multiply(due, self._vectors(row, activations)[0])
             if weights is not None and weights.mnemonic in ("IW", "LW_IW"):
                 plane.install()
             if weights is not None and weights.mnemonic in ("LW", "LW_IW"):
@@ -111,7 +148,7 @@ class MxmModel(SiteModel):
     def _accumulate(self, queue: int, plane: Plane, instruction: Instruction) -> None:
         if self.time not in plane.sums:
             self.fault(queue, OPERAND_ABSENT)
-        value = plane.accumulate(instruction["row"], AccMode(instruction["mode"]), plane.sums.get(self.time))
+        value = plane.accumulate(instruction["row"], AccMode(instruction["mode"]), self.time)
         for number, operand in enumerate(targets(instruction)):
             word = None
             if value is not None:
@@ -127,7 +164,7 @@ class MxmModel(SiteModel):
 
 def sources(instruction: Instruction) -> range:
     """The streams an instruction reads."""
-    count = {"LW": GROUP16, "LW_IW": GROUP16, "ABC": 1}.get(instruction.mnemonic, 0)
+    count = {"LW": GROUP16, "LW_IW": GROUP16, "ABC": 1, "ABC_FP16": 2}.get(instruction.mnemonic, 0)
     first = instruction["stream"] if count else 0
     return range(first, first + count)
 
@@ -178,7 +215,7 @@ class MxmBench:
         self.rows = [0, self.config.acc_depth - 1]
 
     def propose(self, rng: random.Random, queue: Queue) -> int:
-        operation = rng.choice([o for o in isa_rules.operations(queue.kind, self.config) if o.repeatable])
+        operation = rng.choice([o for o in isa_rules.operations_of(queue, self.config) if o.repeatable])
         word = legal_word(rng, queue, self.config, operation)
         if operation.mnemonic == "ACC":
             row = operation.field("row")

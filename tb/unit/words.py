@@ -22,7 +22,7 @@ def legal_word(rng: random.Random, queue: Queue, config: ChipConfig, operation: 
 
 def any_word(rng: random.Random, queue: Queue, config: ChipConfig) -> int:
     """A word near the border between legal and illegal: a legal one with up to two fields or the opcode disturbed."""
-    operation = rng.choice(isa_rules.operations(queue.kind, config))
+    operation = rng.choice(isa_rules.operations_of(queue, config))
     word = legal_word(rng, queue, config, operation)
     for _ in range(rng.randint(0, 2)):
         rules = isa_rules.rules(operation, queue.hemisphere, config)

@@ -147,6 +147,49 @@ def test_weights_installed_too_late_or_in_part():
     assert "mxm.e0.weights (line 10) installed in cycle 4, but no LW had loaded supercell 0 by cycle 3" in only(part)[3]
 
 
+PAIRED = """
+.queue mem.e0
+READ z, e0
+.queue mem.e1
+READ 0, e1
+.data mem.e1[0] int8 = 4
+"""
+
+
+def test_two_users_of_a_plane():
+    """Both planes multiply fp16, and plane 1 int8 in the same cycle."""
+    text = f"{PAIRED}.queue mxm.e0.activations\n@5 ABC e0:fp16\n.queue mxm.e1.activations\n@5 ABC e0\n@6 NOP 1"
+    found = {problem.message for problem in checked(text, "mxm_fp16=on").problems if problem.rule == "collision"}
+    assert found == {
+        "ABC of fp16 multiplies with both planes, but mxm.e1.activations (line 13) multiplies with mxm.e1 in this "
+        "cycle; both are free in cycle 6"
+    }
+
+
+def test_fp16_needs_the_weights_of_both_planes():
+    text = f"{PAIRED}.queue mxm.e0.activations\n@5 ABC e0:fp16\n.queue mxm.e1.weights\n@5 IW"
+    report = checked(text, "mxm_fp16=on")
+    assert [problem.message for problem in report.problems] == [
+        "ABC of fp16 before any IW of mxm.e0: its weights are undefined; load them with LW and install them with IW",
+        "ABC of fp16 before any IW of mxm.e1: its weights are undefined; works from cycle 6",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ("e0", "e0:fp16", "ACC add adds fp32 to row 3, where mxm.e0.accumulate (line 9) left int32; store would work"),
+        ("e0:fp16", "e0", "ACC add adds int32 to row 3, where mxm.e0.accumulate (line 9) left fp32; store would work"),
+        ("e0:fp16", "e0:fp16", None),
+    ],
+)
+def test_a_row_holds_sums_of_one_type(first, second, message):
+    text = f".queue mxm.e0.activations\n@5 ABC {first}\nABC {second}\n"
+    report = checked(f"{text}.queue mxm.e0.accumulate\n@9 ACC 3, store\nACC 3, add", "mxm_fp16=on")
+    found = [problem.message for problem in report.problems if problem.rule == "row_type"]
+    assert found == ([] if message is None else [message])
+
+
 def test_undefined_words():
     never = checked(".queue mem.w0\nREAD 5, e4")
     assert only(never)[:3] == ("undefined_word", 0, 6)

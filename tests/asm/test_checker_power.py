@@ -65,6 +65,34 @@ def test_a_word_written_in_parts():
     assert checked(whole.replace("@5 WRITE {0}, e4", "@3 WRITE {0}, e4\n@14 WRITE {0}, e4").format(70, 2)).ok
 
 
+PAIR = TINY.override(["mxm_fp16=on"])
+
+
+@pytest.mark.parametrize("at, message", [
+    (39, ""),
+    (31, "ABC of fp16 in 2 superlanes, but its weights in mxm.e1 were loaded or installed with 1 powered"),
+    (30, "ABC of fp16 in 2 superlanes, but its weights in mxm.e0 were loaded or installed with 1 powered"),
+    (33, "ABC of fp16 in 2 superlanes, but its weights in mxm.e1 were loaded or installed with 1 powered"),
+    (60, "is on its way to mxm.e0.accumulate"),
+])  # fmt: skip
+def test_fp16_products(at, message):
+    """One superlane is powered two cycles after ``at``: in cycles of an LW, of IWs, of none, of an ABC and later."""
+    b = Builder(PAIR)
+    for n, load in enumerate((30, 33)):
+        slices = [f"mem.{h}{i}" for h in "we" for i in range(4, 12)]
+        w = b.place_weights(f"w{n}", slices, np.ones((32, 32), int))
+        b.load_weights(f"mxm.e{n}", w, 16, at=load)
+        b.iw(f"mxm.e{n}", 37 if at > 33 else load + 2)
+    stream = b.fetch(b.place("x", "mem.w0", [[1] * 32], "fp16"), 0, "mxm.e0.activations", at=60)
+    b.acc("mxm.e0", 0, "store", at=b.abc("mxm.e0", f"{stream}:fp16", at=60))
+    b.power("mem.w1", 1, at=at)
+    b.power("mem.w1", 2, at=at + 1 if at < 60 else 80)
+    report = check(b.build())
+    found = [str(p) for p in report.problems if p.rule != "config" or at == 60]
+    assert message in str(report) if message else report.ok, str(report)
+    assert len(found) == bool(message), str(report)
+
+
 def product(*configs, mode="store"):
     """A plane of ``tiny`` loaded in cycles 30 and 31, installed in 32, and multiplied from cycle 60 on, with CONFIGs
     (cycle, p)."""

@@ -22,7 +22,7 @@ EXAMPLES = 100 if os.environ.get("TSP_FULL") else 8
 def forms(config: ChipConfig) -> list[tuple[Queue, isa.Operation]]:
     """Every operation in a queue of every kind and hemisphere that takes it."""
     queues = {(queue.kind, queue.hemisphere): queue for queue in floorplan(config).queues}.values()
-    return [(queue, operation) for queue in queues for operation in isa_rules.operations(queue.kind, config)]
+    return [(queue, operation) for queue in queues for operation in isa_rules.operations_of(queue, config)]
 
 
 BEFORE = {"mem": 0x11, "vxm": 0x37 | 1 << 52 | 3 << 67, "mxm_activations": 0x64, "mxm_accumulate": 0x68}

@@ -9,7 +9,7 @@ import pytest
 from golden.machine import run
 from programs.digits.model import INPUTS
 from programs.digits.program import IMAGES, build
-from programs.examples import convolution
+from programs.examples import convolution, matmul_fp16
 from tsp.assembler import assemble, assemble_file
 from tsp.builder import Builder
 from tsp.checker import check
@@ -30,7 +30,7 @@ def after(program: Program) -> Program:
 def test_every_example_is_tested() -> None:
     tested = {f"{name}.tsp" for name in ("vector_add", "scale", "transpose", "lookup", "softmax", "layer_norm")}
     assert {path.name for path in EXAMPLES.glob("*.tsp")} == tested
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {"convolution.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {"convolution.py", "matmul_fp16.py"}
 
 
 def test_vector_add() -> None:
@@ -71,6 +71,13 @@ def test_convolution() -> None:
     program = convolution.build(x, weights)
     y = typed(after(program), program.symbols["y"]).reshape(-1, 2, 16)
     assert (y[..., :14] == convolution.meaning(x, weights)).all()
+
+
+def test_matmul_fp16() -> None:
+    x, weights = matmul_fp16.example()
+    program = matmul_fp16.build(x, weights)
+    assert (typed(after(program), program.symbols["y"]) == matmul_fp16.meaning(x, weights)).all()
+    assert check(program).cycles == 44
 
 
 def near(program: Program, name: str, wanted: np.ndarray) -> None:

@@ -60,7 +60,7 @@ ENDLESS = """
 """
 # The smallest chip: a build that records waves is one of its own.
 SMALL = """
-.config tiny superlanes=1 streams=16 mem_slices=8 mxm_planes_w=0 mxm_planes_e=0 vxm_rows=1 vxm_stages=1 \
+.config tiny superlanes=1 streams=16 mem_slices=8 mxm_fp16=off mxm_planes_w=0 mxm_planes_e=0 vxm_rows=1 vxm_stages=1 \
 vxm_mul_bits=0 vxm_float=False ecc=False ifetch=False links_w=0 links_e=0 sxm=False trace=False
 .data x: mem.e0 int8 = 1, 2, 3
 .space z: mem.e4, 1

@@ -42,11 +42,14 @@ RUNS += [(name, small(), "verilator") for name in UNITS if name != "chip"]
 WHOLE = ("chip", "counters", "station", "sxm", "vxm", "vxm_float")
 RUNS += [(name, BEATS, "icarus") for name in UNITS if name not in WHOLE]
 RUNS += [("vxm", BEATS.override([f"vxm_float={floats}"]), "icarus") for floats in ("off", "on")]
+FP16 = CONFIG.override(["mxm_fp16=on", "superlanes=2", "streams=16"])
+RUNS += [("mxm", FP16, sim) for sim in simulator.SIMULATORS]
 
 
 def name_of(name: str, config: ChipConfig, sim: str) -> str:
     size = "small" if config == small() else config.name
-    return f"{name}-{size}{'-float' if config.vxm_float and config.beats > 1 else ''}-{sim}"
+    floats = config.vxm_float and config.beats > 1
+    return "-".join([name, size, *["float"] * floats, *["fp16"] * (config is FP16), sim])
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from tsp.flow.faults import ECC_UNCORRECTABLE
 from tsp.program import Program
 
 SMALL = ("ifetch=on", "streams=16", "mxm_planes_w=0", "mxm_planes_e=0", "vxm_rows=1", "vxm_stages=1", "vxm_mul_bits=0")
-SMALL += ("vxm_float=off", "sxm=off", "links_w=0", "links_e=0", "queue_depth=16", "ecc=off")
+SMALL += ("mxm_fp16=off", "vxm_float=off", "sxm=off", "links_w=0", "links_e=0", "queue_depth=16", "ecc=off")
 SUPERLANES = {1: 8, 2: 2}
 """Superlanes → vectors of an IFETCH."""
 BLOCKS = 5

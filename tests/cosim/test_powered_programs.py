@@ -127,10 +127,10 @@ def _jobs(made: list[Program]) -> tuple[list[golden.machine.Result], list[Job]]:
     return wanted, [Job(p, want.cycles + 200, words) for p, want, words in zip(made, wanted, read, strict=True)]
 
 
-def run_on(config: ChipConfig, sim: str, quick: bool = False) -> None:
+def run_on(config: ChipConfig, sim: str) -> None:
     """All programs in one simulator process, so that each also starts after one that left superlanes off."""
     wanted, jobs = _jobs(programs(config))
-    found = machine.run_on(machine.build(config, sim, quick=quick), jobs, config)
+    found = machine.run_on(machine.build(config, sim), jobs, config)
     for want, got in zip(wanted, found, strict=True):
         assert got.done and not compare(want, got, config), "\n".join(map(str, compare(want, got, config)))
 

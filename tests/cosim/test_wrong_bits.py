@@ -17,8 +17,8 @@ from tsp.isa import STREAM_DIRECTION_BIT
 from tsp.randprog import flips, legal
 
 SETTINGS = (
-    "superlanes=1 streams=16 mem_slices=8 mem_words=32 mxm_planes_w=0 mxm_planes_e=1 vxm_rows=1 vxm_stages=1 "
-    "links_w=0 links_e=0 queue_depth=64 acc_depth=4 ecc=on"
+    "superlanes=1 streams=16 mem_slices=8 mem_words=32 mxm_planes_w=0 mxm_planes_e=1 mxm_fp16=off vxm_rows=1 "
+    "vxm_stages=1 links_w=0 links_e=0 queue_depth=64 acc_depth=4 ecc=on"
 )
 CONFIG = preset("tiny").override(SETTINGS.split())
 """The smallest chip that has every unit."""

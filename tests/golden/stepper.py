@@ -8,6 +8,7 @@ from collections import defaultdict
 from fractions import Fraction
 
 import float_reference
+import gmpy2
 from secded import Vector
 
 from tsp.flips import in_memory, on_streams
@@ -60,6 +61,28 @@ def alu(mnemonic: str, saturate: bool, m: int, a: int, b: int = 0, c: int = 0) -
     return clamp(exact, 32) if saturate else to_signed(exact, 32)
 
 
+class FloatSum(int):
+    """A sum of fp16 products: the bits of an fp32."""
+
+
+def dot(lanes):
+    """The fp32 of the exact sum of (low, high) activation times (low, high) weight, the weight's as signed bytes."""
+    exact, plus, minus = Fraction(0), False, False
+    for a_low, a_high, w_low, w_high in lanes:
+        a = float_reference.number_of_half(a_low + 256 * a_high)
+        w = float_reference.number_of_half(w_low % 256 + w_high % 256 * 256)
+        product = a * w
+        if gmpy2.is_finite(product):
+            exact += Fraction(*a.as_integer_ratio()) * Fraction(*w.as_integer_ratio())
+        else:
+            plus |= not product < 0
+            minus |= not product > 0
+    if plus or minus:
+        return float_reference.NAN if plus and minus else 0x7F800000 if plus else 0xFF800000
+    wide = float_reference.EXACT.div(gmpy2.mpz(exact.numerator), gmpy2.mpz(exact.denominator))
+    return float_reference.single(wide)
+
+
 class Stepper:
     """Runs a program; leaves ``memory`` {(place, address): bytes}, ``events`` and ``faults`` {(cycle, queue, kind)}.
 
@@ -87,6 +110,7 @@ class Stepper:
         self.handed = {}  # ALU number -> (time, values)
         self.buffer, self.array = {}, {}  # plane -> {output: weights}
         self.sums, self.rows = {}, {}
+        self.int8, self.multiplied = {}, None  # plane -> cycle of its last ABC; plane and cycle of the last of fp16
         unrolled = expand_program(program)
         for mistake in unrolled.mistakes:
             kinds = {"illegal": 5, "step": 5, "dry": 4, "path": 1}
@@ -309,11 +333,16 @@ class Stepper:
 
     def _mxm(self, queue, instruction):
         values, plane, name = instruction.values, queue.slice, instruction.mnemonic
+        if name == "ABC_FP16":
+            return self._abc_fp16(plane, queue, values)
         if name == "ABC":
+            if self.multiplied == (plane - 1, self.now):
+                self.faults.add((self.now, queue.index - 3, 1))
             read = self._read(queue, values["stream"])
             vector = [to_signed(x, 8) if lane < 16 * self.powered else 0 for lane, x in enumerate(read)]
             weights = self.array.get(plane, {})
             none = [0] * self.config.lanes
+            self.int8[plane] = self.now
             self.sums[plane, self.now + self.table.abc_acc] = [
                 sum(x * w for x, w in zip(vector, weights.get(out, none), strict=True))
                 for out in range(self.config.lanes)
@@ -340,6 +369,26 @@ class Stepper:
 
         return change
 
+    def _abc_fp16(self, plane, queue, values):
+        """Low bytes of weights are in this plane, high ones in the next, which does nothing else in this cycle."""
+        if self.int8.get(plane + 1) == self.now:
+            self.faults.add((self.now, queue.index, 1))
+        self.multiplied = plane, self.now
+        low, high = (self._read(queue, values["stream"] + i) for i in range(2))
+        none = [0] * self.config.lanes
+        arrays = [self.array.get(plane + i, {}) for i in range(2)]
+        factors = [
+            list(zip(low, high, *(a.get(out, none) for a in arrays), strict=True)) for out in range(self.config.lanes)
+        ]
+        self.sums[plane, self.now + self.table.abc_acc] = [
+            FloatSum(float_reference.signed(dot(lanes[: 16 * self.powered]))) for lanes in factors
+        ]
+
+    def _added(self, value, row):
+        if isinstance(value, FloatSum):
+            return float_reference.lane("ADD", False, True, row, value)
+        return value + row
+
     def _acc(self, queue, values):
         sums = self.sums.pop((queue.slice, self.now), None)
         if sums is None:
@@ -348,7 +397,8 @@ class Stepper:
         key, mode = (queue.slice, values["row"]), AccMode(values["mode"])
         row = self.rows.get(key, [0] * self.config.lanes)
         added = mode in (AccMode.ADD, AccMode.PEEK)
-        result = [to_signed(s + (r if added else 0), 32) for s, r in zip(sums, row, strict=True)]
+        result = [self._added(s, r) if added else int(s) for s, r in zip(sums, row, strict=True)]
+        result = [to_signed(r, 32) for r in result]
         if values["out"]:
             streams = [bytes(r >> 8 * plane & 255 for r in result) for plane in range(4)]
             self._drive(queue, values["stream"], streams, self.table.acc_func)

@@ -18,6 +18,7 @@ CONFIGS = [
     ("board", [], 4),
     ("tiny", ["superlanes=1", "vxm_rows=1", "vxm_stages=1"], 4),
     ("tiny", ["superlanes=1", "vxm_float=on"], 8),
+    ("tiny", ["superlanes=1", "vxm_float=on", "mxm_fp16=on", "mxm_planes_w=0"], 8),
     ("tiny", ["superlanes=3", "mem_words=16", "acc_depth=2", "vxm_mul_bits=9"], 3),
 ]
 
@@ -38,6 +39,7 @@ def memory_of(result):
 
 @pytest.mark.parametrize(("name", "settings", "seeds"), CONFIGS)
 def test_legal_programs(name, settings, seeds):
+    kinds = set()
     for seed in range(seeds):
         program = legal(seed, preset(name).override(settings))
         assert str(check(program)).startswith("legal, "), f"seed {seed}"
@@ -46,6 +48,8 @@ def test_legal_programs(name, settings, seeds):
         assert events_of(fast) == sorted(slow.events), f"seed {seed}"
         assert memory_of(fast) == slow.memory, f"seed {seed}"
         assert fast.cycles == max(event[0] for event in slow.events) + 1, f"seed {seed}"
+        kinds |= {burst.instruction.mnemonic for burst in fast.flow.issues.bursts}
+    assert "mxm_fp16=on" not in settings or "ABC_FP16" in kinds
 
 
 def broken(program, rng):
@@ -74,12 +78,12 @@ def long(program):
     return any(burst.end > 3000 or burst.count > 3000 for burst in expand_program(program).bursts)
 
 
-@pytest.mark.parametrize("name", ["tiny", "board"])
-def test_broken_programs(name):
-    kinds = set()
+@pytest.mark.parametrize(("name", "feature"), [("tiny", "mxm_fp16=on"), ("board", "mxm_fp16=off")])
+def test_broken_programs(name, feature):
+    settings, kinds = ["superlanes=1", "vxm_float=on", feature], set()
     for seed in range(30):
         rng = random.Random(seed)
-        program = broken(legal(seed % 5, preset(name).override(["superlanes=1", "vxm_float=on"])), rng)
+        program = broken(legal(seed % 5, preset(name).override(settings)), rng)
         if long(program):
             continue
         slow, fast = Stepper(program), run(program, events=True)

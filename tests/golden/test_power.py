@@ -6,7 +6,7 @@ from stepper import Stepper
 from test_against_stepper import events_of, memory_of
 
 from golden.machine import run
-from tsp.builder import Builder
+from tsp.builder import Builder, byte_planes
 from tsp.checker import check
 from tsp.config import preset
 from tsp.floorplan import floorplan
@@ -156,6 +156,39 @@ def test_sums_are_over_powered_superlanes_and_weights_and_rows_stay():
     whole, half = weights @ vector[0], weights[:16, :16] @ vector[0, :16]
     found = [result.values(symbol)[0].tolist() for symbol in y]
     assert found == [whole.tolist(), [*half.tolist(), *[9] * 16], (2 * whole).tolist()]
+
+
+def test_sums_of_fp16_are_over_powered_superlanes():
+    """Weights of unpowered inputs count for nothing, whatever they are: zero times an infinity would be a NaN."""
+    rng, config = np.random.default_rng(6), TINY.override(["mxm_fp16=on"])
+    weights, vector = rng.integers(-9, 9, (32, 32)).astype(np.float16), rng.integers(1, 9, (1, 32)).astype(np.float16)
+    weights[:, 16], weights[:8, 17] = np.inf, -np.inf
+    weights[9, 18] = np.nan
+    b = Builder(config)
+    load = 30
+    for plane, (name, half) in enumerate(zip(("mxm.e0", "mxm.e1"), byte_planes(weights), strict=True)):
+        load = b.load_weights(name, b.place_weights(f"w{plane}", WEIGHTS, half), 16, at=load)
+    for name in ("mxm.e0", "mxm.e1"):
+        b.iw(name, load)
+    x = b.place("x", "mem.w0", vector, "fp16")
+    y = [b.place(f"y{n}", "mem.w8", [[9] * 32], "fp32", address=20 + n) for n in range(4)]
+    for n, (at, p, row, mode) in enumerate([(60, 2, 3, "store"), (120, 1, 4, "store"), (150, 1, 4, "add")]):
+        if n < 2:
+            b.power("mem.w1", p, at=at - 20)
+        stream = b.fetch(x, 0, "mxm.e0.activations", at=at)
+        taken = b.abc("mxm.e0", f"{stream}:fp16", at=at)
+        b.acc("mxm.e0", row, mode, at=taken, to="w4")
+        b.store(y[n], 4, "mxm.e0.accumulate", at=taken)
+    b.power("mem.w1", 2, at=180)
+    stream = b.fetch(x, 0, "mxm.e0.activations", at=200)
+    taken = b.abc("mxm.e0", f"{stream}:fp16", at=200)
+    b.acc("mxm.e0", 3, "add", at=taken, to="w4")
+    b.store(y[3], 4, "mxm.e0.accumulate", at=taken)
+    result = ran(b)
+    half = weights[:16, :16].astype(np.float64) @ vector[0, :16].astype(np.float64)
+    whole = [np.nan] * 8 + [np.inf, np.nan] + [np.inf] * 22
+    wanted = [whole, [*half, *[9] * 16], [*2 * half, *[9] * 16], whole]
+    assert np.array_equal([result.values(symbol)[0] for symbol in y], wanted, equal_nan=True)
 
 
 def test_an_ifetch_needs_all_superlanes():

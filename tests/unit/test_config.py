@@ -72,12 +72,19 @@ def test_override_and_dict_round_trip() -> None:
         ("mem_words=100", "power of two; try 128"),
         ("sxm=maybe", "not true or false"),
         (("vxm_float=on", "vxm_mul_bits=0"), "vxm_mul_bits is 0: floats need multipliers; try 32"),
+        (("mxm_fp16=on", "mxm_planes_e=1"), "mxm_planes_e=1, but fp16 needs two planes in one hemisphere; set"),
         ("name=big", "unknown field 'name'"),
     ],
 )
 def test_override_refuses(setting: str | tuple[str, ...], message: str) -> None:
     with pytest.raises(InputError, match=message.replace("(", r"\(")):
         preset("tiny").override([setting] if isinstance(setting, str) else setting)
+
+
+def test_fp16_is_that_of_hemispheres_with_two_planes() -> None:
+    config = preset("tiny").override(["mxm_fp16=on"])
+    assert [config.multiplies_fp16(h) for h in "we"] == [False, True]
+    assert not preset("tiny").override(["mxm_fp16=off"]).multiplies_fp16("e")
 
 
 def test_check_bits_need_whole_words() -> None:
@@ -98,7 +105,7 @@ def test_check_bits_need_whole_words() -> None:
     ],
 )
 def test_a_queue_of_a_unit_left_out_is_refused_by_name(setting: str, name: str, message: str) -> None:
-    config = preset("tiny").override([setting])
+    config = preset("tiny").override([setting, "mxm_fp16=off"])
     with pytest.raises(InputError) as caught:
         floorplan(config).queue(name)
     assert message in str(caught.value)

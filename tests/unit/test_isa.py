@@ -11,7 +11,7 @@ from tsp.config import ChipConfig, preset
 from tsp.disassembler import spell
 from tsp.floorplan import floorplan
 
-TINY = preset("tiny").override(["ifetch=on"])
+TINY = preset("tiny").override(["ifetch=on", "mxm_fp16=on"])
 FLOAT, INTEGER = (TINY.override([f"vxm_float={switch}"]) for switch in ("on", "off"))
 
 # Not made with isa.encode: added up by hand from the table of bit positions.
@@ -80,6 +80,8 @@ BY_HAND = [
     ("mxm.e1.weights", "LW 1, e0 & IW", 0x162),
     ("mxm.e0.activations", "ABC e5", 0x50000000064),
     ("mxm.w0.activations", "ABC w31", 0x3F0000000064),
+    ("mxm.e0.activations", "ABC e6:fp16", 0x60000000065),
+    ("mxm.e0.activations", "ABC e30:fp16", 0x1E0000000065),
     ("mxm.e0.accumulate", "ACC 7, store", 0x768),
     ("mxm.e0.accumulate", "ACC 511, add -> w4", 0x524000001FF68),
     ("mxm.w0.accumulate", "ACC 0, pass -> e28", 0x61C0000000068),
@@ -123,6 +125,19 @@ def test_word_by_hand(queue: str, text: str, word: int, config: ChipConfig) -> N
 @pytest.mark.parametrize("queue, text, word", FLOAT_BY_HAND)
 def test_floating_point_is_illegal_without_the_feature(queue: str, text: str, word: int) -> None:
     assert isa_rules.broken_rule(word, floorplan(INTEGER).queue(queue), INTEGER) is not None
+
+
+@pytest.mark.parametrize(
+    "queue, config, why",
+    [
+        ("mxm.e0.activations", TINY.override(["mxm_fp16=off"]), "ABC_FP16 is no instruction of a mxm_activations"),
+        ("mxm.e1.activations", TINY, "ABC of fp16 is for both planes together; it belongs in queue mxm.e0.activations"),
+        ("mxm.w0.activations", TINY, "ABC of fp16 needs two planes, but config tiny has mxm_planes_w=1"),
+    ],
+)
+def test_fp16_products_are_illegal_but_in_the_queue_of_a_pair(queue: str, config: ChipConfig, why: str) -> None:
+    word = 0x240000000065 if ".w" in queue else 0x40000000065
+    assert isa_rules.broken_rule(word, floorplan(config).queue(queue), config).startswith(why)
 
 
 def test_words_by_hand_cover_every_operation() -> None:

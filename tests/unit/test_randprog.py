@@ -14,10 +14,10 @@ CONFIGS = [
     ("groqchip", []),
     ("tiny", ["superlanes=1"]),
     ("tiny", ["superlanes=1", "vxm_float=on"]),
-    ("tiny", ["superlanes=3", "vxm_rows=1"]),
+    ("tiny", ["superlanes=3", "vxm_rows=1", "mxm_fp16=on"]),
     ("tiny", ["vxm_rows=1", "vxm_stages=1", "streams=16"]),
     ("board", ["mem_words=2", "acc_depth=2", "queue_depth=64"]),
-    ("tiny", ["mxm_planes_w=0", "mxm_planes_e=0", "vxm_mul_bits=0", "vxm_float=off", "sxm=false"]),
+    ("tiny", ["mxm_planes_w=0", "mxm_planes_e=0", "mxm_fp16=off", "vxm_mul_bits=0", "vxm_float=off", "sxm=false"]),
 ]
 
 
@@ -45,7 +45,8 @@ def test_illegal_programs_break_the_rule_they_say(name: str, settings: list[str]
 
 
 def test_every_class_of_mistakes_has_its_turn() -> None:
-    found = {illegal(seed, preset("tiny"))[1].mistake for seed in range(3 * len(MISTAKES))}
+    config = preset("tiny").override(["mxm_fp16=on"])
+    found = {illegal(seed, config)[1].mistake for seed in range(3 * len(MISTAKES))}
     assert found == set(MISTAKES)
 
 

@@ -24,6 +24,7 @@ QUEUES = {
     "mxm.w0.weights": ("mxm_weights", "w"),
     "mxm.e0.weights": ("mxm_weights", "e"),
     "mxm.w0.activations": ("mxm_activations", "w"),
+    "mxm.e0.activations": ("mxm_activations", "e"),
     "mxm.e0.accumulate": ("mxm_accumulate", "e"),
     "c2c.e0": ("c2c", ""),
 }
@@ -37,7 +38,7 @@ def run(queue, words, cycles, late=0, powers=None):
     says of CONFIGs, as (cycle, p).
     """
     seen, done, powers = [], [], [] if powers is None else powers
-    dut = IcuQueue(CONFIG, queue.kind, queue.hemisphere)
+    dut = IcuQueue(CONFIG, queue.kind, queue.hemisphere, isa_rules.leads_pair(queue, CONFIG))
 
     async def bench(ctx):
         pending = list(words)
@@ -81,8 +82,12 @@ def _decoded(payload):
     return instruction.mnemonic, tuple(sorted(instruction.values.items()))
 
 
-@pytest.mark.parametrize("config", [CONFIG, *map(preset, ("groqchip", "board"))], ids=lambda config: config.name)
-@pytest.mark.parametrize("name", QUEUES)
+FP16 = preset("tiny").override(["mxm_fp16=on"])
+RULED = [(name, config) for name in QUEUES for config in (CONFIG, *map(preset, ("groqchip", "board")))]
+RULED += [("mxm.e0.activations", FP16), ("mxm.w0.activations", FP16)]
+
+
+@pytest.mark.parametrize("name, config", RULED, ids=lambda value: getattr(value, "name", value))
 def test_gates_refuse_exactly_what_the_rules_refuse(name, config):
     plan = floorplan(config)
     kind, hemisphere = QUEUES[name]
@@ -92,7 +97,8 @@ def test_gates_refuse_exactly_what_the_rules_refuse(name, config):
         return
     rng = random.Random(name)
     m, word, legal = Module(), Signal(isa.WORD_BITS), Signal()
-    m.d.comb += legal.eq(icu_decode.legal(word, queue.kind, queue.hemisphere, config))
+    leads = isa_rules.leads_pair(queue, config)
+    m.d.comb += legal.eq(icu_decode.legal(word, queue.kind, queue.hemisphere, config, leads))
     verdicts = []
 
     async def bench(ctx):
@@ -126,7 +132,7 @@ def test_config_says_its_p_in_its_cycle_only(name):
 def test_a_full_queue_dispatches_a_word_a_cycle(name):
     queue = floorplan(CONFIG).queue(name)
     rng = random.Random(1)
-    issuing = [operation for operation in isa_rules.operations(queue.kind, CONFIG) if operation.repeatable]
+    issuing = [operation for operation in isa_rules.operations_of(queue, CONFIG) if operation.repeatable]
     notify = isa.BY_MNEMONIC["NOTIFY"]
     words = [legal_word(rng, queue, CONFIG, rng.choice(issuing or [notify])) for _ in range(CONFIG.queue_depth)]
     check(queue, words, CONFIG.queue_depth + 8)

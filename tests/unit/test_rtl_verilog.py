@@ -82,7 +82,7 @@ def test_no_priority_mux_became_a_function(sources):
 
 def test_a_feature_that_is_off_leaves_no_trace():
     texts = "".join(path.read_text() for path in machine.sources(preset("board")))
-    assert not re.search("signature|hash|trace|ecc|corrected|flip|float", texts)
+    assert not re.search("signature|hash|trace|ecc|corrected|flip|float|fp16", texts)
 
 
 def test_memories_stay_memories_without_initial_values():

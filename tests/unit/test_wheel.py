@@ -82,7 +82,7 @@ def test_a_program_is_assembled_checked_and_run(python: Python, tmp_path: Path) 
 @pytest.mark.slow
 def test_verilog_is_written(python: Python, tmp_path: Path) -> None:
     small = ["superlanes=1", "streams=16", "mem_slices=8", "mxm_planes_w=0", "mxm_planes_e=0", "vxm_rows=1"]
-    small += ["vxm_stages=1", "vxm_mul_bits=0", "vxm_float=False", "sxm=False", "trace=False"]
+    small += ["mxm_fp16=off", "vxm_stages=1", "vxm_mul_bits=0", "vxm_float=False", "sxm=False", "trace=False"]
     small += ["ecc=False", "ifetch=False"]
     settings = [word for setting in small for word in ("--set", setting)]
     done = python(*TSP, "verilog", "--config", "tiny", *settings, "-o", "out")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from tsp.checker.control import check_barriers, check_deskews, check_power
 from tsp.checker.maps import check_addresses, check_maps
 from tsp.checker.report import Problem, Report, Writer
-from tsp.checker.state import check_accumulators, check_banks, check_memory, check_products
+from tsp.checker.state import check_accumulators, check_banks, check_memory, check_pairs, check_products
 from tsp.checker.streams import check_absent, check_chains, check_collisions
 from tsp.checker.words import check_fetches, check_queues, check_words
 from tsp.config import ChipConfig
@@ -53,7 +53,7 @@ def check_parts(
     check_power(flow, writer)
     for rule in (check_collisions, check_absent, check_chains):
         rule(flow, writer)
-    for rule in (check_banks, check_memory, check_products, check_accumulators):
+    for rule in (check_banks, check_memory, check_products, check_pairs, check_accumulators):
         rule(flow, writer)
     if memory is not None:
         check_maps(flow, memory, writer)

@@ -58,7 +58,7 @@ def check_absent(flow: Flow, writer: Writer) -> None:
         site = writer.plan.sites[abs(int(reads.position[row]))].name
         instruction = burst_of(flow, issue).instruction
         name = isa.stream_name(int(reads.stream[row]))
-        message = f"{instruction.mnemonic} reads stream {name} at {site}, but nothing arrives on it;"
+        message = f"{instruction.operation.called} reads stream {name} at {site}, but nothing arrives on it;"
         message += f" {_hint(flow, row, writer)}"
         writer.add_issue("operand_absent", flow, issue, int(reads.time[row]), message)
 

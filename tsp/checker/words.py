@@ -106,13 +106,15 @@ def illegal_reason(word: int, queue: Queue, writer: Writer) -> str | None:
     if isinstance(broken, str):
         if operation is not None and queue.kind in operation.queues:
             field = isa_rules.missing_feature(operation.mnemonic, writer.config)
-            return f"{operation.mnemonic} needs {field}, which config {writer.config.name} does not have"
+            if field is None:
+                return broken
+            return f"{operation.called} needs {field}, which config {writer.config.name} does not have"
         if operation is None:
             return broken
-        known = ", ".join(operation.mnemonic for operation in isa_rules.operations(queue.kind, writer.config))
+        known = ", ".join(operation.mnemonic for operation in isa_rules.operations_of(queue, writer.config))
         return f"{operation.mnemonic} is no instruction of a {queue.kind} queue; it takes {known}"
     assert operation is not None
-    return f"{operation.mnemonic}: {_rule_text(broken, word, operation, queue, writer.config)}"
+    return f"{operation.called}: {_rule_text(broken, word, operation, queue, writer.config)}"
 
 
 def _type_text(rule: isa_rules.Rule, value: int) -> str:

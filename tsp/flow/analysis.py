@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tsp.config import ChipConfig
+from tsp.config import PAIR, ChipConfig
 from tsp.dispatch import Unrolled
 from tsp.errors import InputError
 from tsp.flow import faults
@@ -93,6 +93,7 @@ def analyse(unrolled: Unrolled, config: ChipConfig, defined: Mapping[int, Ints])
         _collision_faults(drives, issues, collided),
         faults.rows(faults.BANK_CONFLICT, issues.time[conflicts], issues.queue[conflicts]),
         _absent(issues, reads, source, chains, accumulations),
+        _shared_faults(issues, products),
     ]
     written = reads.time[np.concatenate([stores.read, indirect.data[indirect.writes]])]
     cycles = max(int(drives.time.max(initial=-1)), int(written.max(initial=-1))) + 1
@@ -185,10 +186,22 @@ def _installs(specs: Collector, issues: Issues, operand0: Ints, config: ChipConf
 
 
 def _products(specs: Collector, issues: Issues, operand0: Ints, installs: Installs, config: ChipConfig) -> Products:
-    issue = specs.products.expand(issues)["issue"]
-    time = issues.time[issue] - timing(config).iw_abc
-    install = latest(issues.place[installs.issue], issues.time[installs.issue], issues.place[issue], time)
-    return Products(issue, operand0[issue], install)
+    rows = specs.products.expand(issues)
+    issue, fp16 = rows["issue"], rows["fp16"] == 1
+    time, place = issues.time[issue] - timing(config).iw_abc, issues.place[issue]
+    # The planes of a hemisphere have neighbouring places.
+    install, partner = (
+        latest(issues.place[installs.issue], issues.time[installs.issue], place + plane, time) for plane in range(PAIR)
+    )
+    return Products(issue, operand0[issue], install, fp16, np.where(fp16, partner, NONE))
+
+
+def shared(issues: Issues, products: Products) -> tuple[Ints, Ints]:
+    """Rows of products that use one array in one cycle: (of fp16, of the pair's plane 1)."""
+    of_pair = np.flatnonzero(products.fp16)
+    place, time = issues.place[products.issue], issues.time[products.issue]
+    other = exact(place, time, place[of_pair] + 1, time[of_pair])
+    return of_pair[present(other)], other[present(other)]
 
 
 def _accumulations(specs: Collector, issues: Issues, products: Products, config: ChipConfig) -> Accumulations:
@@ -208,6 +221,11 @@ def _collision_faults(drives: Streams, issues: Issues, collided: tuple[Ints, Int
     """One fault per collision, of its lowest queue: the first of each pair."""
     first = np.unique(collided[1])
     return faults.rows(faults.COLLISION, drives.time[first], issues.queue[drives.issue[first]])
+
+
+def _shared_faults(issues: Issues, products: Products) -> Ints:
+    issue = products.issue[shared(issues, products)[0]]
+    return faults.rows(faults.COLLISION, issues.time[issue], issues.queue[issue])
 
 
 def _absent(issues: Issues, reads: Streams, source: Ints, chains: Chains, accumulations: Accumulations) -> Ints:

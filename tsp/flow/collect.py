@@ -41,7 +41,7 @@ class Collector:
         self.chains = Specs("operand", "alu")
         self.next = Specs("alu")
         self.supercells = Specs("supercell", "by")
-        self.installs, self.products = Specs(), Specs()
+        self.installs, self.products = Specs(), Specs("fp16")
         self.accumulations = Specs("row", "by", "mode", "out")
         for number, burst in enumerate(bursts):
             if burst.instruction.mnemonic == "IFETCH":
@@ -94,8 +94,10 @@ class Collector:
             self.installs.add(number)
 
     def _activations(self, number: int, burst: Burst, values: Mapping[str, int]) -> None:
-        self.products.add(number)
-        self.reads.add(number, values["stream"], 1, self.table.abc_skew, 0)
+        fp16 = burst.instruction.mnemonic in isa.OF_A_PAIR
+        self.products.add(number, int(fp16))
+        planes = isa.Type.FP16.planes if fp16 else isa.Type.INT8.planes
+        self.reads.add(number, values["stream"], planes, self.table.abc_skew, 0)
 
     def _accumulate(self, number: int, burst: Burst, values: Mapping[str, int]) -> None:
         self.accumulations.add(number, values["row"], burst.step_a, values["mode"], values["out"])

@@ -74,11 +74,15 @@ class Installs:
 
 @dataclasses.dataclass(frozen=True)
 class Products:
-    """ABCs: ``issue``, ``read`` (row of :attr:`Flow.reads`), and ``install``, the row of :class:`Installs` or NONE."""
+    """ABCs: ``issue``, ``read`` (row of :attr:`Flow.reads`; of fp16 the low bytes, the high ones are the next),
+    ``install``, the row of :class:`Installs` or NONE, whether it is of ``fp16``, and ``partner``, then the install of
+    the pair's plane 1, or NONE."""
 
     issue: Ints
     read: Ints
     install: Ints
+    fp16: Bools
+    partner: Ints
 
 
 @dataclasses.dataclass(frozen=True)

@@ -100,6 +100,11 @@ def _template(layout: Layout, planes: list[mxm.Plane]) -> Callable[[], object]:
             (0.2 * share, partial(plane.install, time, shape)),
             (0.6 * share, partial(plane.overlap, time, shape)),
         ]
+        if plane.partner in planes:
+            choices += [
+                (2 * share, partial(plane.multiply, time, shape, fp16=True)),
+                (1 * share, partial(plane.matmul, time, shape, fp16=True)),
+            ]
     weights = [weight for weight, _ in choices]
     return rng.choices([template for _, template in choices], weights)[0]
 

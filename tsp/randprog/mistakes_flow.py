@@ -144,6 +144,21 @@ def absent_sum(layout: Layout, planes: list[Plane]) -> Expectation:
     return _fault(layout, plane.accumulate, time, "absent_sum")
 
 
+def shared_plane(layout: Layout, planes: list[Plane]) -> Expectation:
+    """Plane 1 of a pair multiplies while both together multiply fp16."""
+    pairs = [(plane, plane.partner) for plane in planes if plane.partner is not None]
+    if not pairs:
+        raise NoRoom
+    both, time = layout.rng.choice(pairs), layout.rng.randrange(layout.horizon)
+    for plane, mnemonic, count in zip(both, ("ABC_FP16", "ABC"), (2, 1), strict=True):
+        operands = streams.any_group(layout, plane.inward, count)
+        streams.source(layout, plane.site, operands, time + layout.timing.abc_skew, ONCE)
+        layout.issue(plane.activations, time, ONCE, isa.instruction(mnemonic, stream=operands[0]))
+        taken = time + layout.timing.abc_acc
+        layout.issue(plane.accumulate, taken, ONCE, isa.instruction("ACC", mode=AccMode.STORE))
+    return Expectation("shared_plane", "collision", (time, both[0].activations.index, COLLISION))
+
+
 def undefined_word(layout: Layout, planes: list[Plane]) -> Expectation:
     """A READ of a word that nothing defines. What it brings nobody reads; there is no fault."""
     queue = layout.rng.choice([q for q in layout.plan.queues if q.kind == "mem"])
@@ -280,6 +295,7 @@ FLOW_MISTAKES: dict[str, Mistake] = {
         absent_weights,
         absent_chain,
         absent_sum,
+        shared_plane,
         undefined_word,
         undefined_row,
         undefined_weights,

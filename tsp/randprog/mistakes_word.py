@@ -44,7 +44,7 @@ def unknown_opcode(layout: Layout, planes: list[Plane]) -> Expectation:
 def wrong_queue(layout: Layout, planes: list[Plane]) -> Expectation:
     """An instruction of another unit, or one that this configuration does not have."""
     queue, time = _place(layout)
-    own = isa_rules.operations(queue.kind, layout.config)
+    own = isa_rules.operations_of(queue, layout.config)
     operation = layout.rng.choice([op for op in isa.OPERATIONS if op not in own])
     return _single("wrong_queue", layout, queue, time, operation.opcode)
 
@@ -55,7 +55,7 @@ def broken_rule(
     """An operand that breaks one rule of its operation."""
     queue, time = _place(layout)
     candidates = []
-    for operation in isa_rules.operations(queue.kind, layout.config):
+    for operation in isa_rules.operations_of(queue, layout.config):
         for rule in isa_rules.rules(operation, queue.hemisphere, layout.config):
             if chosen(rule, operation.field(rule.field)):
                 candidates.append((operation, rule))

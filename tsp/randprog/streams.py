@@ -39,19 +39,21 @@ def source(
     type_: Type = Type.INT8,
     reuse: float = 0.5,
     vectors: list[NDArray[np.int64]] | None = None,
+    words: list[list[NDArray[np.uint8]]] | None = None,
 ) -> None:
     """Read streams at a site, from ``time`` on; READs upstream bring what is not there yet (``vectors``, or any data).
 
-    With probability ``reuse`` values that happen to pass are taken instead.
+    ``words``: what each stream brings, if it is not the byte planes of vectors. With probability ``reuse`` values that
+    happen to pass are taken instead.
     """
     if layout.rng.random() < reuse and all(layout.present(site, operand, time, shape) for operand in operands):
         for operand in operands:
             layout.read(site, operand, time, shape)
         return
-    if vectors is None:
+    if vectors is None and words is None:
         vectors = [values.vector(layout.rng, type_, layout.config.lanes) for _ in range(shape.count)]
     for plane, operand in enumerate(operands):
-        data = values.plane(vectors, plane % type_.planes)
+        data = values.plane(vectors or [], plane % type_.planes) if words is None else words[plane]
         slices = layout.upstream(operand >> isa.STREAM_DIRECTION_BIT, site)
         layout.rng.shuffle(slices)
         if len(operands) < isa.GROUP16:

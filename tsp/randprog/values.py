@@ -83,6 +83,23 @@ def vector(rng: random.Random, type_: Type, lanes: int) -> NDArray[np.int64]:
     return np.array([number(rng, type_) for _ in range(lanes)], np.int64)
 
 
+def factors(rng: random.Random, lanes: int) -> NDArray[np.int64]:
+    """int64 [lanes]: bits of fp16 numbers whose products make sums of every kind: numbers at the ends, one among zeros,
+    of all magnitudes or few, with few digits so that they cancel."""
+    kind = rng.random()
+    if kind < 0.15:
+        return vector(rng, Type.FP16, lanes)
+    if kind < 0.4:
+        found = drawn(rng, (0, 0x8000), lanes)
+        found[rng.randrange(lanes)] = rng.choice(FLOAT_ENDS[Type.FP16])
+        return found
+    low_, high_ = rng.choice(((0, 30), (0, 1), (29, 30), (13, 17)))
+    mask = rng.choice((0x3FF, 0x3FF, 0x300, 0))
+    exponents = [rng.randint(low_, high_) for _ in range(lanes)]
+    numbers = [rng.getrandbits(1) << 15 | exponent << 10 | rng.getrandbits(10) & mask for exponent in exponents]
+    return np.array(numbers, np.int64)
+
+
 def drawn(rng: random.Random, numbers: tuple[int, ...], lanes: int) -> NDArray[np.int64]:
     """int64 [lanes] of the given numbers."""
     return np.array(rng.choices(numbers, k=lanes), np.int64)
