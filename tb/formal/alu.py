@@ -15,7 +15,7 @@ from tsp.isa import OperandKind, Type
 
 NARROW_BITS, WIDE_BITS = 6, 17
 ZEROS = WIDE_BITS - NARROW_BITS
-CONFIG = preset("tiny").override(["streams=16", "vxm_rows=1", "trace=false"])
+CONFIG = preset("tiny").override(["streams=16", "vxm_rows=1", "trace=false", "ecc=off", "ifetch=off", "vxm_float=off"])
 LANES = 16
 LOWEST, HIGHEST = -(1 << 31), (1 << 31) - 1
 FIELDS = isa.BY_MNEMONIC["SELECT"]

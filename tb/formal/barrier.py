@@ -14,7 +14,7 @@ from tsp.config import preset
 from tsp.floorplan import floorplan
 from tsp.timing import timing
 
-CONFIG = preset("tiny").override(["mem_slices=8"])
+CONFIG = preset("tiny").override(["mem_slices=8", "ecc=off", "ifetch=off", "vxm_float=off"])
 BARRIER = timing(CONFIG).barrier
 QUEUES = 3
 

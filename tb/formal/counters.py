@@ -11,7 +11,7 @@ from tb.formal.proof import Proof
 from tsp.config import preset
 
 # Small enough for a few steps to bring the epoch's end nearer.
-CONFIG = preset("tiny").override(["hac_period=16"])
+CONFIG = preset("tiny").override(["hac_period=16", "ecc=off", "ifetch=off", "vxm_float=off"])
 PERIOD = CONFIG.hac_period
 QUEUES = 3
 NO_QUEUE, ILLEGAL, NEGATIVE, SATURATED = 255, 5, 9, 10

@@ -10,7 +10,9 @@ from tb.formal.proof import Proof
 from tsp import isa
 from tsp.config import preset
 
-CONFIG = preset("tiny").override(["streams=16", "mem_words=16", "trace=false"])
+CONFIG = preset("tiny").override(
+    ["streams=16", "mem_words=16", "trace=false", "ecc=off", "ifetch=off", "vxm_float=off"]
+)
 BANK_CONFLICT, OPERAND_ABSENT = 2, 3
 """From the table of faults in docs/architecture.md, section 5."""
 

@@ -212,7 +212,7 @@ def _check_issues(bench: Bench, queue: Any, expected: Expected) -> None:
     bench.invariant(queue.instr == payload, expected.may_repeat)
 
 
-TINY = preset("tiny")
+TINY = preset("tiny").override(["ecc=off", "ifetch=off", "vxm_float=off"])
 CUT = "queue-fifo: the memory gives any words at any time, each until it is taken; legal is what icu_decode says"
 PROOFS = [
     Proof(

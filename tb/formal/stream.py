@@ -11,7 +11,7 @@ from tb.formal.planted import Bug, Rtl
 from tb.formal.proof import Proof
 from tsp.config import ChipConfig, preset
 
-CONFIG = preset("tiny").override(["streams=16"])
+CONFIG = preset("tiny").override(["streams=16", "ecc=off", "ifetch=off", "vxm_float=off"])
 DRIVES = 3
 COLLISION = 1
 """From the table of faults in docs/architecture.md, section 5."""
