@@ -8,6 +8,7 @@ zero.
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
+from rtl.lanes import Lanes
 from rtl.stamp import stamp
 from tsp.config import ChipConfig
 
@@ -34,12 +35,10 @@ def encode(data: Value) -> Value:
 
 
 class EncoderLane(Component):
-    """:func:`encode` of one word. Ports: data (128): in. check (9): out."""
-
-    ports = {"data": In(DATA_BITS), "check": Out(CHECK_BITS)}
+    """:func:`encode` of one word. Ports: those of :class:`EccEncoder` but ``valid``."""
 
     def __init__(self) -> None:
-        super().__init__(self.ports)
+        super().__init__({"data": In(DATA_BITS), "check": Out(CHECK_BITS)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -50,11 +49,9 @@ class EncoderLane(Component):
 class DecoderLane(Component):
     """What is wrong with one word. Ports: those of :class:`EccDecoder` but ``valid``."""
 
-    ports = {"data": In(DATA_BITS), "check": In(CHECK_BITS)}
-    ports |= {"fixed": Out(DATA_BITS), "corrected": Out(1), "uncorrectable": Out(1)}
-
     def __init__(self) -> None:
-        super().__init__(self.ports)
+        ports = {"data": In(DATA_BITS), "check": In(CHECK_BITS)}
+        super().__init__(ports | {"fixed": Out(DATA_BITS), "corrected": Out(1), "uncorrectable": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -70,30 +67,7 @@ class DecoderLane(Component):
         return m
 
 
-class _OfAWord(Component):
-    """A lane that a simulator computes only while ``valid``; its outputs are zero otherwise. Combinational."""
-
-    in_place = True
-    lane: type[EncoderLane | DecoderLane]
-    """See :mod:`rtl.lanes`."""
-
-    def __init__(self) -> None:
-        super().__init__({"valid": In(1), **self.lane.ports})
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        m.submodules.lane = lane = self.lane()
-        for name, member in self.lane.ports.items():
-            inner, outer = getattr(lane, name), getattr(self, name)
-            if member.flow == In:
-                m.d.comb += inner.eq(outer)
-                continue
-            with m.If(self.valid):
-                m.d.comb += outer.eq(inner)
-        return m
-
-
-class EccEncoder(_OfAWord):
+class EccEncoder(Lanes):
     """Check bits for what is driven.
 
     Ports:
@@ -103,8 +77,11 @@ class EccEncoder(_OfAWord):
     module_name = "ecc_encoder"
     lane = EncoderLane
 
+    def __init__(self) -> None:
+        super().__init__(1)
 
-class EccDecoder(_OfAWord):
+
+class EccDecoder(Lanes):
     """Corrects one wrong bit of a word, data or check, and finds two.
 
     Ports:
@@ -117,6 +94,9 @@ class EccDecoder(_OfAWord):
 
     module_name = "ecc_decoder"
     lane = DecoderLane
+
+    def __init__(self) -> None:
+        super().__init__(1)
 
 
 def coded(m: Module, name: str, config: ChipConfig, valid: Value, data: Value) -> Value:

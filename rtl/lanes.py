@@ -8,11 +8,12 @@ the module; there it stands in a package, and is compiled once for all lanes of 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 
-from amaranth.lib.wiring import Component
+from amaranth.hdl import Module, Shape
+from amaranth.lib.wiring import Component, In, Member
 
 from rtl.stamp import ports_of
 
@@ -32,6 +33,46 @@ TABLE_KIND = """
 `else
   `define TABLE wire
 `endif"""
+
+
+class Lanes(Component):
+    """Equal lanes side by side, for modules to be written so. Combinational; outputs are zero unless ``valid``.
+
+    Ports: ``valid``, and those of the lane; all but the ``shared`` ones hold those of all lanes, the lowest first.
+
+    Args:
+        count: how many.
+        shared: inputs that all lanes see.
+    """
+
+    lane: Callable[[], Component]
+    """Makes a lane: a component without registers."""
+    in_place = True
+
+    def __init__(self, count: int, shared: Collection[str] = ()):
+        self.count, self.shared = count, shared
+        lane = self.lane()
+        lane._MustUse__used = True  # type: ignore[attr-defined]  # only its ports are wanted here
+        members: dict[str, Member] = {"valid": In(1)}
+        for name, member in lane.signature.members.items():
+            width = Shape.cast(member.shape).width
+            members[name] = Member(member.flow, width if name in shared else width * count)
+        super().__init__(members)
+
+    def elaborate(self, platform: object) -> Module:
+        """For ``amaranth.sim`` and proofs: the lanes as they are."""
+        m = Module()
+        for i in range(self.count):
+            m.submodules[f"lane_{i}"] = lane = self.lane()
+            for name, member in lane.signature.members.items():
+                inner, outer = getattr(lane, name), getattr(self, name)
+                mine = outer if name in self.shared else outer.word_select(i, len(inner))
+                if member.flow == In:
+                    m.d.comb += inner.eq(mine)
+                    continue
+                with m.If(self.valid):
+                    m.d.comb += mine.eq(inner)
+        return m
 
 
 @dataclass(frozen=True)

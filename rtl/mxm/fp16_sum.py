@@ -10,6 +10,7 @@ from amaranth.lib.wiring import Component, In, Out
 
 from rtl.float.add import add_exact
 from rtl.float.number import FP16, FP32, Unrounded, named, normalised, packed, rounded, unpack
+from rtl.lanes import Lanes
 from rtl.stream import WORD_BITS
 from tsp.config import LANES_PER_SUPERLANE as LANES
 
@@ -87,28 +88,20 @@ class Dot(Component):
         return low, high, named(m, f"flags_{i}", flags)
 
 
-class Dots(Component):
-    """What one supercell adds to the sums of its sixteen outputs. Outputs are zero unless ``valid``; no latency.
+class Dots(Lanes):
+    """What one supercell adds to the sums of its sixteen outputs.
 
     Ports: those of :class:`Dot`, of which weights and sums hold those of all outputs, the lowest first.
     """
 
     module_name = "mxm_fp16_dots"
-    in_place = True
 
     def __init__(self, superlanes: int):
         self.superlanes = superlanes
-        ports = {f"weights_{half}": In(WORD_BITS * LANES) for half in ("low", "high")}
-        ports |= {f"activations_{half}": In(WORD_BITS) for half in ("low", "high")}
-        bits = LANES * sum_bits(superlanes)
-        super().__init__({"valid": In(1)} | ports | {"psum_in": In(bits), "psum_out": Out(bits)})
+        super().__init__(LANES, ("activations_low", "activations_high"))
 
     def lane(self) -> Dot:
-        """See :mod:`rtl.lanes`."""
         return Dot(self.superlanes)
-
-    def elaborate(self, platform: object) -> Module:
-        return _side_by_side(self, [self.lane() for _ in range(LANES)])
 
 
 class Round(Component):
@@ -142,23 +135,17 @@ class Round(Component):
         return m
 
 
-class Rounds(Component):
-    """The sums of sixteen outputs rounded. ``result`` is zero unless ``valid``; no latency. Ports: :class:`Round`'s."""
+class Rounds(Lanes):
+    """The sums of sixteen outputs rounded."""
 
     module_name = "mxm_fp16_rounds"
-    in_place = True
 
     def __init__(self, superlanes: int):
         self.superlanes = superlanes
-        ports = {"psum": In(LANES * sum_bits(superlanes)), "result": Out(LANES * FP32.bits)}
-        super().__init__({"valid": In(1)} | ports)
+        super().__init__(LANES)
 
     def lane(self) -> Round:
-        """See :mod:`rtl.lanes`."""
         return Round(self.superlanes)
-
-    def elaborate(self, platform: object) -> Module:
-        return _side_by_side(self, [self.lane() for _ in range(LANES)])
 
 
 class Add(Component):
@@ -176,39 +163,17 @@ class Add(Component):
         return m
 
 
-class Adds(Component):
-    """Sixteen fp32 additions. ``result`` is zero unless ``valid``; no latency. Ports: those of :class:`Add`."""
+class Adds(Lanes):
+    """Sixteen fp32 additions."""
 
     module_name = "mxm_fp16_adds"
-    in_place = True
     lane = Add
-    """See :mod:`rtl.lanes`."""
 
     def __init__(self) -> None:
-        bits = LANES * FP32.bits
-        super().__init__({"valid": In(1), "x": In(bits), "y": In(bits), "result": Out(bits)})
-
-    def elaborate(self, platform: object) -> Module:
-        return _side_by_side(self, [self.lane() for _ in range(LANES)])
+        super().__init__(LANES)
 
 
 def split(psum: Value, superlanes: int) -> tuple[Value, Value, Value]:
     """``low``, ``high`` and the flags of a sum."""
     low = low_bits(superlanes)
     return psum[:low].as_signed(), psum[low:-FLAGS].as_signed(), psum[-FLAGS:]
-
-
-def _side_by_side(whole: Component, lanes: list[Dot] | list[Round] | list[Add]) -> Module:
-    """Lanes in place, for ``amaranth.sim``: ports that are wider than a lane's hold those of all."""
-    m = Module()
-    for i, lane in enumerate(lanes):
-        m.submodules[f"lane_{i}"] = lane
-        for name, member in lane.signature.members.items():
-            inner, outer = getattr(lane, name), getattr(whole, name)
-            mine = outer if len(outer) == len(inner) else outer.word_select(i, len(inner))
-            if member.flow == In:
-                m.d.comb += inner.eq(mine)
-            else:
-                with m.If(whole.valid):
-                    m.d.comb += mine.eq(inner)
-    return m

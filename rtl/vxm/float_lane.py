@@ -20,6 +20,7 @@ from rtl.float.functions import (
 from rtl.float.multiply import multiply_exact
 from rtl.float.number import FP16, FP32, Number, Unrounded, named, rounded, unpack
 from rtl.float.quadratic import quadratic
+from rtl.lanes import Lanes
 from rtl.vxm.float_decode import CONTROLS
 
 NUMBER_BITS, HALF_BITS = FP32.bits, FP16.bits
@@ -117,36 +118,17 @@ class FloatLane(Component):
         return Mux(self.saturate & integer.beyond & ~x.nan, limit, integer.low)
 
 
-class FloatLanes(Component):
-    """The lanes of an ALU, as many as work in one clock. Outputs are zero unless ``valid``; no latency.
+class FloatLanes(Lanes):
+    """The lanes of an ALU, as many as work in one clock.
 
     Ports: those of :class:`FloatLane`, of which x, y, z, result and half hold those of all lanes, the lowest first.
     """
 
     module_name = "vxm_float"
-    in_place = True
     lane = FloatLane
-    """See :mod:`rtl.lanes`."""
 
     def __init__(self, count: int):
-        self.count = count
-        ports: dict[str, Member] = {"valid": In(1)} | {name: In(1) for name in CONTROLS}
-        ports |= {"x": In(NUMBER_BITS * count), "y": In(NUMBER_BITS * count), "z": In(count)}
-        super().__init__(ports | {"result": Out(NUMBER_BITS * count), "half": Out(HALF_BITS * count)})
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        for i in range(self.count):
-            m.submodules[f"lane_{i}"] = lane = FloatLane()
-            m.d.comb += [getattr(lane, name).eq(getattr(self, name)) for name in CONTROLS]
-            for name in ("x", "y", "z"):
-                port = getattr(lane, name)
-                m.d.comb += port.eq(getattr(self, name).word_select(i, len(port)))
-            for name in ("result", "half"):
-                port = getattr(lane, name)
-                with m.If(self.valid):
-                    m.d.comb += getattr(self, name).word_select(i, len(port)).eq(port)
-        return m
+        super().__init__(count, CONTROLS)
 
 
 def one_of(uses: list[Signal], values: list[Value]) -> Value:
