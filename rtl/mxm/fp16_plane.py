@@ -11,7 +11,7 @@ from amaranth.lib.wiring import Component, In, Member, Out
 from rtl.float.number import FP32
 from rtl.mxm.bundle import INDEX_BITS, LOAD_BITS, SUM_BITS
 from rtl.mxm.fp16_sum import Dots, Rounds, sum_bits
-from rtl.mxm.plane import Bundle, join, move_south
+from rtl.mxm.plane import Bundle, beyond, hop, join, move_south, sum_ports
 from rtl.stamp import stamp
 from rtl.stream import WORD_BITS
 from tsp.config import LANES_PER_SUPERLANE as LANES
@@ -30,6 +30,12 @@ PAIR_TO_ROW = {
 """What a row sees: of both planes the weights, of plane 0 the low bytes of activations, and of its own when to
 multiply, whether its products count (if not, sums pass it) and the high bytes. All valid in T + 1, as in
 :mod:`rtl.mxm.bundle`."""
+USES = {
+    **{f"plane_{p}_load": (f"plane_{p}_load_index", f"plane_{p}_load_data") for p in range(PAIR)},
+    "pair_activate": ("pair_adds", "plane_0_activation", "pair_activation"),
+    **{f"plane_{p}_install": () for p in range(PAIR)},
+}
+"""Flags among these, and the values that each says are used."""
 PAIR_FROM_ROW = {"pair_sum": SUM_BITS, "pair_sum_valid": 1}
 
 
@@ -106,12 +112,8 @@ class MxmFp16Row(Component):
 
     def __init__(self, config: ChipConfig):
         self.config = config
-        count, bits = config.superlanes, LANES * sum_bits(config.superlanes)
-        ports = array_side()
-        for j in range(count):
-            ports |= {f"psum_in_{j}": In(bits), f"psum_out_{j}": Out(bits), f"south_in_{j}": In(SUM_BITS)}
-        ports |= {f"south_out_{i}": Out(SUM_BITS) for i in range(1, count)}
-        super().__init__(ports | {"psum_valid": Out(count), "south_in_valid": In(count), "south_out_valid": Out(count)})
+        count = config.superlanes
+        super().__init__(array_side() | sum_ports(count, LANES * sum_bits(count)))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -120,10 +122,8 @@ class MxmFp16Row(Component):
             self._place_cell(m, j, bundle)
             m.d.sync += self.psum_valid[j].eq(bundle["pair_activate"])
             if j + 1 < self.config.superlanes:
-                onward = bundle | {
-                    f"plane_{p}_{name}": value for p in range(PAIR) for name, value in _beyond(bundle, p).items()
-                }
-                bundle = _register(m, _register(m, onward, f"hop_{j}_a"), f"hop_{j}_b")
+                onward = bundle | beyond(bundle, "plane_0_") | beyond(bundle, "plane_1_")
+                bundle = hop(m, f"hop_{j}", onward, PAIR_TO_ROW, USES)
         taken, taken_valid = move_south(m, self, self.config.superlanes)
         m.d.comb += [self.pair_sum.eq(taken), self.pair_sum_valid.eq(taken_valid)]
         return m
@@ -142,27 +142,6 @@ class MxmFp16Row(Component):
         cell.bind("activation_high", bundle["pair_activation"])
         cell.bind("psum_in", getattr(self, f"psum_in_{j}"))
         m.d.comb += getattr(self, f"psum_out_{j}").eq(cell.psum_out)
-
-
-def _beyond(bundle: Bundle, plane: int) -> Bundle:
-    """What goes on along the row of a plane's loads: the index counts down, 0 was for the cell before."""
-    load, index = bundle[f"plane_{plane}_load"], bundle[f"plane_{plane}_load_index"]
-    return {"load": load & (index != 0), "load_index": (index - 1)[:INDEX_BITS]}
-
-
-def _register(m: Module, bundle: Bundle, name: str) -> Bundle:
-    """The bundle a cycle later; what is not used is not loaded."""
-    uses = {f"plane_{p}_load": [f"plane_{p}_load_index", f"plane_{p}_load_data"] for p in range(PAIR)}
-    uses |= {"pair_activate": ["pair_adds", "plane_0_activation", "pair_activation"]}
-    uses |= {f"plane_{p}_install": [] for p in range(PAIR)}
-    registers = {
-        key: Signal(width, name=f"{name}_{key}", reset_less=key not in uses) for key, width in PAIR_TO_ROW.items()
-    }
-    for flag, values in uses.items():
-        m.d.sync += registers[flag].eq(bundle[flag])
-        with m.If(bundle[flag]):
-            m.d.sync += [registers[value].eq(bundle[value]) for value in values]
-    return registers
 
 
 class MxmFp16Plane(Component):

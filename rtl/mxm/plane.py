@@ -5,7 +5,7 @@ cycles after supercell (0, 0). A sum that leaves the top row turns round and mov
 sums of supercell column k.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
@@ -17,6 +17,8 @@ from rtl.stamp import Stamp, stamp
 from tsp.config import ChipConfig
 
 Bundle = dict[str, Signal]
+USES = {"load": ("load_index", "load_data"), "install": (), "activate": ("activation",)}
+"""Flags of a plane's bundle, and the values that each says are used."""
 
 
 class MxmPlaneRow(Component):
@@ -36,12 +38,7 @@ class MxmPlaneRow(Component):
 
     def __init__(self, config: ChipConfig):
         self.config = config
-        count = config.superlanes
-        ports: dict[str, Member] = plane_side()
-        for j in range(count):
-            ports |= {f"psum_in_{j}": In(SUM_BITS), f"psum_out_{j}": Out(SUM_BITS), f"south_in_{j}": In(SUM_BITS)}
-        ports |= {f"south_out_{i}": Out(SUM_BITS) for i in range(1, count)}
-        super().__init__(ports | {"psum_valid": Out(count), "south_in_valid": In(count), "south_out_valid": Out(count)})
+        super().__init__(plane_side() | sum_ports(config.superlanes, SUM_BITS))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -50,9 +47,7 @@ class MxmPlaneRow(Component):
             self._place_supercell(m, j, bundle)
             m.d.sync += self.psum_valid[j].eq(bundle["activate"])
             if j + 1 < self.config.superlanes:
-                beyond = bundle["load"] & (bundle["load_index"] != 0)
-                onward = bundle | {"load": beyond, "load_index": (bundle["load_index"] - 1)[:INDEX_BITS]}
-                bundle = _register(m, _register(m, onward, f"hop_{j}_a"), f"hop_{j}_b")
+                bundle = hop(m, f"hop_{j}", bundle | beyond(bundle), TO_ROW, USES)
         taken, taken_valid = move_south(m, self, self.config.superlanes)
         m.d.comb += [self.sum.eq(taken), self.sum_valid.eq(taken_valid)]
         return m
@@ -60,12 +55,45 @@ class MxmPlaneRow(Component):
     def _place_supercell(self, m: Module, j: int, bundle: Bundle) -> None:
         supercell = stamp(MxmSupercell(self.config), f"supercell_{j}")
         m.submodules[f"supercell_{j}"] = supercell
-        # The index counts down on its way east: 0 is "me".
         m.d.comb += supercell.load.eq(bundle["load"] & (bundle["load_index"] == 0))
         for name in ("load_data", "install", "activate", "activation"):
             supercell.bind(name, bundle[name])
         supercell.bind("psum_in", getattr(self, f"psum_in_{j}"))
         m.d.comb += getattr(self, f"psum_out_{j}").eq(supercell.psum_out)
+
+
+def sum_ports(count: int, bits: int) -> dict[str, Member]:
+    """The ports of a row of ``count`` cells for sums: north of ``bits`` bits, and south."""
+    ports: dict[str, Member] = {}
+    for j in range(count):
+        ports |= {f"psum_in_{j}": In(bits), f"psum_out_{j}": Out(bits), f"south_in_{j}": In(SUM_BITS)}
+    ports |= {f"south_out_{i}": Out(SUM_BITS) for i in range(1, count)}
+    return ports | {"psum_valid": Out(count), "south_in_valid": In(count), "south_out_valid": Out(count)}
+
+
+def beyond(bundle: Bundle, prefix: str = "") -> dict[str, Value]:
+    """What a cell sends on along its row of a load: the index counts down on its way east, 0 is "me"."""
+    load, index = bundle[f"{prefix}load"], bundle[f"{prefix}load_index"]
+    return {f"{prefix}load": load & (index != 0), f"{prefix}load_index": (index - 1)[:INDEX_BITS]}
+
+
+def hop(
+    m: Module, name: str, bundle: Mapping[str, Value], widths: Mapping[str, int], uses: Mapping[str, Sequence[str]]
+) -> Bundle:
+    """The bundle two cycles later, with registers ``<name>_a_*`` and ``<name>_b_*``.
+
+    ``uses``: flag → the values that it says are used; others are not loaded.
+    """
+    for half in "ab":
+        registers = {
+            key: Signal(width, name=f"{name}_{half}_{key}", reset_less=key not in uses) for key, width in widths.items()
+        }
+        for flag, values in uses.items():
+            m.d.sync += registers[flag].eq(bundle[flag])
+            with m.If(bundle[flag]):
+                m.d.sync += [registers[value].eq(bundle[value]) for value in values]
+        bundle = registers
+    return registers
 
 
 def move_south(m: Module, row: Any, count: int) -> tuple[Value, Value]:
@@ -97,19 +125,6 @@ def join(rows: list[Stamp], turn: Callable[[int, Value], Value]) -> None:
     for j in range(count):
         top.bind(f"south_in_{j}", turn(j, getattr(top, f"psum_out_{j}")))
     top.bind("south_in_valid", top.psum_valid)
-
-
-def _register(m: Module, bundle: Bundle, name: str) -> Bundle:
-    """The bundle a cycle later; what is not used is not loaded."""
-    flags = ("load", "install", "activate")
-    registers = {
-        key: Signal(width, name=f"{name}_{key}", reset_less=key not in flags) for key, width in TO_ROW.items()
-    }
-    m.d.sync += [registers[flag].eq(bundle[flag]) for flag in flags]
-    for flag, values in (("load", ("load_index", "load_data")), ("activate", ("activation",))):
-        with m.If(bundle[flag]):
-            m.d.sync += [registers[value].eq(bundle[value]) for value in values]
-    return registers
 
 
 class MxmPlane(Component):
