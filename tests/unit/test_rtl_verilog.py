@@ -15,7 +15,11 @@ from tsp import cli
 from tsp.config import PRESETS, preset
 
 FULL = os.environ.get("TSP_FULL")
-CONFIGS = [preset("tiny"), preset("board"), *([preset("groqchip")] if FULL else [])]
+FP16 = preset("tiny").override(
+    "mxm_fp16=on mxm_planes_w=0 streams=16 mem_slices=8 vxm_rows=1 vxm_stages=1 links_w=0 sxm=off".split()
+)
+"""What no preset has."""
+CONFIGS = [preset("tiny"), preset("board"), FP16, *([preset("groqchip")] if FULL else [])]
 WAIVERS = Path(verilog.__file__).with_name("verilator.vlt")
 
 
@@ -24,7 +28,7 @@ BLOCKS = ("superlane", "mxm_plane_row")
 TOPS = (verilog.TOP, *BLOCKS)
 
 
-@pytest.fixture(params=CONFIGS, ids=lambda config: config.name)
+@pytest.fixture(params=CONFIGS, ids=lambda config: "fp16" if config is FP16 else config.name)
 def sources(request):
     return [str(path) for path in machine.sources(request.param)]
 
