@@ -6,16 +6,15 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Mux, Signal, Value, signed
 
 from rtl.stream import words
-from tb.formal.bench import Bench
+from tb.formal.bench import PLAIN, Bench
 from tb.formal.planted import Bug, Rtl
 from tb.formal.proof import Proof
 from tsp import isa
-from tsp.config import preset
 from tsp.isa import OperandKind, Type
 
 NARROW_BITS, WIDE_BITS = 6, 17
 ZEROS = WIDE_BITS - NARROW_BITS
-CONFIG = preset("tiny").override(["streams=16", "vxm_rows=1", "trace=false", "ecc=off", "ifetch=off", "vxm_float=off"])
+CONFIG = PLAIN.override(["streams=16", "vxm_rows=1", "trace=false"])
 LANES = 16
 LOWEST, HIGHEST = -(1 << 31), (1 << 31) - 1
 FIELDS = isa.BY_MNEMONIC["SELECT"]

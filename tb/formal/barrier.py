@@ -5,16 +5,15 @@ from typing import Any
 
 from amaranth.hdl import Cat, Signal
 
-from tb.formal.bench import Bench, Inside
+from tb.formal.bench import PLAIN, Bench, Inside
 from tb.formal.planted import Bug, Rtl
 from tb.formal.proof import Proof
 from tb.formal.sequencer import CUT, any_words
 from tsp import isa
-from tsp.config import preset
 from tsp.floorplan import floorplan
 from tsp.timing import timing
 
-CONFIG = preset("tiny").override(["mem_slices=8", "ecc=off", "ifetch=off", "vxm_float=off"])
+CONFIG = PLAIN.override(["mem_slices=8"])
 BARRIER = timing(CONFIG).barrier
 QUEUES = 3
 

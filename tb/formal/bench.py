@@ -11,6 +11,10 @@ from amaranth.hdl._mem import MemoryInstance
 from amaranth.lib.wiring import Component
 
 from rtl.stamp import inlined
+from tsp.config import preset
+
+PLAIN = preset("tiny").override(["ecc=off", "ifetch=off", "vxm_float=off"])
+"""What the blocks under proof are configured as, but for sizes: without the features that no proof is about."""
 
 
 class Bench(Component):

@@ -5,13 +5,12 @@ from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, Value, signed
 
-from tb.formal.bench import Bench
+from tb.formal.bench import PLAIN, Bench
 from tb.formal.planted import Bug, Rtl
 from tb.formal.proof import Proof
-from tsp.config import preset
 
 # Small enough for a few steps to bring the epoch's end nearer.
-CONFIG = preset("tiny").override(["hac_period=16", "ecc=off", "ifetch=off", "vxm_float=off"])
+CONFIG = PLAIN.override(["hac_period=16"])
 PERIOD = CONFIG.hac_period
 QUEUES = 3
 NO_QUEUE, ILLEGAL, NEGATIVE, SATURATED = 255, 5, 9, 10

@@ -4,15 +4,12 @@ from typing import Any
 
 from amaranth.hdl import Cat, Mux, Signal, Value
 
-from tb.formal.bench import Bench
+from tb.formal.bench import PLAIN, Bench
 from tb.formal.planted import Bug, Rtl
 from tb.formal.proof import Proof
 from tsp import isa
-from tsp.config import preset
 
-CONFIG = preset("tiny").override(
-    ["streams=16", "mem_words=16", "trace=false", "ecc=off", "ifetch=off", "vxm_float=off"]
-)
+CONFIG = PLAIN.override(["streams=16", "mem_words=16", "trace=false"])
 BANK_CONFLICT, OPERAND_ABSENT = 2, 3
 """From the table of faults in docs/architecture.md, section 5."""
 

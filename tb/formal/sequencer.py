@@ -8,11 +8,11 @@ from amaranth.hdl._ast import AnySeq
 from amaranth.lib.wiring import Component, In, Out
 
 from rtl import icu_decode
-from tb.formal.bench import Bench, Inside
+from tb.formal.bench import PLAIN, Bench, Inside
 from tb.formal.planted import Bug, Rtl
 from tb.formal.proof import Proof
 from tsp import isa
-from tsp.config import ChipConfig, preset
+from tsp.config import ChipConfig
 
 SLOT_BITS = 18
 """Enough for slots to be told apart while one word is in the queue's last stage: it stays for less than 2^17 of them
@@ -212,7 +212,6 @@ def _check_issues(bench: Bench, queue: Any, expected: Expected) -> None:
     bench.invariant(queue.instr == payload, expected.may_repeat)
 
 
-TINY = preset("tiny").override(["ecc=off", "ifetch=off", "vxm_float=off"])
 CUT = "queue-fifo: the memory gives any words at any time, each until it is taken; legal is what icu_decode says"
 PROOFS = [
     Proof(
@@ -221,7 +220,7 @@ PROOFS = [
         claim="NOP n takes n cycles; REPEAT n, d issues n times, each d after the issue before, with its steps; CONFIG "
         "says its p in its cycle, and never else; no word and no issue is lost, doubled or changed; illegal words and "
         "steps out of range issue nothing but a fault",
-        build=sequencer("mem", TINY),
+        build=sequencer("mem", PLAIN),
         bug=Bug("rtl.icu_queue", "interval.eq(Mux(interval_end, 1, interval + 1))", "interval.eq(interval + 1)"),
         assumed=CUT,
     ),
@@ -229,7 +228,7 @@ PROOFS = [
         name="sequencer-vxm",
         block="icu_queue",
         claim="the same for instructions whose operands REPEAT does not step",
-        build=sequencer("vxm", TINY),
+        build=sequencer("vxm", PLAIN),
         bug=Bug("rtl.icu_queue", "repeatable.eq(decoded.issues & decoded.legal)", "repeatable.eq(decoded.issues)"),
         assumed=CUT,
     ),
@@ -238,7 +237,7 @@ PROOFS = [
         block="icu_queue",
         claim="in a queue without a slice NOP n takes n cycles; SYNC parks until unpark, DESKEW and RUNTIME_DESKEW "
         "wait until resume, and the next word dispatches in the cycle after that",
-        build=sequencer("c2c", TINY),
+        build=sequencer("c2c", PLAIN),
         bug=Bug("rtl.icu_queue", "waiting.eq(parked & ~self.unpark |", "waiting.eq(parked |"),
         assumed=CUT,
     ),

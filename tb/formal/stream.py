@@ -6,12 +6,12 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component
 
 from rtl import stream
-from tb.formal.bench import Bench
+from tb.formal.bench import PLAIN, Bench
 from tb.formal.planted import Bug, Rtl
 from tb.formal.proof import Proof
-from tsp.config import ChipConfig, preset
+from tsp.config import ChipConfig
 
-CONFIG = preset("tiny").override(["streams=16", "ecc=off", "ifetch=off", "vxm_float=off"])
+CONFIG = PLAIN.override(["streams=16"])
 DRIVES = 3
 COLLISION = 1
 """From the table of faults in docs/architecture.md, section 5."""
