@@ -5,82 +5,17 @@ batches or in vectorised arithmetic shows as a difference.
 """
 
 from collections import defaultdict
-from fractions import Fraction
 
 import float_reference
-import gmpy2
+from plain_alu import alu, clamp
+from plain_mxm import Planes
 from secded import Vector
 
 from tsp.flips import in_memory, on_streams
 from tsp.floorplan import floorplan
 from tsp.flow.fetch import expand_program
-from tsp.isa import COMPARES, FLOAT_TYPES, AccMode, OperandKind, Type
+from tsp.isa import COMPARES, FLOAT_TYPES, OperandKind, Type
 from tsp.timing import timing
-
-INT_MIN, INT_MAX = -(2**31), 2**31 - 1
-
-
-def to_signed(value: int, bits: int) -> int:
-    value &= (1 << bits) - 1
-    return value - (1 << bits) if value >> (bits - 1) else value
-
-
-def clamp(value: int, bits: int) -> int:
-    return max(-(1 << bits - 1), min((1 << bits - 1) - 1, value))
-
-
-def alu(mnemonic: str, saturate: bool, m: int, a: int, b: int = 0, c: int = 0) -> int:
-    """One lane of one operation: the int32 result."""
-    amount = b & 0xFFFFFFFF
-    exact = {
-        "ADD": lambda: a + b,
-        "SUB": lambda: a - b,
-        "MUL": lambda: to_signed(a, m) * to_signed(b, m),
-        "MIN": lambda: min(a, b),
-        "MAX": lambda: max(a, b),
-        "ABS": lambda: abs(a),
-        "NEG": lambda: -a,
-        "AND": lambda: a & b,
-        "OR": lambda: a | b,
-        "XOR": lambda: a ^ b,
-        "NOT": lambda: ~a,
-        "SHL": lambda: a << min(amount, 64),
-        "SRA": lambda: round(Fraction(a, 1 << min(amount, 64))),
-        "SRL": lambda: to_signed((a & 0xFFFFFFFF) >> min(amount, 64), 32),
-        "EQ": lambda: int(a == b),
-        "NE": lambda: int(a != b),
-        "LT": lambda: int(a < b),
-        "LE": lambda: int(a <= b),
-        "GT": lambda: int(a > b),
-        "GE": lambda: int(a >= b),
-        "MASK": lambda: a if b else 0,
-        "SELECT": lambda: a if c else b,
-        "CONVERT": lambda: a,
-        "RELU": lambda: max(a, 0),
-    }[mnemonic]()
-    return clamp(exact, 32) if saturate else to_signed(exact, 32)
-
-
-class FloatSum(int):
-    """A sum of fp16 products: the bits of an fp32."""
-
-
-def dot(lanes):
-    """The fp32 of the exact sum of (low, high) activation times (low, high) weight, the weight's as signed bytes."""
-    exact, plus, minus = Fraction(0), False, False
-    for a_low, a_high, w_low, w_high in lanes:
-        a = float_reference.number_of_half(a_low + 256 * a_high)
-        w = float_reference.number_of_half(w_low % 256 + w_high % 256 * 256)
-        product = a * w
-        if gmpy2.is_finite(product):
-            exact += Fraction(*a.as_integer_ratio()) * Fraction(*w.as_integer_ratio())
-        else:
-            plus |= not product < 0
-            minus |= not product > 0
-    if plus or minus:
-        return float_reference.NAN if plus and minus else 0x7F800000 if plus else 0xFF800000
-    wide = float_reference.EXACT.div(gmpy2.mpz(exact.numerator), gmpy2.mpz(exact.denominator))
-    return float_reference.single(wide)
 
 
 class Stepper:
@@ -108,9 +43,7 @@ class Stepper:
         self.west = [{} for _ in self.plan.sites]
         self.arriving = defaultdict(list)  # time -> [(site, stream operand, value, place, queue)]
         self.handed = {}  # ALU number -> (time, values)
-        self.buffer, self.array = {}, {}  # plane -> {output: weights}
-        self.sums, self.rows = {}, {}
-        self.int8, self.multiplied = {}, None  # plane -> cycle of its last ABC; plane and cycle of the last of fp16
+        self.planes = Planes(self)
         unrolled = expand_program(program)
         for mistake in unrolled.mistakes:
             kinds = {"illegal": 5, "step": 5, "dry": 4, "path": 1}
@@ -141,10 +74,10 @@ class Stepper:
         after = []
         for queue, instruction in self.dispatch[self.now]:
             if instruction.mnemonic == "IFETCH":
-                self._read(self.plan.queues[queue], instruction["stream"])
+                self.read(self.plan.queues[queue], instruction["stream"])
                 continue
             units = {"mem": self._mem, "vxm": self._vxm, "sxm": self._sxm}
-            unit = units.get(self.plan.queues[queue].kind.split("_")[0], self._mxm)
+            unit = units.get(self.plan.queues[queue].kind.split("_")[0], self.planes.dispatch)
             after.append(unit(self.plan.queues[queue], instruction))
         for change in after:
             if change:
@@ -175,7 +108,7 @@ class Stepper:
         for superlane in range(powered):
             self.events.append((self.now, place, superlane, address, value[16 * superlane : 16 * superlane + 16]))
 
-    def _read(self, queue, operand):
+    def read(self, queue, operand):
         """What a consumer takes."""
         vector = self._arrived(queue, operand)
         if not self.config.ecc:
@@ -192,7 +125,7 @@ class Stepper:
             self.faults.add((self.now, queue.index, 3))
         return registers.get(operand & 31, self.zero)
 
-    def _drive(self, queue, operand, values, func):
+    def drive(self, queue, operand, values, func):
         for plane, value in enumerate(values):
             made = value if isinstance(value, Vector) else self._made(value)
             drive = (queue.site, operand + plane, made, queue.slice, queue.index, self.powered)
@@ -204,7 +137,7 @@ class Stepper:
             return self._indirect(queue, values)
         if "read_address" in values:
             value = self.memory.get((queue.slice, values["read_address"]), self.zero)
-            self._drive(queue, values["read_stream"], [value], self.table.read_func)
+            self.drive(queue, values["read_stream"], [value], self.table.read_func)
         if "write_address" not in values:
             return None
         if "read_address" in values and values["read_address"] // half == values["write_address"] // half:
@@ -217,7 +150,7 @@ class Stepper:
         return lambda: self.memory.__setitem__(word, value)
 
     def _indirect(self, queue, values):
-        map_, lanes = self._read(queue, values["map"]), range(0, 16 * self.powered, 16)
+        map_, lanes = self.read(queue, values["map"]), range(0, 16 * self.powered, 16)
         named = [map_[lane] + 256 * map_[lane + 1] for lane in lanes]
         inside = [address < self.config.mem_words for address in named]
         if not all(inside):
@@ -226,7 +159,7 @@ class Stepper:
         if "read_stream" in values:
             off = [self.zero] * (self.config.superlanes - self.powered)
             value = self._picked([word if ok else self.zero for word, ok in zip(words, inside, strict=True)] + off)
-            self._drive(queue, values["read_stream"], [value], self.table.read_func)
+            self.drive(queue, values["read_stream"], [value], self.table.read_func)
             return None
         value = self._arrived(queue, values["write_stream"])
         for lane, address, ok in zip(lanes, named, inside, strict=True):
@@ -270,7 +203,7 @@ class Stepper:
             if type_ == Type.FP16:
                 narrow = [float_reference.half(float_reference.number(r)) for r in results]
             streams = [bytes(r >> 8 * plane & 255 for r in narrow) for plane in range(planes)]
-            self._drive(queue, values["stream"], streams, self.table.alu_func)
+            self.drive(queue, values["stream"], streams, self.table.alu_func)
         if not values["to_next"]:
             return None
         now = self.now
@@ -288,7 +221,7 @@ class Stepper:
                 return [0] * self.config.lanes
             return self.handed[before, self.now - 1]
         planes = Type(values[f"{name}_type"]).planes
-        streams = [self._read(queue, source + plane) for plane in range(planes)]
+        streams = [self.read(queue, source + plane) for plane in range(planes)]
         lanes = zip(*streams, strict=True)
         integers = [int.from_bytes(bytes(lane), "little", signed=True) for lane in lanes]
         if values[f"{name}_type"] != Type.FP16:
@@ -301,7 +234,7 @@ class Stepper:
         across, inside = self.table.sxm_across_func, self.table.sxm_func
 
         def read(name, count=1):
-            return [self._read(queue, values[name] + i) for i in range(count)]
+            return [self.read(queue, values[name] + i) for i in range(count)]
 
         match instruction.mnemonic:
             case "PERMUTE":
@@ -329,80 +262,4 @@ class Stepper:
                     [row[lane // 16 * 16 + (lane + j) % 16] for lane in lanes] for row in rows for j in range(n)
                 ]  # fmt: skip
         func = across if instruction.mnemonic in ("PERMUTE", "SHIFT") else inside
-        self._drive(queue, values["result"], [bytes(word) for word in words], func)
-
-    def _mxm(self, queue, instruction):
-        values, plane, name = instruction.values, queue.slice, instruction.mnemonic
-        if name == "ABC_FP16":
-            return self._abc_fp16(plane, queue, values)
-        if name == "ABC":
-            if self.multiplied == (plane - 1, self.now):
-                self.faults.add((self.now, queue.index - 3, 1))
-            read = self._read(queue, values["stream"])
-            vector = [to_signed(x, 8) if lane < 16 * self.powered else 0 for lane, x in enumerate(read)]
-            weights = self.array.get(plane, {})
-            none = [0] * self.config.lanes
-            self.int8[plane] = self.now
-            self.sums[plane, self.now + self.table.abc_acc] = [
-                sum(x * w for x, w in zip(vector, weights.get(out, none), strict=True))
-                for out in range(self.config.lanes)
-            ]
-            return None
-        if name == "ACC":
-            return self._acc(queue, values)
-        loaded = {}
-        if name != "IW":
-            for j in range(16):
-                vector = self._read(queue, values["stream"] + j)
-                loaded[16 * values["supercell"] + j] = [to_signed(x, 8) for x in vector]
-
-        on, none = 16 * self.powered, [0] * self.config.lanes
-
-        def changed(before, new):
-            """Weights of inputs that are powered change, the others stay."""
-            return before | {out: row[:on] + before.get(out, none)[on:] for out, row in new.items()}
-
-        def change():
-            if name != "LW":
-                self.array[plane] = changed(self.array.get(plane, {}), self.buffer.get(plane, {}))
-            self.buffer[plane] = changed(self.buffer.get(plane, {}), loaded)
-
-        return change
-
-    def _abc_fp16(self, plane, queue, values):
-        """Low bytes of weights are in this plane, high ones in the next, which does nothing else in this cycle."""
-        if self.int8.get(plane + 1) == self.now:
-            self.faults.add((self.now, queue.index, 1))
-        self.multiplied = plane, self.now
-        low, high = (self._read(queue, values["stream"] + i) for i in range(2))
-        none = [0] * self.config.lanes
-        arrays = [self.array.get(plane + i, {}) for i in range(2)]
-        factors = [
-            list(zip(low, high, *(a.get(out, none) for a in arrays), strict=True)) for out in range(self.config.lanes)
-        ]
-        self.sums[plane, self.now + self.table.abc_acc] = [
-            FloatSum(float_reference.signed(dot(lanes[: 16 * self.powered]))) for lanes in factors
-        ]
-
-    def _added(self, value, row):
-        if isinstance(value, FloatSum):
-            return float_reference.lane("ADD", False, True, row, value)
-        return value + row
-
-    def _acc(self, queue, values):
-        sums = self.sums.pop((queue.slice, self.now), None)
-        if sums is None:
-            self.faults.add((self.now, queue.index, 3))
-            sums = [0] * self.config.lanes
-        key, mode = (queue.slice, values["row"]), AccMode(values["mode"])
-        row = self.rows.get(key, [0] * self.config.lanes)
-        added = mode in (AccMode.ADD, AccMode.PEEK)
-        result = [self._added(s, r) if added else int(s) for s, r in zip(sums, row, strict=True)]
-        result = [to_signed(r, 32) for r in result]
-        if values["out"]:
-            streams = [bytes(r >> 8 * plane & 255 for r in result) for plane in range(4)]
-            self._drive(queue, values["stream"], streams, self.table.acc_func)
-        if mode in (AccMode.STORE, AccMode.ADD):
-            on = 16 * self.powered
-            return lambda: self.rows.__setitem__(key, result[:on] + row[on:])
-        return None
+        self.drive(queue, values["result"], [bytes(word) for word in words], func)

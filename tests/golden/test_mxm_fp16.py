@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from float_reference import lane
 from handmade import Handmade, east, int32, read, west, write
-from stepper import dot
+from plain_mxm import dot
 
 from golden import mxm_fp16
 from tsp.config import ChipConfig, preset

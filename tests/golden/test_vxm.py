@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from stepper import INT_MAX, INT_MIN, alu
+from plain_alu import INT_MAX, INT_MIN, alu
 
 from golden.vxm import narrow, operate, widen
 from tsp.isa import ALU_OPERATIONS, FLOAT_ONLY, Type
