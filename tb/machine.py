@@ -94,7 +94,7 @@ BLOCKS: tuple[str, ...] = ("superlane", "mxm_plane_row")
 
 
 LONG_RUN = 1_000_000
-"""Cycles from which on a simulation that runs twice as fast is worth a compilation that takes twice as long."""
+"""Cycles from which on a model that runs nearly twice as fast is worth a compilation of nearly twice the time."""
 
 
 def build(config: ChipConfig, sim: str, *, waves: bool = False, fast: bool = False) -> simulator.Build:
