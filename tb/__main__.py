@@ -95,7 +95,7 @@ def run_bench(name: str, bench: Bench, verilog: Sequence[Path], sim: str, option
     waves = None if options.waves is None else options.waves / f"{name}-{sim}.fst"
     fields = json.dumps(bench.config(options.config).as_dict())
     try:
-        built = simulator.build(sim, verilog, bench.module(options.config), waves=waves is not None, quick=True)
+        built = simulator.build(sim, verilog, bench.module(options.config), waves=waves is not None)
         row["build_seconds"] = round(built.seconds, 2)
         found = simulator.run(built, bench.tests, seed=options.seed, env={"TSP_CONFIG": fields}, waves=waves)
         row["passed"] = True

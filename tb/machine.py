@@ -107,7 +107,7 @@ def build(config: ChipConfig, sim: str, *, waves: bool = False, fast: bool = Fal
     blocks = blocks if planes else blocks[:1]
     if blocks and (config.multiplies_fp16("w") or config.multiplies_fp16("e")):
         blocks = (*blocks, "mxm_fp16_row")
-    return simulator.build(sim, sources(config), "chip", waves=waves, blocks=blocks, quick=not fast)
+    return simulator.build(sim, sources(config), "chip", waves=waves, blocks=blocks, fast=fast)
 
 
 def run(

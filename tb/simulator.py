@@ -126,7 +126,7 @@ def build(
     blocks: Sequence[str] = (),
     args: Sequence[str] = (),
     timescale: tuple[str, str] = TIMESCALE,
-    quick: bool = False,
+    fast: bool = False,
 ) -> Build:
     """Compile Verilog for ``sim``, or find it compiled.
 
@@ -138,7 +138,7 @@ def build(
         blocks: modules that Verilator compiles on their own (``--hierarchical``), for designs too large to flatten.
         args: further options for the simulator.
         timescale: unit and precision of simulated time.
-        quick: whether Verilator's C++ is compiled fast rather than runs fast, for benches of a few thousand cycles.
+        fast: whether Verilator's C++ is made to run fast rather than to be compiled fast: for millions of cycles.
     """
     found = tool(sim)
     files = [Path(source).absolute() for source in sources]
@@ -157,7 +157,7 @@ def build(
         runner.log.setLevel("WARNING")
         extra = []
         if sim == "verilator":
-            runner.hierarchical, runner.quick = bool(blocks), quick
+            runner.hierarchical, runner.quick = bool(blocks), not fast
             runner.library = Library(found, [*options, waves, timescale])
             extra = [directory / "public.vlt"]
             extra[0].write_text(control)
@@ -165,7 +165,7 @@ def build(
             sources=[*extra, *files],
             hdl_toplevel=top,
             build_dir=directory,
-            build_args=[*options, *(QUICK_OPTIONS if quick and sim == "verilator" else [])],
+            build_args=[*options, *(QUICK_OPTIONS if sim == "verilator" and not fast else [])],
             timescale=timescale,
             waves=waves,
             log_file=directory / "build.log",
@@ -173,7 +173,7 @@ def build(
 
     key = [top, waves, timescale, options, control, cocotb.__version__, str(cocotb_tools.config.libs_dir)]
     if sim == "verilator":
-        key += [MAIN.read_text(), *(["quick", *QUICK_OPTIONS] if quick else [])]
+        key += [MAIN.read_text(), *([] if fast else ["quick", *QUICK_OPTIONS])]
     directory, seconds = _build_once(found, top, files, key, compile_into)
     return Build(sim, top, directory, waves, seconds)
 
@@ -183,8 +183,8 @@ def build_program(
 ) -> Build:
     """Compile Verilog with Verilator and a C++ main of one's own; ``.program`` of the result is the executable.
 
-    Options, optimisation and control file are those of :func:`build`, so that the two can be compared; only the VPI is
-    left out. The class is ``Vtop``, its header ``Vtop.h``.
+    Options, optimisation and control file are those of a fast :func:`build`, so that the two can be compared; only the
+    VPI is left out. The class is ``Vtop``, its header ``Vtop.h``.
     """
     found = tool("verilator")
     files = [Path(source).absolute() for source in sources]

@@ -64,7 +64,7 @@ def of_benches(config: ChipConfig, seed: int, done: Callable[[str], object] = la
     for names in DESIGNS:
         benches = [bench for bench in map(BENCHES.__getitem__, names) if isinstance(bench, Bench)]
         files = benches[0].verilog(config)
-        built = simulator.build("verilator", files, benches[0].module(config), args=OPTIONS, quick=True)
+        built = simulator.build("verilator", files, benches[0].module(config), args=OPTIONS)
         for name, bench in zip(names, benches, strict=True):
             env = {"TSP_CONFIG": json.dumps(bench.config(config).as_dict())}
             result = simulator.run(built, bench.tests, seed=seed, env=env)
@@ -79,7 +79,7 @@ def of_programs(config: ChipConfig, jobs: Sequence[Job]) -> Counter[Point]:
     control = files[0].parent / "coverage.vlt"
     others = [file for file in files if file.stem not in GLUE]
     control.write_text("".join(["`verilator_config\n", *(f'coverage_off -file "*/{file.name}"\n' for file in others)]))
-    built = simulator.build("verilator", [control, *files], "chip", args=OPTIONS, quick=True)
+    built = simulator.build("verilator", [control, *files], "chip", args=OPTIONS)
     directory = simulator.build_root() / "runs" / "coverage"
     machine.run_on(built, jobs, config, directory=directory)
     return parse((directory / DATA).read_text())

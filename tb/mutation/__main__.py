@@ -45,7 +45,7 @@ def mutate(name: str, block: Block, plan: Plan, progress: Progress) -> dict[str,
     directory = simulator.build_root() / "mutate" / f"{name}-{simulator.digest(key)}"
     made = netlist.make(files, block.bench.module(config), block.modules, block.wires, count, seed, directory)
     progress.update(task, total=len(made.mutants))
-    built = simulator.build(plan.sim, made.files, made.top, quick=True)
+    built = simulator.build(plan.sim, made.files, made.top)
     started = time.perf_counter()
     verdicts = play(made, built, block.tests, config, seed, plan.workers,
                     lambda done: progress.update(task, completed=done))  # fmt: skip

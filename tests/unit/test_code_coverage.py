@@ -72,7 +72,7 @@ def test_two_runs_are_added_up():
 def test_verilator_writes_what_a_bench_moved(tmp_path):
     source = tmp_path / "counter.v"
     source.write_text(COUNTER)
-    built = simulator.build("verilator", [source], "counter", args=code.OPTIONS, quick=True)
+    built = simulator.build("verilator", [source], "counter", args=code.OPTIONS)
     result = simulator.run(built, "counter_bench", testcase="counts_once_a_cycle", path=[Path(__file__).parent])
     found = Code(parse((result.directory / code.DATA).read_text())).as_dict()
     (row,) = found["rows"]
