@@ -20,6 +20,7 @@ from amaranth.lib.wiring import Component
 
 from rtl import lanes
 from rtl.beats import BEAT, beat_number, beats_of, last_beat
+from rtl.registers import grouped
 from rtl.stamp import collecting, ports_of, verilog_name
 from tsp.config import ChipConfig
 from tsp.errors import InputError
@@ -104,7 +105,7 @@ def to_verilog(text: str, name: str, structural: bool) -> str:
     if done.returncode:
         raise RuntimeError(f"yosys could not write module {name}: {done.stderr.strip()}")
     # The header names the yosys build, by its path on the machine of its makers.
-    return HEADER.format(name=name) + fold(re.sub(r"\A/\*.*?\*/\n", "", done.stdout, flags=re.DOTALL))
+    return HEADER.format(name=name) + grouped(fold(re.sub(r"\A/\*.*?\*/\n", "", done.stdout, flags=re.DOTALL)))
 
 
 def of_lanes(component: Component, lane: Component, rtlil: str, name: str) -> str:
