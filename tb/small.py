@@ -1,4 +1,4 @@
-"""The smallest chip with every unit, for what takes long on every line of Verilog: coverage and mutants."""
+"""Small chips for what takes long on every line of Verilog: Icarus, coverage, mutants. Tests share their models."""
 
 from tsp.config import ChipConfig, preset
 
@@ -10,5 +10,10 @@ SETTINGS = (
 
 
 def small() -> ChipConfig:
-    """``tiny`` made smaller: with the features that it has."""
+    """``tiny`` made smaller: with the features that it has, but fp16."""
     return preset("tiny").override(SETTINGS)
+
+
+def in_beats() -> ChipConfig:
+    """``board``, whose cycles are several clocks (docs/rtl.md), with more to move in them and events to compare."""
+    return preset("board").override(["trace=on", "gather=on", "sxm=on", "vxm_stages=2", "queue_depth=128"])

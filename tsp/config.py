@@ -230,10 +230,13 @@ PRESETS = {
         # The published chip; queue_depth and acc_depth are ours.
         ChipConfig(
             "groqchip", 20, 32, 44, 8192, 2, 2, 4, 4, 5, 6, queue_depth=1024, acc_depth=2048,
-            vxm_float=True, ecc=True, ifetch=True,
+            vxm_float=True, mxm_fp16=True, ecc=True, ifetch=True,
         ),
         # Small enough to simulate fast, with two superlanes so that the stagger shows.
-        ChipConfig("tiny", 2, 32, 12, 128, 1, 2, 2, 2, 1, 1, vxm_float=True, ecc=True, ifetch=True),
+        ChipConfig(
+            "tiny", 2, 32, 12, 128, 1, 2, 2, 2, 1, 1,
+            vxm_float=True, mxm_fp16=True, ecc=True, ifetch=True,
+        ),
         # Fits a Lattice ECP5-85F (`make synth`): 8-bit multipliers, two lanes at a time, no signature.
         ChipConfig(
             "board", 1, 16, 8, 512, 0, 1, 1, 4, 0, 0,

@@ -12,7 +12,7 @@ from tsp.builder import Builder, byte_planes
 from tsp.config import ChipConfig, preset
 from tsp.program import Program
 
-CONFIG = preset("tiny").override(["mxm_fp16=on"])
+CONFIG = preset("tiny")
 PLANES = ("mxm.e0", "mxm.e1")
 FIRST = 20
 """The cycle of the first LW: by then what lies farthest away can be there."""

@@ -1,33 +1,23 @@
-"""fp16 products on the RTL of a small chip with a pair of planes: random programs, the fault, latencies."""
+"""fp16 products on the RTL of ``tiny``: random programs that have some, the fault, latencies."""
 
 import os
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from test_rtl_examples import run_examples
+from test_rtl_examples import TINY, run_examples
 from test_timing import Lab, only
 
-from programs.examples import matmul_fp16
 from tb import machine, regress, simulator
 from tsp.builder import Builder, byte_planes
 from tsp.checker import check
-from tsp.config import ChipConfig, preset
 from tsp.program import Program
 from tsp.randprog import MISTAKES
 from tsp.timing import timing
 
 FULL = bool(os.environ.get("TSP_FULL"))
-SMALL = ("mxm_fp16=on", "mxm_planes_w=0", "mxm_planes_e=2", "mem_words=64", "acc_depth=8")
-SMALL += ("vxm_rows=1", "vxm_stages=1", "links_w=0", "links_e=0", "sxm=off", "gather=off", "ecc=off", "ifetch=off")
-SMALL += ("vxm_float=off",)
 SIMS = simulator.SIMULATORS if FULL else ["verilator"]
-PROGRAMS = {"verilator": 100 if FULL else 30, "icarus": 10 if FULL else 3}
-
-
-def small() -> ChipConfig:
-    """Two superlanes and little beside the planes."""
-    return preset("tiny").override(SMALL)
+PROGRAMS = {"verilator": 100 if FULL else 20, "icarus": 10 if FULL else 2}
 
 
 @pytest.mark.slow
@@ -37,7 +27,7 @@ def test_random_programs(sim: str) -> None:
     while one superlane is not powered."""
     cases: list[regress.Case] = []
     for seed in range(1, 1000):
-        case = regress.prepare(seed, small())
+        case = regress.prepare(seed, TINY)
         assert not case.trouble, f"seed {seed}: {case.trouble}"
         if case.golden.flow.products.fp16.any():
             cases.append(case)
@@ -47,7 +37,7 @@ def test_random_programs(sim: str) -> None:
     narrow = [(powered[case.golden.flow.products.fp16] == 1).any() for case, powered in zip(cases, issued, strict=True)]
     assert any(narrow) or sim != "verilator"
     row = regress.Row(sim)
-    regress.run_cases(cases, small(), sim, row)
+    regress.run_cases(cases, TINY, sim, row)
     assert row.seeds == PROGRAMS[sim] and not row.failed, "\n".join(row.failed.values())
 
 
@@ -55,9 +45,9 @@ def test_random_programs(sim: str) -> None:
 @pytest.mark.parametrize("sim", SIMS)
 def test_two_users_of_a_plane_are_latched(sim: str) -> None:
     turn = list(MISTAKES).index("shared_plane")
-    cases = [regress.prepare_illegal(turn + i * len(MISTAKES), small()) for i in range(3)]
-    made = machine.build(small(), sim)
-    for case, result in zip(cases, regress.run_jobs(made, [case.job() for case in cases], small()), strict=True):
+    cases = [regress.prepare_illegal(turn + i * len(MISTAKES), TINY) for i in range(3)]
+    made = machine.build(TINY, sim)
+    for case, result in zip(cases, regress.run_jobs(made, [case.job() for case in cases], TINY), strict=True):
         assert case.expected.mistake == "shared_plane" and result.fault is not None
         assert (result.fault.cycle, result.fault.queue, result.fault.kind) == case.expected.fault, f"seed {case.seed}"
 
@@ -66,22 +56,16 @@ def test_two_users_of_a_plane_are_latched(sim: str) -> None:
 @pytest.mark.parametrize("sim", SIMS)
 def test_fp16_takes_the_cycles_of_int8(sim: str) -> None:
     """ABC's operands, ABC→ACC and ACC's result, each at every cycle around the one in the table."""
-    lab, table = Lab(small()), timing(small())
+    lab, table = Lab(TINY), timing(TINY)
     in_sr = 30 + table.read_func + lab.distance("mem.e0", "mxm.e0")
     skews = {at: lab.run(_multiplied(at, 30)) for at in range(in_sr - 3, in_sr + 4)}
-    waits = {wait: lab.run(_multiplied(in_sr, 30, wait)) for wait in range(2 * small().superlanes + 4)}
+    waits = {wait: lab.run(_multiplied(in_sr, 30, wait)) for wait in range(2 * TINY.superlanes + 4)}
     last = lab.last_event(_multiplied(in_sr, 30, table.abc_acc, to="w4"))
-    made = machine.build(small(), sim)
-    lab.results = list(regress.run_jobs(made, lab.jobs, small()))
+    made = machine.build(TINY, sim)
+    lab.results = list(regress.run_jobs(made, lab.jobs, TINY))
     assert in_sr - _faultless(skews) == table.abc_skew
     assert _faultless(waits) == table.abc_acc
     assert last() - (in_sr + table.abc_acc) == table.acc_func
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("sim", simulator.SIMULATORS)
-def test_the_example(sim: str) -> None:
-    run_examples([matmul_fp16.build(*matmul_fp16.example(), small())], sim)
 
 
 @pytest.mark.slow
@@ -93,8 +77,8 @@ def test_unpowered_superlanes_add_nothing(sim: str) -> None:
 
 def _powered(last: int) -> Program:
     """Sums of all superlanes, of one, and of the first ``last``, with infinite and NaN weights of superlane 1."""
-    b, rng = Builder(small()), np.random.default_rng(last)
-    lanes = small().lanes
+    b, rng = Builder(TINY), np.random.default_rng(last)
+    lanes = TINY.lanes
     weights = rng.integers(-9, 9, (lanes, lanes)).astype(np.float16)
     weights[:, 16], weights[:8, 17], weights[9, 18] = np.inf, -np.inf, np.nan
     load, slices = 30, [f"mem.{h}{i}" for h in "we" for i in range(4, 12)]
@@ -116,7 +100,7 @@ def _powered(last: int) -> Program:
 
 
 def _multiplied(at: int, read: int, wait: int | None = None, to: str | None = None) -> Program:
-    b = Builder(small())
+    b = Builder(TINY)
     for plane in range(2):
         b.place(f"x{plane}", f"mem.e{plane}", [[60]], address=0)
         b.read(f"mem.e{plane}", 0, f"e{plane}", at=read)

@@ -13,7 +13,7 @@ import golden.machine
 from tb import machine, regress
 from tb.compare import fault_text
 from tb.coverage import Model, samples
-from tb.small import small
+from tb.small import in_beats, small
 from tsp.checker import check
 from tsp.config import ChipConfig, preset
 from tsp.floorplan import floorplan
@@ -26,8 +26,7 @@ TURNS = 10 if FULL else 3
 """Illegal programs of each class."""
 CONFIG = preset("tiny")
 SMALL = small()
-BEATS = preset("board").override(["trace=true", "gather=true", "vxm_stages=2", "queue_depth=128"])
-"""A cycle of this one is several clocks (docs/rtl.md), and its events can be compared."""
+BEATS = in_beats()
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,7 @@ def test_examples_on_the_rtl(sim: str) -> None:
     programs = [program for program in sources if program.config == TINY]
     assert len(programs) >= 4
     programs.append(convolution.build(*convolution.example()))
-    if matmul_fp16.CONFIG == TINY:
-        programs.append(matmul_fp16.build(*matmul_fp16.example()))
+    programs.append(matmul_fp16.build(*matmul_fp16.example()))
     run_examples(programs, sim)
 
 

@@ -7,16 +7,15 @@ as few simulator processes as there are processors.
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-from test_fetched_programs import config
 
 from rtl.icu_control import START_CYCLES
 from tb import machine, regress, simulator
 from tb.machine import Job, RtlResult
-from tb.small import small
+from tb.small import in_beats, small
 from tsp.builder import Builder
 from tsp.config import ChipConfig, preset
 from tsp.fetched import vectors
@@ -25,12 +24,13 @@ from tsp.isa import instruction
 from tsp.program import Program
 from tsp.timing import arrival, timing
 
-BEATS = "one superlane, cycles of two clocks"
+TWO = "superlanes=1 mxm_planes_w=0 vxm_rows=1 beats=2 ifetch=off ecc=off"
 CONFIGS = {
     "tiny": preset("tiny"),
     # As slow in Icarus as its lines are many: without what has no entry of its own.
-    "small": small().override(["vxm_float=off", "ecc=off", "ifetch=off", "trace=off"]),
-    BEATS: small().override(["superlanes=1", "mxm_planes_w=0", "vxm_rows=1", "beats=2", "ifetch=off", "ecc=off"]),
+    "small": small().override(["vxm_float=off", "ecc=off", "trace=off"]),
+    "cycles of eight clocks": in_beats(),
+    "cycles of two clocks": small().override(TWO.split()),
 }
 Measure = Callable[[], int]
 
@@ -364,28 +364,18 @@ def test_every_entry_has_a_measurement() -> None:
     assert set(MEASURES) == set(dataclasses.asdict(timing(preset("tiny"))))
 
 
-FETCHING = ("ifetch_skew", "ifetch_dispatch")
 FULL = [(name, sim) for name in CONFIGS for sim in simulator.SIMULATORS]
-RUNS = [("tiny", "verilator"), ("small", "icarus"), (BEATS, "verilator")]
+RUNS = [("tiny", "verilator"), ("small", "icarus"), ("cycles of eight clocks", "verilator")]
 
 
 @pytest.mark.parametrize("name, sim", FULL if os.environ.get("TSP_FULL") else RUNS)
 def test_table_is_what_the_rtl_does(name: str, sim: str) -> None:
-    # With one superlane there is nothing to switch off.
-    others = FETCHING if CONFIGS[name].superlanes > 1 else (*FETCHING, "config")
-    _measure(CONFIGS[name], sim, [entry for entry in MEASURES if entry not in others])
-
-
-@pytest.mark.parametrize("sim", simulator.SIMULATORS if os.environ.get("TSP_FULL") else ["icarus"])
-def test_fetching_takes_what_the_table_says(sim: str) -> None:
-    """No preset has the feature yet: on the chip of :mod:`test_fetched_programs`."""
-    _measure(config(superlanes=2), sim, FETCHING)
-
-
-def _measure(chip: ChipConfig, sim: str, entries: Sequence[str]) -> None:
+    chip = CONFIGS[name]
     lab = Lab(chip)
-    pending = {entry: MEASURES[entry](lab) for entry in entries}
+    # With one superlane there is nothing to switch off.
+    absent = [*["config"] * (chip.superlanes == 1), *["ifetch_skew", "ifetch_dispatch"] * (not chip.ifetch)]
+    pending = {entry: measure(lab) for entry, measure in MEASURES.items() if entry not in absent}
     made = machine.build(chip, sim)
     lab.results = list(regress.run_jobs(made, lab.jobs, chip))
     table = dataclasses.asdict(timing(chip))
-    assert {entry: measure() for entry, measure in pending.items()} == {entry: table[entry] for entry in entries}
+    assert {entry: measure() for entry, measure in pending.items()} == {entry: table[entry] for entry in pending}

@@ -8,6 +8,7 @@ import pytest
 import golden.machine
 from tb import machine, regress
 from tb.compare import compare
+from tb.small import SETTINGS, small
 from tsp.cli import run as cli
 from tsp.config import preset
 from tsp.flips import MemoryFlip, StreamFlip, refuse_wrong
@@ -16,12 +17,8 @@ from tsp.flow import NONE
 from tsp.isa import STREAM_DIRECTION_BIT
 from tsp.randprog import flips, legal
 
-SETTINGS = (
-    "superlanes=1 streams=16 mem_slices=8 mem_words=32 mxm_planes_w=0 mxm_planes_e=1 mxm_fp16=off vxm_rows=1 "
-    "vxm_stages=1 links_w=0 links_e=0 queue_depth=64 acc_depth=4 ecc=on"
-)
-CONFIG = preset("tiny").override(SETTINGS.split())
-"""The smallest chip that has every unit."""
+CONFIGS = {"icarus": small(), "verilator": preset("tiny")}
+"""Chips that other tests build, too."""
 SIMS = {"icarus": 4, "verilator": 24}
 FULL = bool(os.environ.get("TSP_FULL"))
 """Icarus takes two minutes for these; without it the last test here runs one program there."""
@@ -30,7 +27,7 @@ GATHER_ADDRESS, ECC_UNCORRECTABLE = 6, 8
 
 @pytest.fixture(params=SIMS if FULL else ["verilator"], scope="module")
 def made(request):
-    return machine.build(CONFIG, request.param)
+    return machine.build(CONFIGS[request.param], request.param)
 
 
 def run(made, cases):
@@ -42,12 +39,14 @@ def run(made, cases):
         job = regress.job(program, want, steps)
         flipped = {(flip.place, flip.address) for flip in found if isinstance(flip, MemoryFlip)}
         jobs.append(dataclasses.replace(job, flips=found, read=sorted({*job.read, *flipped})))
-    return [(want, got, job) for want, got, job in zip(wants, machine.run_on(made, jobs, CONFIG), jobs, strict=True)]
+    found = machine.run_on(made, jobs, CONFIGS[made.sim])
+    return list(zip(wants, found, jobs, strict=True))
 
 
 def test_random_flips_in_random_programs(made):
     """Odd seeds have single flips only, all corrected; the others also two and three bits of a word."""
-    prepared = [regress.prepare(seed, CONFIG) for seed in range(1, 1 + SIMS[made.sim])]
+    config = CONFIGS[made.sim]
+    prepared = [regress.prepare(seed, config) for seed in range(1, 1 + SIMS[made.sim])]
     cases = [
         (case.program, flips(case.seed, case.golden.flow, 24, single=case.seed % 2 == 1), case.drift)
         for case in prepared
@@ -55,7 +54,7 @@ def test_random_flips_in_random_programs(made):
     faults = 0
     for case, (want, got, job) in zip(prepared, run(made, cases), strict=True):
         assert not case.trouble
-        assert [str(difference) for difference in compare(want, got, CONFIG)] == [], f"seed {case.seed}"
+        assert [str(difference) for difference in compare(want, got, config)] == [], f"seed {case.seed}"
         if case.seed % 2:
             assert want.fault is None and want.corrected > 0, f"seed {case.seed}"
             assert (got.host_corrected, got.host_uncorrectable) == want.at_host(job.read), f"seed {case.seed}"
@@ -66,11 +65,11 @@ def test_random_flips_in_random_programs(made):
     assert faults > SIMS[made.sim] // 4
 
 
-def consumers():
+def consumers(config):
     """(kind of queue, operand, stream of it, mnemonic) → (program, its flow, row of the reads), one of each."""
     found = {}
     for seed in range(40):
-        program = legal(seed, CONFIG)
+        program = legal(seed, config)
         flow = golden.machine.run(program, trace=False).flow
         # What is stored is checked when it is read again.
         stored = {*flow.stores.read.tolist(), *flow.indirect.data.tolist()}
@@ -79,7 +78,7 @@ def consumers():
                 continue
             issue = int(flow.reads.issue[row])
             mnemonic = flow.issues.bursts[int(flow.issues.burst[issue])].instruction.mnemonic
-            kind = floorplan(CONFIG).queues[int(flow.issues.queue[issue])].kind
+            kind = floorplan(config).queues[int(flow.issues.queue[issue])].kind
             key = (kind, int(flow.reads.operand[row]), int(flow.reads.plane[row]), mnemonic if kind != "vxm" else "")
             found.setdefault(key, (program, flow, row))
     return found
@@ -94,7 +93,8 @@ def just_before(flow, row, mask):
 
 def test_every_kind_of_consumer_corrects_one_bit_and_faults_on_two(made):
     """A data bit, a check bit, and two bits of the word that each operand of each unit reads."""
-    found = consumers()
+    config = CONFIGS[made.sim]
+    found = consumers(config)
     kinds = {(kind, operand) for kind, operand, _, _ in found}
     assert kinds >= {("vxm", 0), ("vxm", 1), ("vxm", 2), ("mxm_weights", 0), ("mxm_activations", 0)}
     assert kinds >= {("sxm_permute", 0), ("sxm_permute", 1), ("sxm_distribute", 0), ("sxm_distribute", 1)}
@@ -108,7 +108,7 @@ def test_every_kind_of_consumer_corrects_one_bit_and_faults_on_two(made):
             cases.append((program, [just_before(flow, row, mask)], ()))
             expected.append((key, flow, row, mask.bit_count() > 1))
     for (key, flow, row, double), (want, got, _) in zip(expected, run(made, cases), strict=True):
-        assert [str(difference) for difference in compare(want, got, CONFIG)] == [], key
+        assert [str(difference) for difference in compare(want, got, config)] == [], key
         if not double:
             assert got.fault is None and got.corrected >= 1, key
             continue
@@ -122,7 +122,7 @@ def test_every_kind_of_consumer_corrects_one_bit_and_faults_on_two(made):
 
 
 ADD = f"""
-.config tiny {SETTINGS}
+.config tiny {" ".join(SETTINGS)}
 .data x: mem.w0 int8 = 1, 2, 3
 .data y: mem.e0 int8 = 10, 20, 30
 .space z: mem.e4, 1

@@ -106,7 +106,7 @@ def fetch(layout: Layout, time: int) -> None:
     kinds = sorted({q.kind for q in enough})
     # Few programs have enough words in a queue of an SXM.
     rare = [kind for kind in kinds if kind in isa.SXM_KINDS]
-    kind = rng.choice(rare if rare and rng.random() < 0.5 else kinds)
+    kind = rng.choice(rare if rare and rng.random() < 0.8 else kinds)
     queue = rng.choice([q for q in enough if q.kind == kind])
     neighbours = [f for f in layout.fetches if layout.plan.queues[f.queue].site == queue.site]
     if any(f.queue == queue.index or abs(f.time - time) < 2 * superlanes + 4 for f in neighbours):
