@@ -11,7 +11,7 @@ from amaranth.lib.wiring import Component, In, Member, Out
 from rtl.float.number import FP32
 from rtl.mxm.bundle import INDEX_BITS, LOAD_BITS, SUM_BITS
 from rtl.mxm.fp16_sum import Dots, Rounds, sum_bits
-from rtl.mxm.plane import Bundle, beyond, hop, join, move_south, sum_ports
+from rtl.mxm.plane import Bundle, beyond, chain, hop, join, move_south, sum_ports
 from rtl.stamp import stamp
 from rtl.stream import WORD_BITS
 from tsp.config import LANES_PER_SUPERLANE as LANES
@@ -144,6 +144,48 @@ class MxmFp16Row(Component):
         m.d.comb += getattr(self, f"psum_out_{j}").eq(cell.psum_out)
 
 
+class MxmFp16Rows(Component):
+    """Some neighbouring rows. Ports: those of :func:`array_side` for each row k from the southernmost, with ``_<k>``
+    behind the name, and for sums those of a row: at the bottom psum_in and south_out, at the top psum_out and south_in.
+
+    A largest chip's rows have wires of a million bits between them. Most of them are here, where they are elaborated
+    once, and not as often as there are such groups.
+    """
+
+    module_name = "mxm_fp16_rows"
+    structural = True
+
+    def __init__(self, config: ChipConfig):
+        self.config = config
+        self.count = rows_together(config)
+        ports = {name: port for k in range(self.count) for name, port in array_side(f"_{k}").items()}
+        super().__init__(ports | sum_ports(config.superlanes, LANES * sum_bits(config.superlanes)))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        rows = [stamp(MxmFp16Row(self.config), f"row_{k}") for k in range(self.count)]
+        for k, row in enumerate(rows):
+            m.submodules[f"row_{k}"] = row
+            for name in PAIR_TO_ROW:
+                row.bind(name, getattr(self, f"{name}_{k}"))
+            m.d.comb += [getattr(self, f"{name}_{k}").eq(getattr(row, name)) for name in PAIR_FROM_ROW]
+        cells, bottom, top = range(self.config.superlanes), rows[0], rows[-1]
+        m.d.comb += [getattr(self, f"psum_out_{j}").eq(getattr(top, f"psum_out_{j}")) for j in cells]
+        m.d.comb += [getattr(self, f"south_out_{i}").eq(getattr(bottom, f"south_out_{i}")) for i in cells[1:]]
+        m.d.comb += [self.psum_valid.eq(top.psum_valid), self.south_out_valid.eq(bottom.south_out_valid)]
+        for j in cells:
+            bottom.bind(f"psum_in_{j}", getattr(self, f"psum_in_{j}"))
+            top.bind(f"south_in_{j}", getattr(self, f"south_in_{j}"))
+        top.bind("south_in_valid", self.south_in_valid)
+        chain(rows, len(cells))
+        return m
+
+
+def rows_together(config: ChipConfig) -> int:
+    """How many rows a :class:`MxmFp16Rows` has: Amaranth allows a module 65,536 bits of inputs."""
+    return max(count for count in range(1, 6) if config.superlanes % count == 0)
+
+
 class MxmFp16Plane(Component):
     """The whole array. Ports: those of :func:`array_side` for each row k, with ``_<k>`` behind the name.
 
@@ -158,19 +200,24 @@ class MxmFp16Plane(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        rows = [stamp(MxmFp16Row(self.config), f"row_{k}", self.reset) for k in range(self.config.superlanes)]
-        for k, row in enumerate(rows):
-            m.submodules[f"row_{k}"] = row
-            for name in PAIR_TO_ROW:
-                row.bind(name, getattr(self, f"{name}_{k}"))
-            m.d.comb += [getattr(self, f"{name}_{k}").eq(getattr(row, name)) for name in PAIR_FROM_ROW]
+        together, count = rows_together(self.config), self.config.superlanes
+        groups = []
+        for first in range(0, count, together):
+            name = f"rows_{first}"
+            m.submodules[name] = group = stamp(MxmFp16Rows(self.config), name, self.reset)
+            groups.append(group)
+            for k in range(together):
+                for name in PAIR_TO_ROW:
+                    group.bind(f"{name}_{k}", getattr(self, f"{name}_{first + k}"))
+                for name in PAIR_FROM_ROW:
+                    m.d.comb += getattr(self, f"{name}_{first + k}").eq(getattr(group, f"{name}_{k}"))
 
         def turn(j: int, psum: Value) -> Value:
-            m.submodules[f"rounds_{j}"] = rounds = stamp(Rounds(len(rows)), f"rounds_{j}", self.reset)
-            rounds.bind("valid", rows[-1].psum_valid[j])
+            m.submodules[f"rounds_{j}"] = rounds = stamp(Rounds(count), f"rounds_{j}", self.reset)
+            rounds.bind("valid", groups[-1].psum_valid[j])
             rounds.bind("psum", psum)
             rounded: Value = rounds.result
             return rounded
 
-        join(rows, turn)
+        join(groups, count, turn)
         return m

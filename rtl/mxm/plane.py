@@ -109,18 +109,22 @@ def move_south(m: Module, row: Any, count: int) -> tuple[Value, Value]:
     return slots[-1], valid[-1]
 
 
-def join(rows: list[Stamp], turn: Callable[[int, Value], Value]) -> None:
-    """Sums north from row to row, round at the top, and back south. What enters the bottom row is zero.
-
-    ``turn``: what goes into the south path of what comes out of the top row's supercell j.
-    """
-    count = len(rows)
+def chain(rows: list[Stamp], count: int) -> None:
+    """Sums of ``count`` supercells north from row to row, and back south."""
     for south, north in zip(rows, rows[1:], strict=False):
         for j in range(count):
             north.bind(f"psum_in_{j}", getattr(south, f"psum_out_{j}"))
         for i in range(1, count):
             south.bind(f"south_in_{i}", getattr(north, f"south_out_{i}"))
         south.bind("south_in_valid", north.south_out_valid)
+
+
+def join(rows: list[Stamp], count: int, turn: Callable[[int, Value], Value]) -> None:
+    """:func:`chain`, with sums that turn round at the top. What enters the bottom row is zero.
+
+    ``turn``: what goes into the south path of what comes out of the top row's supercell j.
+    """
+    chain(rows, count)
     top = rows[-1]
     for j in range(count):
         top.bind(f"south_in_{j}", turn(j, getattr(top, f"psum_out_{j}")))
@@ -145,5 +149,5 @@ class MxmPlane(Component):
             for name in TO_ROW:
                 row.bind(name, getattr(self, f"{name}_{k}"))
             m.d.comb += [getattr(self, f"{name}_{k}").eq(getattr(row, name)) for name in FROM_ROW]
-        join(rows, lambda j, psum: psum)
+        join(rows, self.config.superlanes, lambda j, psum: psum)
         return m
