@@ -5,7 +5,9 @@ side and the planes stay as they are without it. Sums that leave the top row are
 south path, and move south as fp32.
 """
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from collections.abc import Mapping
+
+from amaranth.hdl import Module, Mux, Shape, Signal, Value
 from amaranth.lib.wiring import Component, In, Member, Out
 
 from rtl.float.number import FP32
@@ -36,6 +38,8 @@ USES = {
     **{f"plane_{p}_install": () for p in range(PAIR)},
 }
 """Flags among these, and the values that each says are used."""
+INPUT_BITS = 65_000
+"""Amaranth allows a module 65,536 bits of inputs."""
 PAIR_FROM_ROW = {"pair_sum": SUM_BITS, "pair_sum_valid": 1}
 
 
@@ -182,8 +186,14 @@ class MxmFp16Rows(Component):
 
 
 def rows_together(config: ChipConfig) -> int:
-    """How many rows a :class:`MxmFp16Rows` has: Amaranth allows a module 65,536 bits of inputs."""
-    return max(count for count in range(1, 6) if config.superlanes % count == 0)
+    """How many rows a :class:`MxmFp16Rows` has: as many as its inputs may be, and that go into S."""
+    sums = sum_ports(config.superlanes, LANES * sum_bits(config.superlanes))
+    most = (INPUT_BITS - _inputs(sums)) // _inputs(array_side())
+    return max(count for count in range(1, most + 1) if config.superlanes % count == 0)
+
+
+def _inputs(ports: Mapping[str, Member]) -> int:
+    return sum(Shape.cast(port.shape).width for port in ports.values() if port.flow == In)
 
 
 class MxmFp16Plane(Component):
