@@ -6,20 +6,19 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from amaranth.hdl import Module, Signal
+from amaranth.lib.wiring import Component, In, Out
 
 from rtl import verilog
 from rtl.mem import MemSite
+from rtl.registers import grouped
 from rtl.sxm import SxmSite
 from tb import machine, tools
 from tsp import cli
 from tsp.config import PRESETS, preset
 
 FULL = os.environ.get("TSP_FULL")
-FP16 = preset("tiny").override(
-    "mxm_fp16=on mxm_planes_w=0 streams=16 mem_slices=8 vxm_rows=1 vxm_stages=1 links_w=0 sxm=off".split()
-)
-"""What no preset has."""
-CONFIGS = [preset("tiny"), preset("board"), FP16, *([preset("groqchip")] if FULL else [])]
+CONFIGS = [preset("tiny"), preset("board"), *([preset("groqchip")] if FULL else [])]
 WAIVERS = Path(verilog.__file__).with_name("verilator.vlt")
 
 
@@ -28,7 +27,7 @@ BLOCKS = ("superlane", "mxm_plane_row")
 TOPS = (verilog.TOP, *BLOCKS)
 
 
-@pytest.fixture(params=CONFIGS, ids=lambda config: "fp16" if config is FP16 else config.name)
+@pytest.fixture(params=CONFIGS, ids=lambda config: config.name)
 def sources(request):
     return [str(path) for path in machine.sources(request.param)]
 
@@ -210,3 +209,84 @@ def test_presets_are_all_covered_by_the_full_run():
 )
 def test_repeated_bits_become_replications(text: str, folded: str) -> None:
     assert verilog.fold(text) == folded
+
+
+class Loop(Component):
+    module_name = "loop"
+
+    def __init__(self, structural):
+        self.structural = structural
+        super().__init__({"a": In(1), "b": Out(1)})
+
+    def elaborate(self, platform):
+        m, x, y = Module(), Signal(), Signal()
+        m.d.comb += [x.eq(y ^ self.a), y.eq(x & ~self.a), self.b.eq(x)]
+        return m
+
+
+@pytest.mark.parametrize("structural", [False, True])
+def test_a_combinational_loop_is_refused(structural):
+    with pytest.raises(RuntimeError, match="found logic loop in module loop"):
+        verilog.modules(Loop(structural), "loop")
+
+
+REGISTERS = """\
+  reg a;
+  always @(posedge clk)
+    if (en) a <= x;
+  reg b;
+  always @(posedge clk)
+    if (rst) b <= 1'h0;
+    else if (en) b <= y[3];
+  always @(posedge clk)
+    c <= b;
+  reg \\d[0] ;
+  always @(posedge clk)
+    if (en) \\d[0]  <= { a, z };
+  always @(posedge clk)
+    if (rst) e[1:0] <= 2'h0;
+    else if (en) e[1:0] <= w;
+  always @(posedge clk) begin
+    if (en) memory[a] <= x;
+  end
+  always @(posedge clk)
+    f <= c;
+  always @(posedge clk)
+    if (on)
+      if (_0_) g <= 1'h0;
+      else g <= h;
+"""
+GROUPED = """\
+  reg a;
+  reg b;
+  reg \\d[0] ;
+  always @(posedge clk)
+    if (en) begin
+      a <= x;
+      \\d[0]  <= { a, z };
+    end
+  always @(posedge clk)
+    if (rst) begin
+      b <= 1'h0;
+      e[1:0] <= 2'h0;
+    end else if (en) begin
+      b <= y[3];
+      e[1:0] <= w;
+    end
+  always @(posedge clk) begin
+    if (en) memory[a] <= x;
+  end
+  always @(posedge clk) begin
+    c <= b;
+    f <= c;
+  end
+  always @(posedge clk)
+    if (on)
+      if (_0_) g <= 1'h0;
+      else g <= h;
+"""
+
+
+def test_registers_of_equal_conditions_are_one_block():
+    assert grouped(REGISTERS) == GROUPED
+    assert grouped(GROUPED) == GROUPED
