@@ -126,7 +126,8 @@ def hop(
         for driven, word in reversed(drivers):
             source = Mux(driven, Value.cast(word), source)
         if flips is not None:
-            source = Mux(flips.streams[first_bit + i], source ^ flips.bits, source)
+            # With one use of it, simulators choose a source only where the register loads.
+            source = source ^ Mux(flips.streams[first_bit + i], flips.bits, 0)
         _word_register(m, word_out, load[i], source, load[i] | present_out[i])
 
 
