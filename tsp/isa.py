@@ -8,6 +8,8 @@ D. Abts et al., ISCA 2020; the layouts are ours.
 import dataclasses
 import enum
 from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Literal
 
 WORD_BITS = 128
@@ -334,6 +336,7 @@ def instruction(mnemonic: str, **values: int) -> Instruction:
     return Instruction(operation, {field.name: values.get(field.name, 0) for field in operation.fields})
 
 
+@lru_cache(maxsize=1 << 15)
 def decode(word: int) -> Instruction | None:
     """The instruction a word holds, or None when its opcode is none. Bits outside the fields are ignored."""
     operation = BY_OPCODE.get(word & 0xFF)
@@ -345,7 +348,7 @@ def decode(word: int) -> Instruction | None:
         if field.kind in ("signed", "immediate") and value >> (field.width - 1):
             value -= 1 << field.width
         values[field.name] = value
-    return Instruction(operation, values)
+    return Instruction(operation, MappingProxyType(values))
 
 
 def stream_operand(direction: int, index: int) -> int:

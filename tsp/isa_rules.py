@@ -202,6 +202,7 @@ def not_leading(operation: Operation, queue: Queue, config: ChipConfig) -> str:
     return f"{operation.called} needs two planes, but config {config.name} has mxm_planes_{h}={config.planes(h)}"
 
 
+@lru_cache(maxsize=1 << 15)
 def broken_rule(word: int, queue: Queue, config: ChipConfig) -> Rule | str | None:
     """Why the word is an illegal instruction in that queue: the rule it breaks, or a reason in words; None if legal.
 
