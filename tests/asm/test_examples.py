@@ -14,6 +14,7 @@ from tsp.assembler import assemble, assemble_file
 from tsp.builder import Builder
 from tsp.checker import check
 from tsp.disassembler import disassemble
+from tsp.floorplan import floorplan
 from tsp.memory_map import typed
 from tsp.program import Program
 
@@ -28,8 +29,8 @@ def after(program: Program) -> Program:
 
 
 def test_every_example_is_tested() -> None:
-    tested = {f"{name}.tsp" for name in ("vector_add", "scale", "transpose", "lookup", "softmax", "layer_norm")}
-    assert {path.name for path in EXAMPLES.glob("*.tsp")} == tested
+    tested = {"vector_add", "scale", "transpose", "lookup", "softmax", "layer_norm", "fetched"}
+    assert {path.stem for path in EXAMPLES.glob("*.tsp")} == tested
     assert {path.name for path in EXAMPLES.glob("*.py")} == {"convolution.py", "matmul_fp16.py"}
 
 
@@ -64,6 +65,14 @@ def test_lookup() -> None:
     expected = np.stack([rows[tokens[:, k], k] for k in range(2)], axis=1)
     assert (typed(after(program), program.symbols["y"]).reshape(-1, 2, 16) == expected).all()
     assert check(program).cycles == 8
+
+
+def test_fetched() -> None:
+    program = assemble_file(EXAMPLES / "fetched.tsp")
+    x = typed(program, program.symbols["x"])
+    assert len(program.queues[floorplan(program.config).queue("mem.w8").index]) == 3
+    assert (typed(after(program), program.symbols["y"]) == x[::-1]).all()
+    assert check(program).cycles == 58
 
 
 def test_convolution() -> None:
