@@ -184,7 +184,8 @@ class IcuQueue(wiring.Component):
     def _fetch(self, m: Module, memory: QueueMemory, decoded: _Decoded, go, waiting):
         """IFETCH, if all of its words will find room. ``left`` counts the words that are there or on their way."""
         superlanes, depth = self.config.superlanes, self.config.queue_depth
-        left, words = Signal(range(depth + 2)), Signal(range(2 * depth + superlanes + 2))
+        left = Signal(range(depth + 2), name="left")
+        words = Signal(range(2 * depth + superlanes + 2), name="fetch_words")
         fits, first = Signal(name="fetch_fits"), Signal(name="fetch_first")
         asked = decoded.is_["IFETCH"] & decoded.legal
         vectors = _bits(decoded.word, _FETCH_N)
