@@ -48,18 +48,22 @@ def superlanes(word: NDArray[np.uint8] | None) -> list[str] | None:
 
 def elements(
     program: Program, symbol: Symbol, memory: Mapping[Word, NDArray[np.uint8]]
-) -> list[list[int] | None]:
-    """A symbol's vectors in its type; None for one of which a word is missing in ``memory``."""
+) -> list[list[int] | list[float] | None]:
+    """A symbol's vectors in its type; None for one of which a word is missing in ``memory``.
+
+    Floats are the shortest decimal numbers that round to them as fp32: 0.1, not 0.10000000149011612.
+    """
     config = program.config
     places = plane_slices(config, floorplan(config).slices[symbol.slice], symbol.type)
-    found: list[list[int] | None] = []
+    found: list[list[int] | list[float] | None] = []
     for address in range(symbol.address, symbol.address + symbol.count):
         if any((place, address) not in memory for place in places):
             found.append(None)
             continue
         images = {place: Image(np.array([address]), memory[place, address][None]) for place in places}
         vector = dataclasses.replace(symbol, address=address, count=1)
-        found.append(typed(Program(config, memory=images), vector)[0].tolist())
+        values = typed(Program(config, memory=images), vector)[0]
+        found.append([float(str(v)) for v in values.astype(np.float32)] if values.dtype.kind == "f" else values.tolist())
     return found
 
 

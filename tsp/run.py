@@ -62,7 +62,7 @@ class RunResult:
     expected_fault: Fault | None
     fault_text: str
     memory: dict[Word, NDArray[np.uint8] | None]
-    symbols: dict[str, list[list[int] | None]]
+    symbols: dict[str, list[list[int] | list[float] | None]]
     signature: dict[str, int]
     seconds: float
     clocks: int | None = None

@@ -281,3 +281,12 @@ def test_a_fault_is_a_sentence(  # type: ignore[no-untyped-def]
     fault = json.loads(out)["fault"]
     assert f"cycle {fault['cycle']}: {fault['queue']}: {fault['kind'].replace('_', ' ')}" == sentence
     assert fault["message"].startswith(sentence)
+
+
+def test_floats_are_dumped_as_short_as_they_can_be(source, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
+    data = ".data x: mem.e0 fp32 = 0.1, -3.25, 1e30\n.data h: mem.e4 fp16 = 0.1, 65504\n"
+    path = source(f".config tiny\n{data}.queue mem.e0\n        READ x, e0\n")
+    code, out, _ = run(capsys, path, "--dump", "x", "--dump", "h")
+    assert code == 0 and "x[0]: 0.1 -3.25 1e+30 0.0 " in out and "h[0]: 0.099975586 65504.0 0.0 " in out
+    code, out, _ = run(capsys, path, "--dump", "x", "--json")
+    assert json.loads(out)["symbols"]["x"][0][:3] == [0.1, -3.25, 1e30]
