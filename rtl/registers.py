@@ -7,7 +7,7 @@ in every cycle, which took half of the time of a chip that only waits.
 import re
 
 _BLOCK = re.compile(r"^  always @\(posedge clk\)\n((?: {4,}.*\n)+)", re.MULTILINE)
-_CONDITION = r"(?:else )?if \([^()]*\)|else|"
+_CONDITION = r"(?:else )?if \([^()]*\)|else(?![\w$])|"
 _TARGET = r"(?:\\\S+ |\w+ ?)(?:\[[\d:]+\] ?)?"
 _LINE = re.compile(rf"^( +)({_CONDITION}) ?({_TARGET} *<= .*;)?$")
 
