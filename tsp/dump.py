@@ -63,7 +63,8 @@ def elements(
         images = {place: Image(np.array([address]), memory[place, address][None]) for place in places}
         vector = dataclasses.replace(symbol, address=address, count=1)
         values = typed(Program(config, memory=images), vector)[0]
-        found.append([float(str(v)) for v in values.astype(np.float32)] if values.dtype.kind == "f" else values.tolist())
+        floats = values.dtype.kind == "f"
+        found.append([float(str(v)) for v in values.astype(np.float32)] if floats else values.tolist())
     return found
 
 
