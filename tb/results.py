@@ -46,7 +46,7 @@ def keep(name: str, command: str | None = None, checkout: Path = CHECKOUT) -> Pa
     report = json.loads(source.read_text().replace(f"{checkout}{os.sep}", ""))
     kept = {
         "commit": _git(checkout, "rev-parse", "HEAD"),
-        "changed": bool(_git(checkout, "status", "--porcelain", "--untracked-files=no")),
+        "changed": bool(_git(checkout, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/results")),
         "machine": machine(),
         "command": command,
         "report": report,

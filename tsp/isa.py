@@ -338,7 +338,10 @@ def instruction(mnemonic: str, **values: int) -> Instruction:
 
 @lru_cache(maxsize=1 << 15)
 def decode(word: int) -> Instruction | None:
-    """The instruction a word holds, or None when its opcode is none. Bits outside the fields are ignored."""
+    """The instruction a word holds, or None when its opcode is none. Bits outside the fields are ignored.
+
+    Callers share the instruction: its values cannot be changed, copied deeply or pickled.
+    """
     operation = BY_OPCODE.get(word & 0xFF)
     if operation is None:
         return None

@@ -105,7 +105,7 @@ PROOFS = [
         build=barrier,
         bug=Bug("rtl.icu_control", "self.unpark.eq(stages[-1])", "self.unpark.eq(stages[-1] & ~stages[-2])"),
         twin_depth=BARRIER + 5,
-        reduced=f"{QUEUES} queues, a barrier of {BARRIER} cycles",
+        reduced=f"{QUEUES} queues, a barrier of {BARRIER} cycles, no IFETCH",
     ),
     Proof(
         name="release",
@@ -115,7 +115,7 @@ PROOFS = [
         build=release,
         bug=Bug("rtl.icu", "placed.unpark.eq(control.unpark)", "placed.unpark.eq(control.unpark & ~control.notify[0])"),
         twin_depth=BARRIER + 10,
-        reduced=f"{QUEUES} queues, a barrier of {BARRIER} cycles",
+        reduced=f"{QUEUES} queues, a barrier of {BARRIER} cycles, no IFETCH",
         assumed=CUT,
     ),
 ]

@@ -13,8 +13,8 @@ from amaranth.lib.wiring import Component
 from rtl.stamp import inlined
 from tsp.config import preset
 
-PLAIN = preset("tiny").override(["ecc=off", "ifetch=off", "vxm_float=off"])
-"""What the blocks under proof are configured as, but for sizes: without the features that no proof is about."""
+PLAIN = preset("tiny").override(["ecc=off", "ifetch=off", "vxm_float=off", "mxm_fp16=off"])
+"""What the blocks under proof are configured as, but for sizes and for the feature that a proof is about."""
 
 
 class Bench(Component):

@@ -99,13 +99,16 @@ def _room(rtl: Rtl, config: ChipConfig) -> Bench:
 
 
 FITS = "superlanes + left <= depth + 1"
-CLAIM = "the words in a queue and those that its IFETCHes asked for never are more than it holds"
+CLAIM = (
+    "the words in a queue and those that its IFETCHes asked for never are more than it holds, not counting an IFETCH "
+    "that still has vectors to ask for; its memory never gets more words than it has room for"
+)
 AROUND = "queue-fifo; no more words come than were asked for; the host pushes none into a full queue or a running one"
 PROOFS = [
     Proof(
         name="ifetch-room",
         block="icu_queue",
-        claim=f"{CLAIM}, with one superlane",
+        claim=f"with one superlane {CLAIM}",
         build=room(1),
         bug=Bug("rtl.icu_queue", FITS, FITS.replace("1", "2")),
         reduced=f"{DEPTH} words",
@@ -114,7 +117,7 @@ PROOFS = [
     Proof(
         name="ifetch-room-pairs",
         block="icu_queue",
-        claim=f"{CLAIM}, with two",
+        claim=f"with two {CLAIM}",
         build=room(2),
         bug=Bug("rtl.icu_queue", "vectors[: len(words)] * superlanes, 0", "vectors[: len(words)], 0"),
         twin_depth=30,

@@ -222,6 +222,7 @@ PROOFS = [
         "steps out of range issue nothing but a fault",
         build=sequencer("mem", PLAIN),
         bug=Bug("rtl.icu_queue", "interval.eq(Mux(interval_end, 1, interval + 1))", "interval.eq(interval + 1)"),
+        reduced="no IFETCH",
         assumed=CUT,
     ),
     Proof(
@@ -230,6 +231,7 @@ PROOFS = [
         claim="the same for instructions whose operands REPEAT does not step",
         build=sequencer("vxm", PLAIN),
         bug=Bug("rtl.icu_queue", "repeatable.eq(decoded.issues & decoded.legal)", "repeatable.eq(decoded.issues)"),
+        reduced="no IFETCH",
         assumed=CUT,
     ),
     Proof(
@@ -239,6 +241,7 @@ PROOFS = [
         "wait until resume, and the next word dispatches in the cycle after that",
         build=sequencer("c2c", PLAIN),
         bug=Bug("rtl.icu_queue", "waiting.eq(parked & ~self.unpark |", "waiting.eq(parked |"),
+        reduced="no IFETCH",
         assumed=CUT,
     ),
 ]

@@ -18,10 +18,9 @@ TINY = preset("tiny")
 @pytest.mark.slow
 @pytest.mark.parametrize("sim", simulator.SIMULATORS)
 def test_examples_on_the_rtl(sim: str) -> None:
-    """Same memory, cycles and signatures as the golden model's, for those that need nothing that ``tiny`` has not."""
-    sources = [assemble_file(path) for path in sorted(EXAMPLES.glob("*.tsp"))]
-    programs = [program for program in sources if program.config == TINY]
-    assert len(programs) >= 4
+    """Same memory, cycles and signatures as the golden model's."""
+    programs = [assemble_file(path) for path in sorted(EXAMPLES.glob("*.tsp"))]
+    assert len(programs) >= 7 and all(program.config == TINY for program in programs)
     programs.append(convolution.build(*convolution.example()))
     programs.append(matmul_fp16.build(*matmul_fp16.example()))
     run_examples(programs, sim)

@@ -17,7 +17,7 @@ CONFIGS = [
     ("tiny", [], 8),
     ("board", [], 4),
     ("tiny", ["superlanes=1", "vxm_rows=1", "vxm_stages=1"], 4),
-    ("tiny", ["superlanes=1", "vxm_float=on"], 8),
+    ("tiny", ["superlanes=1", "mxm_fp16=off"], 8),
     ("tiny", ["superlanes=1", "vxm_float=on", "mxm_fp16=on", "mxm_planes_w=0"], 8),
     ("tiny", ["superlanes=3", "mem_words=16", "acc_depth=2", "vxm_mul_bits=9"], 3),
 ]
