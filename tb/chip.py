@@ -144,8 +144,9 @@ async def _one(chip: Chip, job: dict[str, np.ndarray], number: int) -> _Row:
     clocks = (get_sim_time("ns") - began_ns) / PERIOD_NS / chip.beats
     drift.cancel()
     chip.hac_fast.value = chip.hac_slow.value = 0
-    registers = [host.register(n) for n in REGISTERS]
-    words = await chip.read(registers + part("read_addresses"))
+    registers, asked = [host.register(n) for n in REGISTERS], part("read_addresses")
+    # A chip that still runs does not answer for its memory.
+    words = await chip.read(registers + (asked if done else [])) + ([] if done else [None] * len(asked))
     answers, words = words[: len(REGISTERS)], words[len(REGISTERS) :]
     # Again, now that the host has read what it may have had to correct.
     answers[-1:] = await chip.read([host.register(host.CORRECTED)])

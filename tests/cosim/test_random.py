@@ -11,7 +11,7 @@ import pytest
 
 import golden.machine
 from tb import machine, regress
-from tb.compare import fault_text
+from tb.compare import compare, fault_text
 from tb.coverage import Model, samples
 from tb.small import in_beats, small
 from tsp.checker import check
@@ -55,6 +55,16 @@ def test_a_difference_is_noticed(cases: list[regress.Case]) -> None:
     regress.run_cases([dataclasses.replace(case, program=other)], CONFIG, "verilator", row)
     assert f"signature of {floorplan(CONFIG).slices[place].name}" in row.failed[case.seed]
     assert f"--seed {case.seed} " in row.failed[case.seed]
+
+
+@pytest.mark.slow
+def test_a_program_that_ends_too_late_is_told_and_the_next_one_runs(cases: list[regress.Case]) -> None:
+    late, other = (regress.job(case.program, case.golden, case.drift) for case in cases[:2])
+    jobs = [dataclasses.replace(late, max_cycles=late.max_cycles // 4), other]
+    found = machine.run_on(machine.build(CONFIG, "verilator"), jobs, CONFIG)
+    assert not found[0].done and not found[0].memory and not found[0].signatures
+    assert "not done" in str(compare(cases[0].golden, found[0], CONFIG)[0])
+    assert not compare(cases[1].golden, found[1], CONFIG)
 
 
 @pytest.mark.slow

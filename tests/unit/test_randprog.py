@@ -6,7 +6,8 @@ import golden.machine
 from tsp.checker import check
 from tsp.config import preset
 from tsp.flow import NONE
-from tsp.randprog import MINIMUM, MISTAKES, density, illegal, legal
+from tsp.isa import BY_MNEMONIC
+from tsp.randprog import MINIMUM, MISTAKES, density, deskew_count, illegal, legal
 
 CONFIGS = [
     ("tiny", []),
@@ -73,3 +74,9 @@ def test_every_result_reaches_an_event() -> None:
 
 def _is_alu(flow, issue: int) -> bool:  # type: ignore[no-untyped-def]
     return flow.issues.bursts[flow.issues.burst[issue]].instruction.operation.queues == ("vxm",)
+
+
+def test_a_deskew_that_is_fetched_counts() -> None:
+    program = legal(758, preset("tiny"))
+    assert deskew_count(program) == 1
+    assert not any(word & 0xFF == BY_MNEMONIC["DESKEW"].opcode for words in program.queues.values() for word in words)

@@ -6,6 +6,7 @@ from functools import partial
 from tsp import isa
 from tsp.config import ChipConfig
 from tsp.floorplan import Queue
+from tsp.flow.fetch import expand_program
 from tsp.program import Program
 from tsp.randprog.layout import Item, Layout
 from tsp.timing import timing
@@ -128,9 +129,8 @@ def _users(layout: Layout) -> list[Queue]:
 
 
 def deskew_count(program: Program) -> int:
-    """How many DESKEW and RUNTIME_DESKEW words a program has."""
-    codes = {isa.BY_MNEMONIC[name].opcode for name in ("DESKEW", "RUNTIME_DESKEW")}
-    return sum(word & 0xFF in codes for words in program.queues.values() for word in words)
+    """How many DESKEWs and RUNTIME_DESKEWs a program has, those among the words that it fetches too."""
+    return sum(control.mnemonic in ("DESKEW", "RUNTIME_DESKEW") for control in expand_program(program).controls)
 
 
 def drifts(seed: int) -> bool:
