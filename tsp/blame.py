@@ -46,6 +46,10 @@ def _word_at(flow: Flow, fault: Fault) -> int | None:
     queues = floorplan(flow.config).queues
     if fault.queue >= len(queues):
         return None
+    for mistake in flow.unrolled.mistakes:
+        # Words of two IFETCHes meet in the cycle of the second.
+        if fault.kind == COLLISION and mistake.kind == "path" and (mistake.cycle, mistake.queue) == fault[:2]:
+            return mistake.index
     late = fault.kind in (COLLISION, PERMUTE_MAP)
     issued = fault.cycle - (_result_latency(queues[fault.queue].kind, flow.config) if late else 0)
     others: list[Mistake | Control] = [*flow.unrolled.mistakes, *flow.unrolled.controls]

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from tsp.config import ChipConfig, preset
 from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, InputError
-from tsp.files import reason, write_atomic
+from tsp.files import reason, refuse_same, write_atomic
 from tsp.program import Program
 
 _Command = Callable[..., Any]
@@ -88,6 +88,7 @@ def asm(source: str, output: str | None, config: ChipConfig | None) -> None:
 
     program = assemble_file(source, config)
     path = Path(output) if output is not None else Path(source).with_suffix(".npz")
+    refuse_same(path, Path(source))
     program.save(path)
     words = sum(map(len, program.queues.values()))
     vectors = sum(len(image.addresses) for image in program.memory.values())
@@ -105,6 +106,7 @@ def disasm(program: str, output: str | None) -> None:
     if output is None:
         click.echo(text, nl=False)
     else:
+        refuse_same(Path(output), Path(program))
         write_atomic(Path(output), text.encode())
 
 
@@ -132,6 +134,8 @@ def verilog(config: ChipConfig, output: str) -> None:
     """Write the Verilog of a configuration: a file per module and a file list."""
     from rtl.verilog import generate
 
+    if not output:
+        raise InputError("-o: must name a folder")
     files = generate(config, Path(output))
     click.echo(f"{output}: {len(files)} files, {sum(file.stat().st_size for file in files):,} bytes")
 

@@ -28,6 +28,8 @@ def dumped_words(program: Program, text: str) -> list[Word]:
         places = plane_slices(config, plan.slices[symbol.slice], symbol.type)
         return [(place, symbol.address + i) for place in places for i in range(symbol.count)]
     memories = [slice_.name for slice_ in plan.slices if slice_.unit == "mem"]
+    if name in program.symbols:
+        raise InputError(f"--dump {text}: a symbol is dumped as a whole; try --dump {name}")
     if name not in memories:
         known = nearest(name, [*memories, *program.symbols])
         raise InputError(f"--dump {text}: '{name}' is no MEM slice or symbol{known}")

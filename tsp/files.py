@@ -4,6 +4,7 @@ import contextlib
 import io
 import math
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,32 @@ def read_bounded(path: Path, limit: int) -> bytes:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write the file as a whole or not at all: a reader sees the old one or the new one. InputError if it cannot be."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Write the file as a whole or not at all: a reader sees the old one or the new one. InputError if it cannot be.
+
+    A symbolic link stays, and so does what is no file, such as a pipe, which is written as it is.
+    """
+    if not path.name or path.is_dir():
+        raise InputError(f"{str(path) or '.'}: cannot be written: Is a directory")
+    place = Path(os.path.realpath(path))
+    temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
     try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+            return
         temporary.write_bytes(data)
-        os.replace(temporary, path)
+        if place.exists():
+            shutil.copymode(place, temporary)
+        os.replace(temporary, place)
     except (OSError, ValueError) as error:
         with contextlib.suppress(OSError, ValueError):
             temporary.unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written: {reason(error)}") from None
+
+
+def refuse_same(output: Path, source: Path) -> None:
+    """InputError if both are one file, which would be overwritten by what is made of it."""
+    if output.exists() and source.exists() and os.path.samefile(output, source):
+        raise InputError(f"{output}: is what is read, must be another file")
 
 
 def reason(error: BaseException) -> str:

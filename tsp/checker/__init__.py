@@ -12,7 +12,7 @@ from tsp.checker.maps import check_addresses, check_maps
 from tsp.checker.report import Problem, Report, Writer
 from tsp.checker.state import check_accumulators, check_banks, check_memory, check_pairs, check_products
 from tsp.checker.streams import check_absent, check_chains, check_collisions
-from tsp.checker.words import check_fetches, check_queues, check_words
+from tsp.checker.words import check_fetches, check_queues, check_unfetched, check_words, drop_absent_words
 from tsp.config import ChipConfig
 from tsp.flow import analyse
 from tsp.flow.fetch import expand
@@ -58,4 +58,6 @@ def check_parts(
     if memory is not None:
         check_maps(flow, memory, writer)
         check_addresses(flow, memory, writer)
+    drop_absent_words(known, unrolled, writer)
+    check_unfetched(unrolled, writer)
     return writer.report(flow.cycles)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from tsp import isa, isa_rules
-from tsp.checker.report import Writer
+from tsp.checker.report import Problem, Writer
 from tsp.config import ChipConfig
 from tsp.dispatch import Mistake, Unrolled
 from tsp.floorplan import Queue
@@ -34,6 +34,27 @@ def check_fetches(unrolled: Unrolled, writer: Writer) -> None:
             seen.add((rule, mistake.queue))
             message = mistake.reason if rule == "collision" else f"the queue has run dry: {mistake.reason}"
             writer.add(rule, mistake.queue, mistake.index, mistake.cycle, message)
+
+
+def check_unfetched(unrolled: Unrolled, writer: Writer) -> None:
+    """Report words written for a queue that no IFETCH brings there, the first of each queue. Of a program that is legal
+    otherwise: in others the IFETCH may be what is wrong."""
+    if writer.problems:
+        return
+    lost = [(queue, i) for queue, i in sorted(writer.source.lines) if i >= len(unrolled.words.get(queue, ()))]
+    for queue, index in {queue: index for queue, index in reversed(lost)}.items():
+        message = "no IFETCH brings this word and those after it; one before it must take more vectors"
+        writer.add("unfetched", queue, index, None, message)
+
+
+def drop_absent_words(queues: Mapping[int, Sequence[int]], unrolled: Unrolled, writer: Writer) -> None:
+    """Words that did not come are zero and illegal: that is not said beside the reason why they did not."""
+
+    def follows(problem: Problem) -> bool:
+        fetched = problem.rule == "illegal_instruction" and problem.index >= len(queues[problem.queue])
+        return fetched and unrolled.words[problem.queue][problem.index] == 0
+
+    writer.problems = [problem for problem in writer.problems if not follows(problem)] or writer.problems
 
 
 def check_words(unrolled: Unrolled, writer: Writer) -> None:
