@@ -41,8 +41,10 @@ def test_an_ifetch_that_gets_nothing_is_one_mistake() -> None:
 
 def test_words_of_zeros_are_illegal_where_nothing_else_is_wrong() -> None:
     text = ".config tiny\n.data p: mem.e0 int8 = [0], [0]\n.queue mem.e0\nREAD p, w0\nREPEAT 1, 1, 1\n"
-    report = check(assemble(text + ".queue mem.w4\n@4 IFETCH w0, 2\nNOP 3\n"))
-    assert {problem.rule for problem in report.problems} == {"illegal_instruction"}
+    text += ".queue mem.w4\n@4 IFETCH w0, 2\nNOP 3\n"
+    assert {problem.rule for problem in check(assemble(text)).problems} == {"illegal_instruction"}
+    elsewhere = check(assemble(text + ".queue mem.e4\nREAD 0, e9\n")).problems
+    assert {problem.rule for problem in elsewhere} == {"illegal_instruction", "undefined_word"}
 
 
 def test_a_collision_of_fetched_words_is_blamed_on_the_second_ifetch() -> None:

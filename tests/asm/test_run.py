@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -283,7 +284,9 @@ def test_a_fault_is_a_sentence(  # type: ignore[no-untyped-def]
     assert fault["message"].startswith(sentence)
 
 
-def test_floats_are_dumped_as_short_as_they_can_be(source, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
+def test_floats_are_dumped_as_short_as_they_can_be(
+    source: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
     data = ".data x: mem.e0 fp32 = 0.1, -3.25, 1e30\n.data h: mem.e4 fp16 = 0.1, 65504\n"
     path = source(f".config tiny\n{data}.queue mem.e0\n        READ x, e0\n")
     code, out, _ = run(capsys, path, "--dump", "x", "--dump", "h")

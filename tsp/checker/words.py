@@ -48,13 +48,15 @@ def check_unfetched(unrolled: Unrolled, writer: Writer) -> None:
 
 
 def drop_absent_words(queues: Mapping[int, Sequence[int]], unrolled: Unrolled, writer: Writer) -> None:
-    """Words that did not come are zero and illegal: that is not said beside the reason why they did not."""
+    """Words that did not come are zero and illegal: not said where another mistake of their queue may be why."""
+    others = {problem.queue for problem in writer.problems if problem.rule != "illegal_instruction"}
 
     def follows(problem: Problem) -> bool:
-        fetched = problem.rule == "illegal_instruction" and problem.index >= len(queues[problem.queue])
-        return fetched and unrolled.words[problem.queue][problem.index] == 0
+        if problem.rule != "illegal_instruction" or problem.queue not in others:
+            return False
+        return problem.index >= len(queues[problem.queue]) and unrolled.words[problem.queue][problem.index] == 0
 
-    writer.problems = [problem for problem in writer.problems if not follows(problem)] or writer.problems
+    writer.problems = [problem for problem in writer.problems if not follows(problem)]
 
 
 def check_words(unrolled: Unrolled, writer: Writer) -> None:
