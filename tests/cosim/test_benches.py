@@ -52,7 +52,7 @@ RUNS += [("mxm", small(), "verilator")] if FULL else []
 def name_of(name: str, config: ChipConfig, sim: str) -> str:
     size = "small" if config == small() else config.name
     floats = config.vxm_float and config.beats > 1
-    few = {id(FEW_STREAMS): ["few-streams"], id(INTEGER_PAIR): ["integer-pair"]}.get(id(config), [])
+    few = {FEW_STREAMS: ["few-streams"], INTEGER_PAIR: ["integer-pair"]}.get(config, [])
     return "-".join([name, size, *["float"] * floats, *few, sim])
 
 
