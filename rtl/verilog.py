@@ -80,8 +80,8 @@ def _garbage_left() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _loops_unsearched() -> Iterator[None]:
-    """Amaranth does not look for combinational loops: it goes from every bit to every bit, a third of the time of a
-    small chip. yosys looks in the same netlist, see :data:`SEARCH`."""
+    """Amaranth does not look for combinational loops: it goes from every bit to every bit, a quarter of its time on
+    the largest chip. yosys looks in the same netlist, see :data:`SEARCH`."""
     search = Netlist.check_comb_cycles
     Netlist.check_comb_cycles = lambda netlist: None
     try:
