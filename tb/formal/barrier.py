@@ -8,7 +8,7 @@ from amaranth.hdl import Cat, Signal
 from tb.formal.bench import PLAIN, Bench, Inside
 from tb.formal.planted import Bug, Rtl
 from tb.formal.proof import Proof
-from tb.formal.sequencer import CUT, any_words
+from tb.formal.sequencer import CUT, AnyWords, in_place_of_memory
 from tsp import isa
 from tsp.floorplan import floorplan
 from tsp.timing import timing
@@ -56,7 +56,7 @@ def release(rtl: Rtl) -> Bench:
     """The whole ICU of a chip with few queues, whose memories give any words."""
 
     def build(bench: Bench) -> None:
-        memory, _ = any_words()
+        memory, _ = in_place_of_memory(AnyWords)
         every = floorplan(CONFIG).queues
         places = [queue for queue in every if queue.kind == "mem"][: QUEUES - 1]
         places += [queue for queue in every if queue.kind == "c2c"][:1]

@@ -10,7 +10,7 @@ from rtl import icu_decode
 from tb.formal.bench import PLAIN, Bench
 from tb.formal.planted import Bug, Rtl
 from tb.formal.proof import Proof
-from tb.formal.sequencer import _bits, _is
+from tb.formal.sequencer import field_of, in_place_of_memory, is_any
 from tsp.config import ChipConfig
 
 DEPTH = 16
@@ -44,11 +44,7 @@ def room(superlanes: int) -> Callable[[Rtl], Bench]:
 
 
 def _room(rtl: Rtl, config: ChipConfig) -> Bench:
-    made: list[CountedWords] = []
-
-    def memory(width: int, depth: int) -> CountedWords:
-        made.append(CountedWords(width, depth))
-        return made[-1]
+    memory, made = in_place_of_memory(CountedWords)
 
     def build(bench: Bench) -> None:
         m, superlanes = bench.m, config.superlanes
@@ -70,7 +66,7 @@ def _room(rtl: Rtl, config: ChipConfig) -> Bench:
         bench.assume(~queue.fetched_valid | (coming != 0))
         # Until it has asked for all of its vectors, the IFETCH itself is one of the words that are there.
         word, count, valid = inside["decoded_word"], inside["count"], inside["decoded_valid"]
-        n, fetching, later = _bits(word, "IFETCH", "n"), Signal(), Signal(WIDE)
+        n, fetching, later = field_of(word, "IFETCH", "n"), Signal(), Signal(WIDE)
         m.d.comb += [
             fetching.eq(valid & inside["decoded_legal"] & inside["decoded_ifetch"] & (count != 1)),
             later.eq(Mux(fetching, (n - count + 1) * superlanes, 0)),
@@ -85,11 +81,11 @@ def _room(rtl: Rtl, config: ChipConfig) -> Bench:
         bench.invariant(there == words.level + words.valid + valid)
         bench.invariant(inside["decoded_legal"] == icu_decode.legal(word, "mem", "", config), valid)
         for name in COUNTED:
-            bench.invariant(inside[f"decoded_{name.lower()}"] == _is(word, name), valid)
-            bench.invariant(count <= _bits(word, name, "n"), valid & _is(word, name) & (count != 1))
+            bench.invariant(inside[f"decoded_{name.lower()}"] == is_any(word, name), valid)
+            bench.invariant(count <= field_of(word, name, "n"), valid & is_any(word, name) & (count != 1))
         bench.invariant(count >= 1)
-        repeating = _is(word, "REPEAT") & inside["repeatable"]
-        counts = valid & inside["decoded_legal"] & (_is(word, "NOP", "IFETCH") | repeating)
+        repeating = is_any(word, "REPEAT") & inside["repeatable"]
+        counts = valid & inside["decoded_legal"] & (is_any(word, "NOP", "IFETCH") | repeating)
         bench.invariant(count == 1, ~counts)
         for part in (there, coming, later):
             bench.invariant(part <= DEPTH + 1)

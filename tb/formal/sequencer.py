@@ -1,7 +1,7 @@
 """The sequencer of a queue against the words it takes: what is dispatched when, and what a queue waits for."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.hdl._ast import AnySeq
@@ -14,6 +14,7 @@ from tb.formal.proof import Proof
 from tsp import isa
 from tsp.config import ChipConfig
 
+Words = TypeVar("Words")
 SLOT_BITS = 18
 """Enough for slots to be told apart while one word is in the queue's last stage: it stays for less than 2^17 of them
 between two issues."""
@@ -34,12 +35,12 @@ class AnyWords(Component):
         return m
 
 
-def any_words() -> tuple[Callable[[int, int], AnyWords], list[AnyWords]]:
+def in_place_of_memory(words: Callable[[int, int], Words]) -> tuple[Callable[[int, int], Words], list[Words]]:
     """What to put in the place of ``QueueMemory``, and the list of what is made so."""
-    made: list[AnyWords] = []
+    made: list[Words] = []
 
-    def memory(width: int, depth: int) -> AnyWords:
-        made.append(AnyWords(width, depth))
+    def memory(width: int, depth: int) -> Words:
+        made.append(words(width, depth))
         return made[-1]
 
     return memory, made
@@ -63,13 +64,13 @@ class Expected:
         m = bench.m
         m.d.comb += [
             self.legal.eq(icu_decode.legal(word, kind, "", config)),
-            self.issues.eq(_is(word, *(op.mnemonic for op in repeatable))),
+            self.issues.eq(is_any(word, *(op.mnemonic for op in repeatable))),
         ]
-        self.nop = self.legal & _is(word, "NOP")
-        repeat = _is(word, "REPEAT")
+        self.nop = self.legal & is_any(word, "NOP")
+        repeat = is_any(word, "REPEAT")
         self.repeating = self.legal & repeat & self.may_repeat
         self.refused = ~self.legal | repeat & ~self.may_repeat
-        n, d = _bits(word, "REPEAT", "n"), _bits(word, "REPEAT", "d")
+        n, d = field_of(word, "REPEAT", "n"), field_of(word, "REPEAT", "d")
         self.fires = self.repeating & (self.time == (self.issued_at + d)[:SLOT_BITS])
         self.last = Signal()
         m.d.comb += self.last.eq(
@@ -90,11 +91,11 @@ class Expected:
                 m.d.sync += self.issued_at.eq(self.time)
 
 
-def _is(word: Value, *names: str) -> Value:
+def is_any(word: Value, *names: str) -> Value:
     return Cat(word[:8] == isa.BY_MNEMONIC[name].opcode for name in names).any() if names else Const(0)
 
 
-def _bits(word: Value, mnemonic: str, name: str) -> Value:
+def field_of(word: Value, mnemonic: str, name: str) -> Value:
     field = isa.BY_MNEMONIC[mnemonic].field(name)
     return word[field.lo : field.lo + field.width]
 
@@ -103,7 +104,7 @@ def sequencer(kind: str, config: ChipConfig) -> Callable[[Rtl], Bench]:
     """The proof's bench for queues of a kind."""
 
     def build_with(rtl: Rtl) -> Bench:
-        memory, made = any_words()
+        memory, made = in_place_of_memory(AnyWords)
 
         def build(bench: Bench) -> None:
             queue = rtl("rtl.icu_queue", QueueMemory=memory).IcuQueue(config, kind)
@@ -125,7 +126,7 @@ def _check(bench: Bench, queue: Any, inside: Inside, words: AnyWords, expected: 
     leaves = slot & expected.last
     m.d.comb += slot.eq(expected.valid & queue.run & ~waiting)
     for name, (state, end) in states.items():
-        with m.If(slot & legal & _is(expected.word, name)):
+        with m.If(slot & legal & is_any(expected.word, name)):
             m.d.sync += state.eq(1)
         with m.Elif(end):
             m.d.sync += state.eq(0)
@@ -138,16 +139,16 @@ def _check(bench: Bench, queue: Any, inside: Inside, words: AnyWords, expected: 
         m.d.sync += expected.valid.eq(0)
 
     bench.claim(queue.busy == (expected.valid | words.valid | ~words.empty | waiting))
-    bench.claim(queue.notify == bench.before(slot & legal & _is(expected.word, "NOTIFY"), "notifies"))
+    bench.claim(queue.notify == bench.before(slot & legal & is_any(expected.word, "NOTIFY"), "notifies"))
     power = Signal(len(queue.power))
-    m.d.sync += power.eq(_bits(expected.word, "CONFIG", "p"))
-    configured = bench.before(slot & legal & _is(expected.word, "CONFIG"), "configures")
+    m.d.sync += power.eq(field_of(expected.word, "CONFIG", "p"))
+    configured = bench.before(slot & legal & is_any(expected.word, "CONFIG"), "configures")
     bench.claim(queue.power == Mux(configured, power, 0))
     bench.claim(queue.deskew == states["DESKEW"][0])
     bench.claim(queue.runtime_deskew == states["RUNTIME_DESKEW"][0])
     time = Signal(16)
-    with m.If(slot & _is(expected.word, "RUNTIME_DESKEW")):
-        m.d.sync += time.eq(_bits(expected.word, "RUNTIME_DESKEW", "t"))
+    with m.If(slot & is_any(expected.word, "RUNTIME_DESKEW")):
+        m.d.sync += time.eq(field_of(expected.word, "RUNTIME_DESKEW", "t"))
     bench.claim(queue.runtime_t == Mux(states["RUNTIME_DESKEW"][0], time, 0))
 
     if expected.payload:
@@ -169,10 +170,10 @@ def _stage(bench: Bench, inside: Inside, expected: Expected) -> None:
     bench.invariant(inside["decoded_issues"] == expected.issues, with_word)
     controls = ("NOP", "SYNC", "NOTIFY", "CONFIG", "DESKEW", "RUNTIME_DESKEW")
     for name in (*controls, *(["REPEAT"] if expected.payload else [])):
-        bench.invariant(inside[f"decoded_{name.lower()}"] == _is(expected.word, name), with_word)
+        bench.invariant(inside[f"decoded_{name.lower()}"] == is_any(expected.word, name), with_word)
     in_stage = (expected.time - expected.left_at)[:SLOT_BITS]
     since_issue = (expected.time - expected.issued_at)[:SLOT_BITS]
-    n, d = _bits(expected.word, "REPEAT", "n"), _bits(expected.word, "REPEAT", "d")
+    n, d = field_of(expected.word, "REPEAT", "n"), field_of(expected.word, "REPEAT", "d")
     bench.invariant(in_stage == 1, ~(nop | repeating))
     bench.invariant((in_stage >= 1) & (in_stage <= n), nop)
     bench.invariant(inside["count"] == Mux(nop, in_stage, expected.again + 1))
@@ -197,8 +198,8 @@ def _check_issues(bench: Bench, queue: Any, expected: Expected) -> None:
             (isa.ADDRESS_B, "step_b", ("WRITE", "READ_WRITE")),
         ):
             address = stepped[lo : lo + width]
-            m.d.comb += address.eq(payload[lo : lo + width] + _bits(word, "REPEAT", step))
-            with m.If(_is(payload, *users) & (address >= queue.config.mem_words)):
+            m.d.comb += address.eq(payload[lo : lo + width] + field_of(word, "REPEAT", step))
+            with m.If(is_any(payload, *users) & (address >= queue.config.mem_words)):
                 m.d.comb += in_range.eq(0)
     fires, issues = slot & expected.fires, slot & expected.legal & expected.issues
     with m.If(fires):
