@@ -7,6 +7,7 @@ from tb.unit.icu_programs import deskew_programs, expected
 from tb.unit.icu_record import DRIFT_SATURATED, check_drifting, check_faults
 from tb.unit.ports import config, seeded
 from tb.unit.schedule_clock import ScheduleClock, Steps, steady, wandering
+from tsp.floorplan import floorplan
 from tsp.isa import instruction
 
 PHASES = 3
@@ -16,9 +17,9 @@ DELTA_MIN, DELTA_MAX = -2048, 2047
 NO_QUEUE = 255
 
 
-async def deskews(dut, steps: Steps, seed: int) -> ScheduleClock:  # type: ignore[no-untyped-def]
+async def deskews(dut, steps: Steps, seed: int, kind: str = "") -> ScheduleClock:  # type: ignore[no-untyped-def]
     """Run a program with DESKEWs under a drift; dispatches, schedule time and counters are what they must be."""
-    programs, waits = deskew_programs(seed, config(), PHASES)
+    programs, waits = deskew_programs(seed, config(), PHASES, kind)
     clock = ScheduleClock(waits, steps, config().hac_period)
     run = await IcuDriver(dut, config()).run(programs, LONGEST, steps)
     check_drifting(run, expected(programs, config()), clock)
@@ -38,6 +39,13 @@ async def deskews_with_drift(dut):
     seed = rng.getrandbits(32)
     for _ in range(2):
         await deskews(dut, wandering(rng), seed)
+
+
+@cocotb.test()
+async def every_kind_of_queue_deskews(dut):
+    rng = seeded("kinds")
+    for kind in sorted({queue.kind for queue in floorplan(config()).queues}):
+        await deskews(dut, wandering(rng), rng.getrandbits(32), kind)
 
 
 async def saturate(dut, step: int, limit: int) -> None:  # type: ignore[no-untyped-def]

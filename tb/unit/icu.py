@@ -1,14 +1,20 @@
 """The whole ICU: random programs dispatch what :mod:`tsp.dispatch` says, in the cycles it says."""
 
+from collections import Counter
+
 import cocotb
 
 from tb.unit.icu_driver import IcuDriver
-from tb.unit.icu_programs import barrier_programs, expected
-from tb.unit.icu_record import Run, check_steady
+from tb.unit.icu_fetch import Memory, check_whole, fetch_programs, first_fault
+from tb.unit.icu_programs import barrier_programs, expected, long_programs
+from tb.unit.icu_record import COLLISION, ILLEGAL_INSTRUCTION, RUN_DRY, Run, check_steady
 from tb.unit.ports import config, seeded
 from tb.unit.schedule_clock import steady
+from tsp.flow.fetch import expand_program
+from tsp.randprog import deskew_count, legal
 
 PROGRAMS = 3
+FETCHES = 60
 WATCH = 30
 """Cycles to watch beyond the last thing that must happen."""
 
@@ -43,6 +49,15 @@ async def programs_with_barriers(dut):
 
 
 @cocotb.test()
+async def long_waits_and_intervals(dut):
+    """Of thousands of cycles; that they are exact up to the longest is proved (docs/verification.md)."""
+    programs = long_programs(seeded("long"), config())
+    want = expected(programs, config())
+    assert want.end is not None
+    check_steady(await IcuDriver(dut, config()).run(programs, want.end + WATCH, steady), want)
+
+
+@cocotb.test()
 async def illegal_words_take_a_cycle_and_the_lowest_queue_reports(dut):
     bench = IcuBench(dut, "illegal", illegal=0.15)
     for _ in range(PROGRAMS):
@@ -54,3 +69,35 @@ async def illegal_words_take_a_cycle_and_the_lowest_queue_reports(dut):
 async def nothing_happens_without_a_program(dut):
     run = await IcuDriver(dut, config()).run({}, WATCH, steady)
     assert all(cycle.idle and not cycle.issued and cycle.fault is None for cycle in run.cycles)
+
+
+@cocotb.test()
+async def whole_programs(dut):
+    """Random programs of the chip: IFETCH, CONFIG, DESKEW and RUNTIME_DESKEW among all the others."""
+    icu, rng = IcuDriver(dut, config()), seeded("whole")
+    for _ in range(PROGRAMS):
+        program = legal(rng.getrandbits(32), config())
+        programs = {queue: list(words) for queue, words in program.queues.items()}
+        unrolled = expand_program(program)
+        last = max(unrolled.ends.values())
+        waits = deskew_count(program) * config().hac_period
+        run = await icu.run(programs, last + waits + WATCH, steady, Memory(unrolled, programs, config()))
+        check_whole(run, unrolled, config())
+        assert next(cycle.now for cycle in run.cycles if cycle.idle) == last
+
+
+@cocotb.test()
+async def fetches_up_to_their_first_mistake(dut):
+    """Too many words, too early or too late for what follows, two at once, without power; some without a mistake."""
+    if not config().ifetch:
+        return
+    icu, rng, kinds = IcuDriver(dut, config()), seeded("fetches"), Counter[int]()
+    for _ in range(FETCHES):
+        programs, unrolled = fetch_programs(rng, config())
+        fault = first_fault(unrolled)
+        last = fault[0] + 2 if fault else max(unrolled.ends.values()) + WATCH
+        run = await icu.run(programs, last, steady, Memory(unrolled, programs, config()))
+        check_whole(run, unrolled, config())
+        kinds[fault[2] if fault else 0] += 1
+    assert kinds[0] > FETCHES // 10 and all(kinds[kind] for kind in (RUN_DRY, ILLEGAL_INSTRUCTION)), kinds
+    assert kinds[COLLISION], kinds

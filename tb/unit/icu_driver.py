@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from amaranth.lib.wiring import In
-
-from rtl.fetch import fetching_sites, word_ports
 from rtl.icu_control import START_CYCLES
+from tb.unit.icu_fetch import Memory
 from tb.unit.icu_programs import Programs
 from tb.unit.icu_record import IDLE_CYCLES, Cycle, Run
 from tb.unit.ports import Ports
 from tb.unit.schedule_clock import Steps
 from tsp import isa
 from tsp.config import ChipConfig
+from tsp.dispatch import unroll
 from tsp.floorplan import floorplan
 
 DELTA_BITS = 12
@@ -25,15 +24,16 @@ class IcuDriver:
         self._ports = Ports(dut)
         # Queues without a payload have no port for one.
         self._queues = [queue.index for queue in floorplan(config).queues if isa.PAYLOAD_BITS[queue.kind]]
-        # No words come from memory here.
-        names = [site.name.replace(".", "_") for site in fetching_sites(config)]
-        self._fetched = [port for name in names for port in word_ports(In, name)]
+        self._config = config
+        self._nothing = Memory(unroll({}, config), {}, config)
+        self._memory = self._nothing
         self._count = 0
 
-    async def run(self, programs: Programs, cycles: int, steps: Steps) -> Run:
-        """Reset, push, start with the last word, and watch for at most ``cycles`` cycles."""
-        await self._ports.reset(dict.fromkeys(("push_valid", "start", "hac_fast", "hac_slow", *self._fetched), 0))
-        self._count = 0
+    async def run(self, programs: Programs, cycles: int, steps: Steps, memory: Memory | None = None) -> Run:
+        """Reset, push, start with the last word, and watch for at most ``cycles`` cycles; ``memory`` brings words."""
+        self._count, self._memory = 0, memory or self._nothing
+        inputs = dict.fromkeys(("push_valid", "start", "hac_fast", "hac_slow"), 0)
+        await self._ports.reset(inputs | self._memory.inputs(0))
         for queue, word, last in _pushes(programs):
             inputs = {"push_valid": 1, "push_queue": queue, "push_word": word, "start": int(last)}
             await self._cycle(inputs, steps)
@@ -43,13 +43,15 @@ class IcuDriver:
         while len(run.cycles) < cycles and idle < IDLE_CYCLES:
             await self._cycle({}, steps)
             run.cycles.append(self._look())
+            run.cycles[-1].asked = self._asked()
             idle = idle + 1 if run.cycles[-1].idle else 0
         return run
 
     async def _cycle(self, inputs: dict[str, int], steps: Steps) -> None:
         """``_count`` is the number of this cycle, counted from reset, until it is over."""
         step = steps(self._count)
-        await self._ports.cycle(inputs | {"hac_fast": int(step == 2), "hac_slow": int(step == 0)})
+        inputs = inputs | {"hac_fast": int(step == 2), "hac_slow": int(step == 0)}
+        await self._ports.cycle(inputs | self._memory.inputs(self._count))
         self._count += 1
 
     def _look(self) -> Cycle:
@@ -58,7 +60,18 @@ class IcuDriver:
         fault = (ports["fault_queue"], ports["fault_kind"]) if ports["fault_valid"] else None
         delta = ports["delta"]
         signed = delta - (delta >> DELTA_BITS - 1 << DELTA_BITS)
-        return Cycle(ports["now"], issued, fault, ports["idle"], ports["hac"], ports["sac"], signed)
+        power = ports["power"] if self._config.superlanes > 1 else None
+        return Cycle(ports["now"], issued, fault, ports["idle"], ports["hac"], ports["sac"], signed, power=power)
+
+    def _asked(self) -> list[tuple[int, int]]:
+        """What IFETCHes ask for in this cycle, which is on its way from now on."""
+        found = []
+        for site, queues in self._memory.sites.items():
+            if self._ports[f"{site}_command_valid"]:
+                number = self._ports[f"{site}_command_queue"]
+                self._memory.ask(self._count - 1, site, number)
+                found.append((queues[number].index, self._ports[f"{site}_command_stream"]))
+        return found
 
 
 def _pushes(programs: Programs) -> Sequence[tuple[int, int, bool]]:

@@ -88,6 +88,19 @@ def barrier_programs(seed: int, config: ChipConfig, illegal: float) -> Programs:
     return programs
 
 
+def long_programs(rng: random.Random, config: ChipConfig) -> Programs:
+    """Every queue waits for a long time, and repeats an instruction in long intervals if it can."""
+    programs = {}
+    for queue in floorplan(config).queues:
+        writer = Writer(rng, queue, config)
+        first, last = (writer.word("NOP", n=rng.randint(2**11, 2**12)) for _ in range(2))
+        programs[queue.index] = [first, last]
+        if writer.issuing:
+            again = writer.word("REPEAT", n=2, d=rng.randint(2**10, 2**11), step_a=0, step_b=0)
+            programs[queue.index] = [first, *writer.issue()[:1], again, last, *writer.issue()[:1]]
+    return programs
+
+
 def issues(unrolled: Unrolled) -> list[Issue]:
     """Every burst expanded, sorted by cycle and queue."""
     found = []
@@ -142,8 +155,10 @@ class Wait:
     t: int | None
 
 
-def deskew_programs(seed: int, config: ChipConfig, phases: int) -> tuple[Programs, list[Wait]]:
+def deskew_programs(seed: int, config: ChipConfig, phases: int, kind: str = "") -> tuple[Programs, list[Wait]]:
     """Legal programs whose phases are parted by DESKEWs of one or two leaders while all the others are parked.
+
+    If ``kind`` is given, the one that always leads is such a queue.
 
     A phase: everybody works and the others end in SYNC; the leaders wait until that is over, DESKEW, and one of them
     NOTIFYs. Sometimes several DESKEWs follow each other.
@@ -151,7 +166,9 @@ def deskew_programs(seed: int, config: ChipConfig, phases: int) -> tuple[Program
     rng = random.Random(seed)
     barrier = timing(config).barrier
     writers = {queue.index: Writer(rng, queue, config) for queue in floorplan(config).queues}
-    leaders = sorted(rng.sample(sorted(writers), 2))
+    leads = [queue.index for queue in floorplan(config).queues if kind in ("", queue.kind)]
+    leaders = [0, rng.choice(leads)]
+    leaders[0] = rng.choice(sorted(writers.keys() - leaders[1:]))
     programs: Programs = {index: [] for index in writers}
     begin, waits = 0, []
     for _ in range(phases):
@@ -167,8 +184,8 @@ def deskew_programs(seed: int, config: ChipConfig, phases: int) -> tuple[Program
         for index in leaders:
             programs[index].append(writers[index].word("NOP", n=now - begin))
         for _ in range(rng.randint(1, 3)):
-            t = rng.choice([None, rng.randint(0, 20), 60])
-            waits.append(Wait(now, leaders[0] if both else leaders[1], t))
+            t = rng.choice([None, rng.randint(0, 20), rng.randint(64, 1023)])
+            waits.append(Wait(now, min(leaders) if both else leaders[1], t))
             after = 1 if t is None else 1 + t
             for index in leaders if both else leaders[1:]:
                 word = writers[index].word("DESKEW") if t is None else writers[index].word("RUNTIME_DESKEW", t=t)

@@ -6,7 +6,7 @@ from tb.unit.icu_programs import Expected, Issue
 from tb.unit.schedule_clock import ScheduleClock
 from tsp import isa
 
-ILLEGAL_INSTRUCTION, DESKEW_NEGATIVE, DRIFT_SATURATED = 5, 9, 10
+COLLISION, RUN_DRY, ILLEGAL_INSTRUCTION, DESKEW_NEGATIVE, DRIFT_SATURATED = 1, 4, 5, 9, 10
 IDLE_CYCLES = 8
 """A run is over after so many idle cycles; it would be wrong to dispatch or fault later, which these show."""
 
@@ -15,7 +15,8 @@ IDLE_CYCLES = 8
 class Cycle:
     """What is visible in one cycle of the clock.
 
-    ``issued``: queue → payload. ``fault``: queue and kind of the pulse, which belongs to the cycle before.
+    ``issued``: queue → payload. ``fault``: queue and kind of the pulse, which belongs to the cycle before. ``asked``:
+    queue and stream operand of the vectors that IFETCHes ask for. ``power``: None in a chip of one superlane.
     """
 
     now: int
@@ -25,6 +26,8 @@ class Cycle:
     hac: int
     sac: int
     delta: int
+    asked: list[tuple[int, int]] = dataclasses.field(default_factory=list)
+    power: int | None = None
 
 
 @dataclasses.dataclass
