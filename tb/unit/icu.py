@@ -5,7 +5,7 @@ from collections import Counter
 import cocotb
 
 from tb.unit.icu_driver import IcuDriver
-from tb.unit.icu_fetch import Memory, check_whole, fetch_programs, first_fault
+from tb.unit.icu_fetch import Memory, all_queues, check_whole, fetch_programs, first_fault
 from tb.unit.icu_programs import barrier_programs, expected, long_programs
 from tb.unit.icu_record import COLLISION, ILLEGAL_INSTRUCTION, RUN_DRY, Run, check_steady
 from tb.unit.ports import config, seeded
@@ -14,7 +14,8 @@ from tsp.flow.fetch import expand_program
 from tsp.randprog import deskew_count, legal
 
 PROGRAMS = 3
-FETCHES = 60
+FETCHES = 80
+"""Programs at least that fetch words and may be wrong, as many for each queue."""
 WATCH = 30
 """Cycles to watch beyond the last thing that must happen."""
 
@@ -92,8 +93,9 @@ async def fetches_up_to_their_first_mistake(dut):
     if not config().ifetch:
         return
     icu, rng, kinds = IcuDriver(dut, config()), seeded("fetches"), Counter[int]()
-    for _ in range(FETCHES):
-        programs, unrolled = fetch_programs(rng, config())
+    queues = all_queues(config())
+    for lead in queues * -(-FETCHES // len(queues)):
+        programs, unrolled = fetch_programs(rng, config(), lead)
         fault = first_fault(unrolled)
         last = fault[0] + 2 if fault else max(unrolled.ends.values()) + WATCH
         run = await icu.run(programs, last, steady, Memory(unrolled, programs, config()))

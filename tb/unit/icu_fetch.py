@@ -11,7 +11,7 @@ from tb.unit.icu_programs import Programs, Writer, issues
 from tb.unit.icu_record import COLLISION, ILLEGAL_INSTRUCTION, RUN_DRY, Run, check_issues
 from tsp.config import ChipConfig
 from tsp.dispatch import Unrolled, unroll
-from tsp.floorplan import floorplan
+from tsp.floorplan import Queue, floorplan
 
 Command = tuple[int, int, int]
 """Cycle, queue, stream operand: a vector that an IFETCH asks for."""
@@ -53,14 +53,19 @@ class Memory:
         return {f"{site}_word_{part}": value for site, word in words.items() for part, value in word.items()}
 
 
-def fetch_programs(rng: random.Random, config: ChipConfig) -> tuple[Programs, Unrolled]:
-    """A few queues that fetch a few words each, now and then too many, too early, too late or two at a time; sometimes
-    one that takes the power from superlanes. What the dispatcher says of it is right up to its first mistake."""
+def all_queues(config: ChipConfig) -> list[Queue]:
+    """Those that take IFETCH."""
+    return [queue for site in fetching_sites(config) for queue in fetching_queues(config, site)]
+
+
+def fetch_programs(rng: random.Random, config: ChipConfig, lead: Queue) -> tuple[Programs, Unrolled]:
+    """``lead`` and sometimes others fetch a few words each, now and then too many, too early, too late or two at a
+    time; sometimes one takes the power from superlanes. What the dispatcher says is right up to its first mistake."""
     plan = floorplan(config)
-    site = rng.choice(fetching_sites(config))
-    members = fetching_queues(config, site)
-    chosen = rng.sample(members, min(len(members), rng.choice((1, 1, 1, 2, 3))))
-    chosen += rng.sample(fetching_queues(config, rng.choice(fetching_sites(config))), rng.choice((0, 1)))
+    others = [queue for queue in all_queues(config) if queue != lead]
+    beside = [queue for queue in others if queue.site == lead.site]
+    chosen = [lead, *rng.sample(beside, min(len(beside), rng.choice((0, 0, 0, 1, 2))))]
+    chosen += [queue for queue in rng.sample(others, rng.choice((0, 1))) if queue not in chosen]
     writers = {queue.index: Writer(rng, queue, config) for queue in plan.queues}
     programs: Programs = {}
     for queue in chosen:

@@ -10,7 +10,7 @@ from tb.unit.registers import check_empty_streams
 from tb.unit.site import BANK_CONFLICT, GATHER_ADDRESS, OPERAND_ABSENT, Row, compare, signature
 from tb.unit.site_driver import SiteDriver
 from tb.unit.site_model import SiteModel
-from tb.unit.traffic import Traffic, operands
+from tb.unit.traffic import Traffic, operands, payload
 from tb.unit.words import legal_word, put
 from tsp import isa, isa_rules
 from tsp.config import SLICES_PER_GROUP, ChipConfig
@@ -144,6 +144,20 @@ class MemBench:
                 word = put(word, field.lo, field.width, rng.choice(self.addresses))
         return word
 
+    def name_words(self) -> None:
+        """GATHERs by every bit of a map alone, off every stream: those of the memory's addresses and those beyond."""
+        streams = operands(self.config)
+        for bit in range(16):
+            maps = self.rng.sample(streams, len(streams))
+            for first in range(0, len(maps), SLICES_PER_GROUP):
+                own = maps[first : first + SLICES_PER_GROUP]
+                words = (self.rng.getrandbits(8 * LANES) >> 16 << 16 | 1 << bit for _ in own)
+                row = Row(arrivals=dict(zip(own, words, strict=True)))
+                for queue, (map_, target) in enumerate(zip(own, self.rng.sample(streams, len(own)), strict=True)):
+                    instruction = isa.instruction("GATHER", read_stream=target, map=map_)
+                    row.instructions[queue] = payload(self.traffic.queues[queue], instruction.encode())
+                self.traffic.add(row)
+
     def begin_again(self) -> None:
         """As after a reset; words that may have been written by mistake are not looked at."""
         self.model = MemModel(self.config, FIRST_TIME)
@@ -200,6 +214,19 @@ async def legal_traffic(dut):
     await bench.play()
     await bench.check_memory()
     await bench.check_signatures()
+
+
+@cocotb.test()
+async def every_bit_of_a_map_names_a_word(dut):
+    bench = MemBench(dut, "maps")
+    if not bench.config.gather:
+        return
+    bench.addresses = [0, *(1 << bit for bit in range(bench.config.mem_words.bit_length() - 1))]
+    await bench.site.reset()
+    await bench.fill_memory()
+    bench.name_words()
+    bench.traffic.settle()
+    await bench.play()
 
 
 @cocotb.test()
