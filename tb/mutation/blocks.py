@@ -10,11 +10,13 @@ from tsp.config import ChipConfig
 @dataclass(frozen=True)
 class Block:
     """``benches``: names in :data:`tb.benches.BENCHES`, all of one design. ``modules``: patterns of the names of the
-    Verilog modules that are mutated, ``wires``: in these, only cells at signals with such names."""
+    Verilog modules that are mutated, ``wires``: in these, only cells at signals with such names. ``within``: the module
+    in which a mutant may be equivalent too, where that has inputs which never come."""
 
     benches: tuple[str, ...]
     modules: tuple[str, ...]
     wires: tuple[str, ...] = ()
+    within: str = ""
 
     @property
     def bench(self) -> Bench:
@@ -33,7 +35,8 @@ BLOCKS: dict[str, Block] = {
     "stream": Block(("stream",), ("sxm_site",)),
     "mem_tile": Block(("mem",), ("mem_tile",)),
     "mem_site": Block(("mem",), ("mem_site",)),
-    "select": Block(("mem",), ("select_*",)),
+    # Of a map that names no word it does not matter which.
+    "select": Block(("mem",), ("select_*",), within="mem_site"),
     "trace": Block(("mem",), ("mem_tile",), ("hasher__*",)),
     "vxm_alu": Block(("vxm",), ("vxm_alu",)),
     "vxm_site": Block(("vxm",), ("vxm_site",)),

@@ -50,11 +50,12 @@ class Machine:
         return outputs, {part: _replaced(value, swap) for part, value in self.following.items()}
 
 
-def smt(netlist: Netlist, module: str) -> str:
-    """A mutated module, with what stands in it, as SMT-LIB."""
-    source = netlist.directory / "source"
+def smt(netlist: Netlist, module: str, within: str = "") -> str:
+    """A mutated module, with what stands in it, as SMT-LIB; or the module ``within`` which it stands."""
+    source, top = netlist.directory / "source", within or module
     target = f"{module}.smt2"
-    run_yosys([f"read_rtlil {MUTATED}", f"hierarchy -top {module}", "flatten", *PASSES, f"write_smt2 {target}"], source)
+    read = ["read_verilog ../mutated/*.v", "hierarchy", "proc"] if within else [f"read_rtlil {MUTATED}"]
+    run_yosys([*read, f"hierarchy -top {top}", "flatten", *PASSES, f"write_smt2 {target}"], source)
     return (source / target).read_text()
 
 
@@ -204,9 +205,10 @@ def _differs(ours: Any, theirs: Any, same: Any = None) -> Any:
     return (ours ^ theirs) & same != 0 if same is not None and z3.is_bv(ours) else ours != theirs
 
 
-def decide(texts: Mapping[str, str], mutants: Sequence[Mutant], effort: int = EFFORT) -> list[int]:
-    """The numbers of those mutants that are equivalent to the module they stand in; ``texts``: module → SMT-LIB."""
+def decide(texts: Mapping[str, str], mutants: Sequence[Mutant], within: str = "", effort: int = EFFORT) -> list[int]:
+    """The numbers of those mutants that are equivalent to the module they stand in, or to the one ``within`` which that
+    stands; ``texts``: module → what :func:`smt` made of it."""
     # To SMT-LIB every register has the one clock, whatever its cell's clock is connected to.
     logic = [mutant for mutant in mutants if mutant.port.lstrip("\\").lower() != CLOCK]
-    read = {module: machines(texts[module], module) for module in {mutant.module for mutant in logic}}
+    read = {module: machines(texts[module], within or module) for module in {mutant.module for mutant in logic}}
     return [mutant.number for mutant in logic if equivalent(read[mutant.module], mutant.number, effort)]
