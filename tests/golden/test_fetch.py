@@ -87,8 +87,10 @@ def test_nothing_arrives():
 
 
 def test_three_vectors_are_too_many_for_two_superlanes():
-    with pytest.raises(AssemblyError, match=r"IFETCH: n is 3, must be 1…2; try 2"):
+    sentence = "IFETCH: n is 3, must be 1…2, as with 2 superlanes a third vector's words would meet the first's; try 2"
+    with pytest.raises(AssemblyError, match=sentence):
         assemble(HEAD + PAIR.replace("IFETCH w0, 2", "IFETCH w0, 3"))
+    assert sentence in "".join(problems(PAIR.replace("IFETCH w0, 2", ".word 0x200000000305")))
 
 
 def test_words_of_two_fetches_of_a_site_meet():
