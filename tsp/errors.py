@@ -18,6 +18,11 @@ class InputError(Exception):
 _MOST_NAMES = 12
 
 
+def counted(number: int, what: str) -> str:
+    """``1 vector`` or ``2 vectors``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """``"; did you mean 'x'?"`` for the known word closest to ``word``; when none is close the first known ones."""
     names = list(known)

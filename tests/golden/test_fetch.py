@@ -116,8 +116,8 @@ def test_a_queue_without_room():
 
 def test_words_that_the_program_makes_itself():
     text = PAIR + "NOP 9\n.queue mem.w6\n@4 WRITE 9, w0\n@8 READ 9, w1\n.queue mem.w8\n@10 IFETCH w1, 1\nNOP 9\n"
-    with pytest.raises(InputError, match="queue mem.w8: IFETCH in cycle 10 takes a vector off w1 that the"):
-        check(assemble(HEAD + text))
+    with pytest.raises(InputError, match="p.tsp:15: mem.w8: cycle 10: IFETCH takes a vector off w1 that the"):
+        check(assemble(HEAD + text, "p.tsp"))
 
 
 def test_without_the_feature():
@@ -126,12 +126,13 @@ def test_without_the_feature():
 
 
 @pytest.mark.parametrize(("after", "message"), [
-    (".fetched prg\nREAD x, e5", "'prg' names no words of memory; did you mean 'prog'?"),
-    (".fetched x\nREAD x, e5", "'x' holds data already; reserve words with .space"),
+    (".fetched prg\nREAD x, e5", "p.tsp:10:10: 'prg' names no words of memory; did you mean 'prog'?"),
+    (".fetched x\nREAD x, e5", "p.tsp:10:10: the words of mem.w4 after .fetched x: 'x' holds data already;"),
     (".fetched prog\nREAD x, e5\n.queue mem.w6\n.fetched prog\nNOP 1", "'prog' already holds words after another"),
     (".fetched prog\n" + "READ x, e5\n" * 5, "they take 4 vectors of int8, but 'prog' has 2 vectors of int8"),
+    (".space one: mem.e1, 1\n.fetched one\n" + "READ x, e5\n" * 3, "but 'one' has 1 vector of int8; change its .space"),
 ])  # fmt: skip
 def test_mistakes_of_the_directive(after, message):
     with pytest.raises(AssemblyError) as caught:
-        assemble(HEAD + PAIR + after)
+        assemble(HEAD + PAIR + after, "p.tsp")
     assert message in str(caught.value)
