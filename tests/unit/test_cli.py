@@ -89,7 +89,7 @@ def test_check_refuses_an_illegal_program(tmp_path: Path, capsys: Capture) -> No
 
 BAD = [
     (["chekc"], "No such command 'chekc'. Did you mean 'check'?"),
-    (["info"], "Missing option '--config'."),
+    (["info"], "Missing option '--config'. It is the preset to start from: groqchip, tiny or board."),
     (["info", "--config", "tinny"], "unknown config 'tinny'; did you mean 'tiny'?"),
     (["info", "--config", "tiny", "--set", "superlanes=40"], "must be 1…20; try 20"),
     (["info", "--config", "tiny", "--svg", "/nonexistent/a.svg"], "/nonexistent/a.svg: cannot be written"),
@@ -124,6 +124,14 @@ def test_help(capsys: Capture) -> None:
     bare = capsys.readouterr().out
     assert run(["--help"]) == 0
     assert bare == capsys.readouterr().out and "disasm" in bare
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize("arguments, code", [("info --config tiny", 0), ("info --config tiny --json", 0), ("info", 2)])
+def test_closed_streams_are_no_error(arguments: str, code: int, closed: str) -> None:
+    command = f"'{sys.executable}' -c 'from tsp.cli import main; main()' {arguments} {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert done.returncode == code and "Traceback" not in done.stderr
 
 
 def test_the_process_exits_with_the_code(tmp_path: Path) -> None:
