@@ -101,6 +101,7 @@ BAD = [
     (["asm", EXAMPLE, "--set", "superlanes=4"], "name it with --config"),
     (["disasm", EXAMPLE], "is not a program file"),
     (["check", "/nonexistent.npz"], "cannot be read"),
+    (["run", "/nonexistent.tsp", "--json"], "/nonexistent.tsp: cannot be read: No such file or directory"),
     (["verilog", "--config", "tiny"], "Missing option '-o'"),
 ]
 
