@@ -15,7 +15,7 @@ import click
 from rich.console import Console
 
 from tsp.config import PRESETS, ChipConfig, preset
-from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, InputError
+from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, InputError, counted
 from tsp.files import reason, refuse_same, write_atomic
 from tsp.program import Program
 
@@ -102,7 +102,8 @@ def asm(source: str, output: str | None, config: ChipConfig | None) -> None:
     program.save(path)
     words = sum(map(len, program.queues.values()))
     vectors = sum(len(image.addresses) for image in program.memory.values())
-    click.echo(f"{path}: {words} words in {len(program.queues)} queues, {vectors} vectors in memory")
+    held = f"{counted(words, 'word')} in {counted(len(program.queues), 'queue')}"
+    click.echo(f"{path}: {held}, {counted(vectors, 'vector')} in memory")
 
 
 @cli.command()
@@ -147,7 +148,7 @@ def verilog(config: ChipConfig, output: str) -> None:
     if not output:
         raise InputError("-o: must name a folder")
     files = generate(config, Path(output))
-    click.echo(f"{output}: {len(files)} files, {sum(file.stat().st_size for file in files):,} bytes")
+    click.echo(f"{output}: {counted(len(files), 'file')}, {sum(file.stat().st_size for file in files):,} bytes")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

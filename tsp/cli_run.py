@@ -8,6 +8,7 @@ import click
 from tsp.cli import config_options, load_program
 from tsp.config import ChipConfig
 from tsp.dump import superlanes
+from tsp.errors import counted
 from tsp.flips import FORMS, parse
 from tsp.floorplan import floorplan
 from tsp.run import BACKENDS, MAX_CYCLES, RunResult, run
@@ -63,7 +64,7 @@ def _print(program: str, result: RunResult) -> None:
         if value:
             click.echo(f"signature {name}: {value:016x}")
     if result.corrected:
-        click.echo(f"corrected: one bit of a word, {result.corrected} times")
+        click.echo(f"corrected: one bit of a word, {counted(result.corrected, 'time')}")
     if result.lost:
         click.echo(f"lost: {result.lost} of the words read back have wrong bits that cannot be corrected", err=True)
     if result.waves is not None:

@@ -33,6 +33,17 @@ def test_info_as_json_with_settings(capsys: Capture) -> None:
     assert figures["features"]["sxm"] and figures["features"]["gather"]
 
 
+def test_one_of_a_thing_is_singular(tmp_path: Path, capsys: Capture) -> None:
+    settings = ["superlanes=1", "vxm_rows=1", "vxm_stages=1", "mxm_planes_w=0", "mxm_planes_e=1", "mxm_fp16=off"]
+    assert run(["info", "--config", "tiny", *(part for setting in settings for part in ("--set", setting))]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for found in ("1 superlane · 16 lanes", "1 plane of", "1 row · 1 stage in", "1 clock"):
+        assert found in text
+    (tmp_path / "a.tsp").write_text(".config tiny\n.queue mem.e0\nNOP 1")
+    assert run(["asm", str(tmp_path / "a.tsp")]) == 0
+    assert capsys.readouterr().out.endswith("a.npz: 1 word in 1 queue, 0 vectors in memory\n")
+
+
 def test_info_names_the_features(capsys: Capture) -> None:
     assert run(["info", "--config", "tiny", "--set", "sxm=off", "--set", "gather=off"]) == 0
     text = " ".join(capsys.readouterr().out.split())
