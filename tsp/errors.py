@@ -23,15 +23,15 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"`` for the known word closest to ``word``; when none is close the first known ones."""
+def nearest(word: str, known: Iterable[str], most: int = _MOST_NAMES) -> str:
+    """``"; did you mean 'x'?"`` for the known word closest to ``word``; when none is close the first ``most`` known."""
     names = list(known)
     if not names:
         return ""
     if found := close(word, names):
         return f"; did you mean '{found}'?"
-    more = f" … ({len(names)} in all)" if len(names) > _MOST_NAMES else ""
-    return f"; known: {', '.join(names[:_MOST_NAMES])}{more}"
+    more = f" … ({len(names)} in all)" if len(names) > most else ""
+    return f"; known: {', '.join(names[:most])}{more}"
 
 
 def close(word: str, known: Iterable[str]) -> str:
