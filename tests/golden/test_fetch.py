@@ -11,8 +11,8 @@ from tsp.floorplan import floorplan
 from tsp.flow.fetch import expand_program
 from tsp.timing import timing
 
-TINY = preset("tiny").override(["ifetch=on"])
-HEAD = ".config tiny ifetch=on\n"
+TINY = preset("tiny")
+HEAD = ".config tiny\n"
 # The pair passes mem.w4 in cycles 4 and 5, and its words can dispatch from cycle 9 on, one a cycle.
 PAIR = """
 .space prog: mem.e0[20], 2
@@ -108,7 +108,7 @@ def test_two_queues_of_a_site_fetch_at_once():
 
 def test_a_queue_without_room():
     text = PAIR + "NOP 1\n" * 14 + ".fetched prog\nREAD x, e5\n"
-    program = assemble(".config tiny ifetch=on queue_depth=16\n" + text)
+    program = assemble(".config tiny queue_depth=16\n" + text)
     assert "IFETCH of 4 words into a queue with room for 2" in str(check(program))
     fault = run(program).fault
     assert (fault.name, fault.cycle) == ("illegal_instruction", 4)

@@ -15,7 +15,7 @@ from tsp.program import Image, Program
 from tsp.randprog import flips, legal
 from tsp.run import run as run_program
 
-TINY = preset("tiny").override(["ecc=on"])
+TINY = preset("tiny")
 SMALL = TINY.override(["superlanes=1", "vxm_rows=1", "vxm_stages=1"])
 ECC_UNCORRECTABLE = 8
 SMALL_W0 = floorplan(SMALL).slice("mem.w0").index
