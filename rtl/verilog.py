@@ -215,8 +215,16 @@ def _put(texts: dict[str, str], fresh: Path, directory: Path, name: str) -> list
             (fresh / f"{module}.v").write_text(text)
         (fresh / f"{name}.f").write_text("".join(f"{module}.v\n" for module in listed))
         fresh.chmod(0o755)
+        _refuse_folders(fresh, _place(directory), directory)
         _replace(fresh, _place(directory), f"{name}.f")
     return [directory / f"{module}.v" for module in listed]
+
+
+def _refuse_folders(fresh: Path, place: Path, directory: Path) -> None:
+    """InputError if a folder stands where a file must go."""
+    for file in sorted(fresh.iterdir()):
+        if (place / file.name).is_dir():
+            raise InputError(f"{directory / file.name}: is a folder, but a file of this name must go there; move it")
 
 
 def _replace(fresh: Path, place: Path, file_list: str) -> None:
@@ -225,7 +233,7 @@ def _replace(fresh: Path, place: Path, file_list: str) -> None:
         fresh.rename(place)
         return
     written = sorted(file.name for file in fresh.iterdir())
-    stale = _listed(place / file_list) - set(written)
+    stale = {name for name in _listed(place / file_list) - set(written) if (place / name).is_file()}
     try:
         # A shell that stands in the folder would be left in the old one.
         swapped = not Path.cwd().is_relative_to(place) and _swap(fresh, place, stale)

@@ -14,12 +14,12 @@ from rich.table import Table
 
 from tb import simulator
 from tb.benches import BENCHES, Bench, Job, Options
-from tb.command import one_sentence, report_path, require_checkout, write_report
+from tb.command import Command, one_sentence, report_path, require_checkout, write_report
 from tsp.config import preset
 from tsp.errors import EXIT_DIFFERS, InputError, nearest
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--sim", "sims", default="", help="Simulators, separated by commas; both by default.")
 @click.option("--bench", "names", default="", help="Benches, separated by commas; all by default.")
 @click.option("--config", "config_name", default="tiny", show_default=True)

@@ -20,17 +20,28 @@ AT_LEAST_ONE = click.IntRange(min=1)
 
 @contextlib.contextmanager
 def one_sentence() -> Iterator[None]:
-    """Around the body of a command: an InputError, or a file that cannot be had, ends it with a sentence and code 2."""
+    """Around the body of a command: bad input, or a file that cannot be had, ends it with a sentence and code 2."""
     try:
         yield
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except click.ClickException as error:
+        print(f"error: {error.format_message()}", file=sys.stderr)
+        sys.exit(EXIT_BAD_INPUT)
     except BrokenPipeError:
         raise  # click ends quietly when whoever read the output has enough
     except OSError as error:
         print(f"error: {_unavailable(error)}", file=sys.stderr)
         sys.exit(EXIT_BAD_INPUT)
+
+
+class Command(click.Command):
+    """A command that says of wrong options just what is wrong; click's own prints its usage before."""
+
+    def make_context(self, *arguments: Any, **named: Any) -> click.Context:
+        with one_sentence():
+            return super().make_context(*arguments, **named)
 
 
 def _unavailable(error: OSError) -> str:

@@ -172,7 +172,7 @@ def write_report(digits: Digits, path: Path) -> None:
     command.write_report(path, digits.report())
 
 
-@click.command()
+@click.command(cls=command.Command)
 @click.option("--sim", "sims", default="", help="Simulators, separated by commas; both by default.")
 @click.option("--waves", is_flag=True, help="Record waves to build/waves.")
 def main(sims: str, waves: bool) -> None:

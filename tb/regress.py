@@ -19,7 +19,7 @@ from rich.table import Table
 
 import golden.machine
 from tb import machine, simulator
-from tb.command import AT_LEAST_ONE, one_sentence, report_path, write_report
+from tb.command import AT_LEAST_ONE, Command, one_sentence, report_path, write_report
 from tb.compare import Difference, compare, worst
 from tb.coverage import Model, samples
 from tb.first_difference import first_difference
@@ -235,7 +235,7 @@ def show(found: dict[str, Any], console: Console) -> None:
         console.print(f"seed {seed}: {text}", style="red", highlight=False, markup=False)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--seeds", "count", type=AT_LEAST_ONE, default=1000, show_default=True, help="How many random programs.")
 @click.option("--seed", "base", default=1, show_default=True, help="The first seed.")
 @click.option("--config", "name", default="tiny", show_default=True)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from tb import tools
-from tb.command import one_sentence
+from tb.command import Command, one_sentence
 from tsp.errors import InputError, nearest
 from tsp.files import write_atomic
 
@@ -22,7 +22,7 @@ COMMANDS = {name: f"make {name}" for name in NAMES}
 """Report → the command that writes it when nothing else is said."""
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("name")
 @click.option("--command", help="The command that wrote the report; by default make NAME.")
 def main(name: str, command: str | None) -> None:

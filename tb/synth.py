@@ -19,7 +19,7 @@ from rich.table import Table
 
 from rtl import ecp5, verilog
 from tb import simulator
-from tb.command import one_sentence, report_path, write_report
+from tb.command import Command, one_sentence, report_path, write_report
 from tsp.config import ChipConfig, preset
 from tsp.errors import EXIT_DIFFERS
 
@@ -91,7 +91,7 @@ def table(found: Mapping[str, Any]) -> Table:
     return result
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--config", "name", default="board", show_default=True)
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Override a field of the config.")
 def main(name: str, settings: Sequence[str]) -> None:

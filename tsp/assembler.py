@@ -88,6 +88,7 @@ class _Assembler:
         self._memory: MemoryMap | None = None
         self._names: dict[str, tuple[int | float, str]] = {}
         self._tracks: dict[int, Track] = {}
+        self._fetched_at: dict[str, str] = {}
         self._track: Track | None = None
         self._homeless = False  # there is no queue for what follows, and that has been said
         self._nodes = Nodes(self._names)
@@ -141,7 +142,7 @@ class _Assembler:
                 self._memory_map.define(name, data)
             except InputError as error:
                 what = f"the words of {track.queue.name} after .fetched {name}"
-                raise AssemblyError([f"{self._name}: {what}: {error}"]) from None
+                raise AssemblyError([f"{self._fetched_at[name]}: {what}: {error}"]) from None
         return words
 
     def _take(self, line: Line) -> None:
@@ -257,6 +258,7 @@ class _Assembler:
             raise LineError(f"'{name}' already holds words after another .fetched; reserve others with .space", name)
         located(name, operation, "IFETCH", track.queue, self._memory_map.config)
         track.fetched(str(name))
+        self._fetched_at[str(name)] = f"{self._name}:{self._row(name)}:{name.column}"
 
     def _raw(self, at: Value | None, token: Token) -> None:
         word = whole(token, most=(1 << WORD_BITS) - 1, large=f".word does not fit {WORD_BITS} bits")
@@ -266,13 +268,16 @@ class _Assembler:
         first = written[0].token
         self._append(self._forms.word(written, self._queue(first).queue), at, first)
 
+    def _row(self, token: Token) -> int:
+        return self._line + (token.line or 1) - 1
+
     def _append(self, word: int, at: Value | None, token: Token, raw: bool = False) -> None:
         if at is not None and not 0 <= at.number < _CYCLE_LIMIT:
             raise LineError(f"cycle {at.number} is out of range; cycles are 0…{_CYCLE_LIMIT - 1}", at.token)
         track = self._queue(token)
         if track.full:
             return  # said once
-        line = self._line + (token.line or 1) - 1
+        line = self._row(token)
         cycle = at.number if at else None
         located(at.token if at else token, track.append, word, line, cycle, raw)
 

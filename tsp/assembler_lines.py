@@ -56,14 +56,34 @@ def start(line: Line) -> Token:
 
 
 _SPELLED = {
-    "STREAM": "a stream such as e4",
+    "COMMA": "','",
+    "COLON": "':'",
+    "EQUAL": "'='",
+    "LSQB": "'['",
+    "RSQB": "']'",
+    "RPAR": "')'",
+    "_ARROW": "'->'",
+    "AMPERSAND": "'&'",
+    "STAR": "an operator (+, -, *)",
     "NAME": "a name",
+    "TYPE": "a type such as int8",
     "NUMBER": "a number",
+    "STREAM": "a stream such as e4",
+    "NEXT": "next",
     "MNEMONIC": "an instruction",
     "PLACE": "a queue or slice such as mem.e0",
     "SETTING": "field=value",
     "STRING": "a file name in quotes",
-    "NEXT": "next",
+}
+"""What may come next, in the order it is said in. What else may begin an operand or end a line goes without saying."""
+_EXAMPLES = {
+    ".config": ".config tiny superlanes=4",
+    ".const": ".const n = 2 * 8",
+    ".data": ".data x: mem.e0 int8 = 1, 2, 3",
+    ".space": ".space x: mem.e0 int8, 4",
+    ".queue": ".queue mem.e0",
+    ".fetched": ".fetched x",
+    ".word": ".word 0x0",
 }
 
 
@@ -72,18 +92,23 @@ def parse(line: Line) -> Tree[Any]:
     try:
         return _lark().parse(line.text)
     except UnexpectedInput as error:
-        raise LineError(_unexpected(error), _place(error, line)) from None
+        raise LineError(_unexpected(error, line), _place(error, line)) from None
 
 
-def _unexpected(error: UnexpectedInput) -> str:
+def _unexpected(error: UnexpectedInput, line: Line) -> str:
+    # Neither `expected` nor `allowed`: these hold what may follow elsewhere, too.
+    accepted = error.interactive_parser.accepts()  # type: ignore[no-untyped-call]
+    *names, last = [text for name, text in _SPELLED.items() if name in accepted] or [""]
+    wanted = f"{', '.join(names)} or {last}" if names else last
+    form = f"; write it as in '{_EXAMPLES[line.word]}'" if line.word in _EXAMPLES else ""
     if isinstance(error, UnexpectedCharacters):
-        found, wanted = f"'{error.char}'", error.allowed or set()
+        found = error.char
     else:
         assert isinstance(error, UnexpectedToken)
-        found = f"'{error.token}'" if error.token.type != "$END" else "the end of the line"
-        wanted = error.accepts or error.expected
-    names = sorted(_SPELLED[name] for name in wanted if name in _SPELLED)
-    return f"unexpected {found}" + (f"; expected {' or '.join(names)}" if names else "")
+        if error.token.type == "$END":
+            return f"the line ends where {wanted} is expected{form}"
+        found = str(error.token)
+    return f"unexpected '{found}'" + (f"; expected {wanted}" if wanted else "") + form
 
 
 def _place(error: UnexpectedInput, line: Line) -> Token:

@@ -14,12 +14,21 @@ from typing import Any
 import click
 from rich.console import Console
 
-from tsp.config import ChipConfig, preset
-from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, InputError
+from tsp.config import PRESETS, ChipConfig, preset
+from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, InputError, counted
 from tsp.files import reason, refuse_same, write_atomic
 from tsp.program import Program
 
 _Command = Callable[..., Any]
+
+
+class _PresetName(click.types.StringParamType):
+    """A text; where it is missing, the presets are named."""
+
+    known = f"{', '.join([*PRESETS][:-1])} or {[*PRESETS][-1]}"
+
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
+        return f"It is the preset to start from: {self.known}."
 
 
 def config_options(required: bool) -> Callable[[_Command], _Command]:
@@ -37,7 +46,8 @@ def config_options(required: bool) -> Callable[[_Command], _Command]:
         call = click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a field of it.")(
             call
         )
-        return click.option("--config", required=required, metavar="PRESET", help="tiny, board or groqchip.")(call)
+        name = _PresetName()
+        return click.option("--config", required=required, type=name, metavar="PRESET", help=f"{name.known}.")(call)
 
     return decorate
 
@@ -92,7 +102,8 @@ def asm(source: str, output: str | None, config: ChipConfig | None) -> None:
     program.save(path)
     words = sum(map(len, program.queues.values()))
     vectors = sum(len(image.addresses) for image in program.memory.values())
-    click.echo(f"{path}: {words} words in {len(program.queues)} queues, {vectors} vectors in memory")
+    held = f"{counted(words, 'word')} in {counted(len(program.queues), 'queue')}"
+    click.echo(f"{path}: {held}, {counted(vectors, 'vector')} in memory")
 
 
 @cli.command()
@@ -137,11 +148,14 @@ def verilog(config: ChipConfig, output: str) -> None:
     if not output:
         raise InputError("-o: must name a folder")
     files = generate(config, Path(output))
-    click.echo(f"{output}: {len(files)} files, {sum(file.stat().st_size for file in files):,} bytes")
+    click.echo(f"{output}: {counted(len(files), 'file')}, {sum(file.stat().st_size for file in files):,} bytes")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever called; a file opened later would take its place
+            setattr(sys, name, open(os.devnull, "w"))
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 

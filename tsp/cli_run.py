@@ -8,6 +8,7 @@ import click
 from tsp.cli import config_options, load_program
 from tsp.config import ChipConfig
 from tsp.dump import superlanes
+from tsp.errors import counted
 from tsp.flips import FORMS, parse
 from tsp.floorplan import floorplan
 from tsp.run import BACKENDS, MAX_CYCLES, RunResult, run
@@ -21,7 +22,7 @@ from tsp.run import BACKENDS, MAX_CYCLES, RunResult, run
 @click.option("--max-cycles", type=click.IntRange(min=1), default=MAX_CYCLES, show_default=True, help="Refuse more.")
 @click.option("--no-check", is_flag=True, help="Run what the checker refuses, to see the machine's fault.")
 @click.option("--flip", "flips", multiple=True, metavar="BITS", help=f"Turn over bits on purpose: {FORMS}.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; for bad input nothing but the sentence on stderr.")
 @config_options(required=False)
 def run_program(
     program: str,
@@ -34,7 +35,10 @@ def run_program(
     as_json: bool,
     config: ChipConfig | None,
 ) -> int:
-    """Run PROGRAM (.npz or source). Exit code 1: the machine differs from the prediction; 3: it latched a fault."""
+    """Run PROGRAM (.npz or source).
+
+    Exit code 1: the machine differs from the prediction; 2: bad input; 3: the machine latched a fault.
+    """
     loaded = load_program(program, config)
     file = None if waves is None else Path(waves)
     turned = [parse(text, loaded.config) for text in flips]
@@ -60,7 +64,7 @@ def _print(program: str, result: RunResult) -> None:
         if value:
             click.echo(f"signature {name}: {value:016x}")
     if result.corrected:
-        click.echo(f"corrected: one bit of a word, {result.corrected} times")
+        click.echo(f"corrected: one bit of a word, {counted(result.corrected, 'time')}")
     if result.lost:
         click.echo(f"lost: {result.lost} of the words read back have wrong bits that cannot be corrected", err=True)
     if result.waves is not None:

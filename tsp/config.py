@@ -165,7 +165,7 @@ class ChipConfig:
             if not separator:
                 raise InputError(f"{option}{setting}: must be field=value, such as superlanes=4")
             if name not in fields:
-                raise InputError(f"{option}{setting}: unknown field '{name}'{nearest(name, fields)}")
+                raise InputError(f"{option}{setting}: unknown field '{name}'{nearest(name, fields, len(fields))}")
             changes[name] = _parse(f"{option}{setting}", text, fields[name])
         return dataclasses.replace(self, **changes).validate()
 
@@ -180,7 +180,7 @@ class ChipConfig:
         for name in values:
             if name not in fields:
                 # Quoted as in Python: a stranger's file may have line ends in it.
-                raise InputError(f"config: unknown field {str(name)!r}{nearest(str(name), fields)}")
+                raise InputError(f"config: unknown field {str(name)!r}{nearest(str(name), fields, len(fields))}")
         required = [name for name, field in fields.items() if field.default is dataclasses.MISSING]
         missing = [name for name in required if name not in values]
         if missing:

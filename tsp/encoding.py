@@ -154,9 +154,10 @@ def _check(
                 raise FieldError(f"stream {value}: {at} must use {way} stream; try {legal}", field.name)
     number = value.index if isinstance(value, Stream) else value
     low, high = (0, config.streams - 1) if isinstance(value, Stream) else _limits(field)
-    align = 1
+    align, reason = 1, ""
     for rule in rules:
         if rule.lo == field.lo:
+            reason = reason or rule.reason
             low, high, align = max(low, rule.low), min(high, rule.high), max(align, rule.align)
     if low <= number <= high and number % align == 0:
         return
@@ -170,7 +171,7 @@ def _check(
         raise FieldError(f"stream {value}: index must be {rule_text}; try {legal}", field.name)
     if not config.vxm_float and (field.name == "float" or number in isa.FLOAT_TYPES and field.kind == "type"):
         raise FieldError(f"fp16 and fp32 need vxm_float, but config {config.name} has vxm_float=False", field.name)
-    raise FieldError(f"{op.mnemonic}: {field.name} is {number}, must be {low}…{high}; try {close}", field.name)
+    raise FieldError(f"{op.mnemonic}: {field.name} is {number}, must be {low}…{high}{reason}; try {close}", field.name)
 
 
 def _applies(rule: isa_rules.Rule, word: int) -> bool:

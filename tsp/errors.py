@@ -18,15 +18,20 @@ class InputError(Exception):
 _MOST_NAMES = 12
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'x'?"`` for the known word closest to ``word``; when none is close the first known ones."""
+def counted(number: int, what: str) -> str:
+    """``1 vector`` or ``2 vectors``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def nearest(word: str, known: Iterable[str], most: int = _MOST_NAMES) -> str:
+    """``"; did you mean 'x'?"`` for the known word closest to ``word``; when none is close the first ``most`` known."""
     names = list(known)
     if not names:
         return ""
     if found := close(word, names):
         return f"; did you mean '{found}'?"
-    more = f" … ({len(names)} in all)" if len(names) > _MOST_NAMES else ""
-    return f"; known: {', '.join(names[:_MOST_NAMES])}{more}"
+    more = f" … ({len(names)} in all)" if len(names) > most else ""
+    return f"; known: {', '.join(names[:most])}{more}"
 
 
 def close(word: str, known: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 from rich.table import Table
 
 from tsp.config import FEATURES, INSTRUCTION_BYTES, LANES_PER_SUPERLANE, ChipConfig
+from tsp.errors import counted
 from tsp.floorplan import floorplan
 from tsp.timing import timing
 
@@ -46,20 +47,22 @@ def table(config: ChipConfig) -> Table:
     """The figures for the terminal."""
     f = figures(config)
     queues = ", ".join(f"{_UNITS[unit]} {count}" for unit, count in f["queues_by_unit"].items())
+    superlanes, lanes = counted(config.superlanes, "superlane"), counted(LANES_PER_SUPERLANE // config.beats, "lane")
+    alu_rows, stages = counted(config.vxm_rows, "row"), counted(config.vxm_stages, "stage")
     rows = [
-        ("vector", f"{f['vector_bytes']} B", f"{config.superlanes} superlanes · {LANES_PER_SUPERLANE} lanes"),
+        ("vector", f"{f['vector_bytes']} B", f"{superlanes} · {LANES_PER_SUPERLANE} lanes"),
         ("sites", f"{f['sites']}", f"{f['stream_registers']} stream registers between them"),
         ("streams", f"{f['streams']}", f"{config.streams} eastward, {config.streams} westward"),
         ("memory", _size(f["sram_bytes"]), f"{f['mem_slices']} slices, {config.mem_words} words of 16 B a tile"),
-        ("MACs", f"{f['macs']:,}", f"{f['mxm_planes']} planes of {config.lanes}×{config.lanes}"),
-        ("ALUs", f"{f['alus']:,}", f"{config.vxm_rows} rows · {config.vxm_stages} stages in each lane"),
+        ("MACs", f"{f['macs']:,}", f"{counted(f['mxm_planes'], 'plane')} of {config.lanes}×{config.lanes}"),
+        ("ALUs", f"{f['alus']:,}", f"{alu_rows} · {stages} in each lane"),
         ("queues", f"{f['queues']}", queues),
         ("stream bandwidth", f"{f['stream_bytes_per_cycle']:,} B/cycle", "all streams at one site"),
         ("memory bandwidth", f"{f['sram_bytes_per_cycle']:,} B/cycle", "a read and a write in every slice"),
         ("dispatch bandwidth", f"{f['dispatch_bytes_per_cycle']:,} B/cycle", f"{INSTRUCTION_BYTES} B in every queue"),
         ("barrier", f"{f['barrier_cycles']} cycles", "NOTIFY to release"),
         ("drain", f"{f['drain_cycles']} cycles", "last queue empty to done"),
-        ("cycle", _count(config.beats, "clock"), f"{LANES_PER_SUPERLANE // config.beats} lanes a superlane in each"),
+        ("cycle", counted(config.beats, "clock"), f"{lanes} a superlane in each"),
     ]
     off = [name for name, on in f["features"].items() if not on]
     on = ", ".join(name for name, on in f["features"].items() if on) or "none"
@@ -71,10 +74,6 @@ def table(config: ChipConfig) -> Table:
     for row in rows:
         result.add_row(*row)
     return result
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _size(size: int) -> str:

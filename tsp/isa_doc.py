@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.files import write_atomic
 
 _INTRODUCTION = """\
@@ -21,7 +21,7 @@ fields are two's complement.
 | kind | meaning |
 |---|---|
 | stream | bits 4…0 index, bit 5 direction (0 eastward, 1 westward), bits 7…6 zero; a group of n begins at a multiple |
-| count | 1…65535 |
+| count | 1…65535; n of an IFETCH 1…{fetched} where `superlanes` > 1 |
 | number | 0…65535 |
 | signed | −32768…32767 |
 | mem_address | 0…`mem_words` − 1 |
@@ -51,6 +51,7 @@ def document() -> str:
         return ", ".join(f"{value} {name.lower()}" for value, name in values)
 
     text = _INTRODUCTION.format(
+        fetched=isa_rules.FETCHED_VECTORS,
         types=numbered((int(t), t.name) for t in isa.Type),
         kinds=numbered((int(k), k.name) for k in isa.OperandKind),
         modes=numbered((int(m), m.name) for m in isa.AccMode),

@@ -36,7 +36,8 @@ from tsp.isa import (
 @dataclasses.dataclass(frozen=True)
 class Rule:
     """Bits ``lo … lo + width - 1`` hold ``low … high`` and a multiple of ``align`` when every ``(lo, width, value)`` of
-    ``when`` matches. A word that breaks a rule of its operation is an illegal instruction, in golden model and RTL."""
+    ``when`` matches. A word that breaks a rule of its operation is an illegal instruction, in golden model and RTL.
+    ``reason`` is how a message goes on that says so, where the configuration allows less than the instruction set."""
 
     field: str
     lo: int
@@ -45,6 +46,7 @@ class Rule:
     high: int
     align: int = 1
     when: tuple[tuple[int, int, int], ...] = ()
+    reason: str = dataclasses.field(default="", compare=False)
 
     def holds(self, word: int) -> bool:
         """Whether ``word`` keeps the rule."""
@@ -150,7 +152,8 @@ def rules(operation: Operation, hemisphere: str, config: ChipConfig) -> tuple[Ru
         elif field.kind == "count":
             pairs = operation.mnemonic == "IFETCH" and config.superlanes > 1
             most = FETCHED_VECTORS if pairs else (1 << field.width) - 1
-            found.append(Rule(field.name, field.lo, field.width, 1, most))
+            reason = f", as with {config.superlanes} superlanes a third vector's words would meet the first's"
+            found.append(Rule(field.name, field.lo, field.width, 1, most, reason=reason if pairs else ""))
         elif field.kind == "rotation":
             found.append(Rule(field.name, field.lo, field.width, *ROTATIONS))
         elif field.kind == "powered":

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tsp import float_text
 from tsp.config import ChipConfig
-from tsp.errors import InputError, nearest
+from tsp.errors import InputError, counted, nearest
 from tsp.floorplan import Slice, floorplan
 from tsp.isa import FLOAT_TYPES, Type
 from tsp.program import Image, Program, Symbol
@@ -78,8 +78,9 @@ class MemoryMap:
         """Define the first words [n, 16·S] of an int8 symbol. InputError if it has fewer, or some are defined."""
         symbol = self.symbol(name)
         if symbol.type != Type.INT8 or len(words) > symbol.count:
-            size = f"{symbol.count} vectors of {symbol.type.name.lower()}"
-            raise InputError(f"they take {len(words)} vectors of int8, but '{name}' has {size}; change its .space")
+            size = f"{counted(symbol.count, 'vector')} of {symbol.type.name.lower()}"
+            taken = counted(len(words), "vector")
+            raise InputError(f"they take {taken} of int8, but '{name}' has {size}; change its .space")
         held = self._words.setdefault(symbol.slice, {})
         if any(symbol.address + i in held for i in range(symbol.count)):
             raise InputError(f"'{name}' holds data already; reserve words with .space")

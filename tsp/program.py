@@ -53,11 +53,18 @@ class Symbol:
 
 @dataclasses.dataclass
 class Source:
-    """Where words came from: ``lines`` maps (queue, index in the queue) to a line number, ``text`` that to the line."""
+    """Where words came from: ``lines`` maps (queue, index in the queue) to a line number, ``text`` that to the line.
+
+    Words that IFETCHes are to bring have the indices after those that are in the queue from the start."""
 
     name: str = ""
     lines: dict[tuple[int, int], int] = dataclasses.field(default_factory=dict)
     text: dict[int, str] = dataclasses.field(default_factory=dict)
+
+    def place(self, queue: int, index: int) -> str | None:
+        """``vector_add.tsp:12`` for a word with a known line."""
+        line = self.lines.get((queue, index))
+        return None if line is None else f"{self.name}:{line}"
 
 
 @dataclasses.dataclass
@@ -122,10 +129,7 @@ class Program:
 
     def where(self, queue: int, index: int) -> str:
         """``vector_add.tsp:12`` for a word with a known line, otherwise ``mem.e0 word 3``."""
-        line = self.source.lines.get((queue, index))
-        if line is not None:
-            return f"{self.source.name}:{line}"
-        return f"{floorplan(self.config).queues[queue].name} word {index}"
+        return self.source.place(queue, index) or f"{floorplan(self.config).queues[queue].name} word {index}"
 
     def require(self, config: ChipConfig) -> None:
         """Raise InputError, naming the first field that differs, unless the program is for ``config`` (of any name)."""

@@ -1,9 +1,9 @@
 """Programs as ``.npz`` files (version 1).
 
 Members: ``header.npy`` (UTF-8 JSON: format, version, config, queues as [index, words], memory as [place, words],
-symbols, source), ``words.npy`` (uint64 [n, 2], low half first, queue after queue), ``lines.npy`` (int32 [n], 0 for
-none), ``addresses.npy`` (int32 [m], slice after slice), ``image.npy`` (uint8 [m, 16·S]). The reader never unpickles and
-never allocates more than the configuration allows.
+symbols, source, lines of words to be fetched as [queue, index, line]), ``words.npy`` (uint64 [n, 2], low half first,
+queue after queue), ``lines.npy`` (int32 [n], 0 for none), ``addresses.npy`` (int32 [m], slice after slice),
+``image.npy`` (uint8 [m, 16·S]). The reader never unpickles and never allocates more than the configuration allows.
 """
 
 import io
@@ -62,6 +62,11 @@ def _arrays(program: Program) -> tuple[NDArray[Any], ...]:
     )
 
 
+def _held(program: Program, queue: int, index: int) -> bool:
+    """Whether the word is in its queue from the start, so that ``lines.npy`` has its line."""
+    return index < len(program.queues.get(queue, ()))
+
+
 def _header(program: Program) -> dict[str, Any]:
     used = set(program.source.lines.values())
     return {
@@ -72,6 +77,7 @@ def _header(program: Program) -> dict[str, Any]:
         "memory": [[place, len(image.addresses)] for place, image in program.memory.items()],
         "symbols": {name: [s.slice, s.address, s.count, int(s.type)] for name, s in program.symbols.items()},
         "source": program.source.name,
+        "fetched": [[*word, line] for word, line in sorted(program.source.lines.items()) if not _held(program, *word)],
         "text": {str(line): text for line, text in program.source.text.items() if line in used},
     }
 
@@ -125,6 +131,7 @@ def _assemble(archive: zipfile.ZipFile, path: str, header: dict[str, Any], confi
             if line:
                 program.source.lines[index, i] = line
         first += count
+    program.source.lines |= _fetched(header, program)
     first = 0
     for place, count in memory:
         program.memory[place] = Image(addresses[first : first + count], image[first : first + count])
@@ -172,6 +179,19 @@ def _pairs(header: dict[str, Any], key: str, indices: int, most: int) -> list[tu
             raise InputError(f"the header's '{key}' are damaged")
         previous = pair[0]
     return [(index, count) for index, count in pairs]
+
+
+def _fetched(header: dict[str, Any], program: Program) -> dict[tuple[int, int], int]:
+    """Lines of words that IFETCHes bring; files of earlier releases have none."""
+    rows = header.get("fetched", [])
+    last = len(floorplan(program.config).queues) - 1
+
+    def fits(row: Any) -> bool:
+        return _integers(row, 3) and 0 <= row[0] <= last and not _held(program, *row[:2]) and row[2] > 0
+
+    if type(rows) is not list or not all(map(fits, rows)):
+        raise InputError("the header's 'fetched' are damaged")
+    return {(queue, index): line for queue, index, line in rows}
 
 
 def _symbols(header: dict[str, Any]) -> dict[str, Symbol]:

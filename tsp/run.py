@@ -21,7 +21,7 @@ from tsp.dispatch import Unrolled
 from tsp.dump import Word, defined, dumped_words, elements, superlanes
 from tsp.errors import EXIT_DIFFERS, EXIT_MACHINE_FAULT, EXIT_RIGHT, InputError, nearest
 from tsp.files import reason
-from tsp.flips import Flip, refuse_wrong
+from tsp.flips import Flip, refuse_late, refuse_wrong
 from tsp.floorplan import floorplan
 from tsp.flow import Fault, Flow
 from tsp.flow.fetch import expand_program
@@ -33,6 +33,7 @@ MAX_CYCLES = 1_000_000
 """Cycles after which a run counts as endless, if nothing else is said."""
 _SLACK = 64
 """Clock cycles that the RTL may take beyond its prediction before it counts as hanging."""
+
 
 @dataclasses.dataclass(frozen=True)
 class RunResult:
@@ -146,7 +147,7 @@ def run(
         dump: words and symbols to read back, see :func:`tsp.dump.dumped_words`.
         max_cycles: a program that takes longer is refused.
         waves: file to record to, on a simulator: ``.fst`` or ``.vcd``, in a folder that is there.
-        flips: bits to turn over, with feature ``ecc``.
+        flips: bits to turn over, with feature ``ecc``; those on streams in the program's cycles.
 
     Raises:
         InputError: the question is wrong, the program is illegal (:class:`Refused`) or too long, a simulator is
@@ -170,6 +171,7 @@ def run(
     expected = machine.run(program, flips=flips)
     seconds, flow = time.perf_counter() - began, expected.flow
     _refuse_long(flow.cycles, max_cycles)
+    refuse_late(flips, flow.cycles, program.config)
     words = {word for found in asked.values() for word in found}
     known = words & defined(program, expected.flow, expected.written, expected.fault)
     if on == "golden":

@@ -10,7 +10,7 @@ from tb.__main__ import select
 from tb.bench import chip, generation, model, supercell
 from tb.bench.chip import Differs
 from tb.bench.row import Row, table
-from tb.command import AT_LEAST_ONE, one_sentence, report_path, write_report
+from tb.command import AT_LEAST_ONE, Command, one_sentence, report_path, write_report
 from tsp.errors import EXIT_DIFFERS, EXIT_RIGHT
 
 GROUPS: dict[str, Callable[[int], list[Row]]] = {
@@ -22,7 +22,7 @@ GROUPS: dict[str, Callable[[int], list[Row]]] = {
 }
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--only", "names", default="", help=f"Groups, separated by commas: {', '.join(GROUPS)}; all by default.")
 @click.option("--repeats", type=AT_LEAST_ONE, default=7, show_default=True, help="How often each pair is measured.")
 def main(names: str, repeats: int) -> None:

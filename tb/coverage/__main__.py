@@ -10,7 +10,7 @@ from rich.progress import track
 
 import golden.machine
 from tb import regress, simulator
-from tb.command import AT_LEAST_ONE, one_sentence, report_path
+from tb.command import AT_LEAST_ONE, Command, one_sentence, report_path
 from tb.coverage import Model, samples
 from tb.coverage import code as code_coverage
 from tb.coverage.code_exclusions import CODE_EXCLUSIONS
@@ -58,7 +58,7 @@ def code(programs: Sequence[int], seed: int, console: Console) -> dict[str, Any]
     return code_coverage.Code(counts).as_dict() | {"programs": len(programs), "code_config": config.as_dict()}
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--seeds", "count", type=AT_LEAST_ONE, default=400, show_default=True, help="How many random programs.")
 @click.option("--programs", default=40, show_default=True, help="How many of them run on the RTL, for code coverage.")
 @click.option("--code/--no-code", "with_code", default=True, help="Whether code coverage is measured too.")

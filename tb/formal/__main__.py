@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from tb.command import AT_LEAST_ONE, one_sentence, report_path, write_report
+from tb.command import AT_LEAST_ONE, Command, one_sentence, report_path, write_report
 from tb.formal import engine
 from tb.formal.engine import Outcome
 from tb.formal.proof import Proof
@@ -95,7 +95,7 @@ def table(found: dict[str, Any]) -> Table:
     return result
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--proof", "names", multiple=True, help="Only this one; may be given more than once.")
 @click.option("--jobs", type=AT_LEAST_ONE, default=os.cpu_count, help="How many at a time; by default one a core.")
 @click.option("--timeout", type=AT_LEAST_ONE, default=300, show_default=True, help="Seconds for each.")

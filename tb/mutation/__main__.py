@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from tb import simulator
 from tb.__main__ import select
-from tb.command import AT_LEAST_ONE, one_sentence, report_path, write_report
+from tb.command import AT_LEAST_ONE, Command, one_sentence, report_path, write_report
 from tb.mutation import blocks, equivalence, netlist, report
 from tb.mutation.blocks import BLOCKS, Block
 from tb.mutation.run import play
@@ -72,7 +72,7 @@ def prove(made: netlist.Netlist, survivors: Sequence[netlist.Mutant], workers: i
         return sorted(sum(pool.map(equivalence.decide, [texts] * len(shares), shares, [within] * len(shares)), []))
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--block", "names", default="", help="Blocks, separated by commas; all by default.")
 @click.option("--count", type=AT_LEAST_ONE, default=100, show_default=True, help="Mutants of each block.")
 @click.option("--seed", default=1, show_default=True, help="Which mutants, and which random tests.")

@@ -17,9 +17,9 @@ DATA = """\
 """
 
 
-def checked(text, *settings):
+def checked(text):
     """The report on a program for ``tiny`` that has x, y and z in memory; its text begins on line 5."""
-    return check(assemble(f".config tiny {' '.join(settings)}\n{DATA}{textwrap.dedent(text).strip()}\n", "p.tsp"))
+    return check(assemble(f".config tiny\n{DATA}{textwrap.dedent(text).strip()}\n", "p.tsp"))
 
 
 def only(report):
@@ -159,7 +159,7 @@ READ 0, e1
 def test_two_users_of_a_plane():
     """Both planes multiply fp16, and plane 1 int8 in the same cycle."""
     text = f"{PAIRED}.queue mxm.e0.activations\n@5 ABC e0:fp16\n.queue mxm.e1.activations\n@5 ABC e0\n@6 NOP 1"
-    found = {problem.message for problem in checked(text, "mxm_fp16=on").problems if problem.rule == "collision"}
+    found = {problem.message for problem in checked(text).problems if problem.rule == "collision"}
     assert found == {
         "ABC of fp16 multiplies with both planes, but mxm.e1.activations (line 13) multiplies with mxm.e1 in this "
         "cycle; both are free in cycle 6"
@@ -168,7 +168,7 @@ def test_two_users_of_a_plane():
 
 def test_fp16_needs_the_weights_of_both_planes():
     text = f"{PAIRED}.queue mxm.e0.activations\n@5 ABC e0:fp16\n.queue mxm.e1.weights\n@5 IW"
-    report = checked(text, "mxm_fp16=on")
+    report = checked(text)
     assert [problem.message for problem in report.problems] == [
         "ABC of fp16 before any IW of mxm.e0: its weights are undefined; load them with LW and install them with IW",
         "ABC of fp16 before any IW of mxm.e1: its weights are undefined; works from cycle 6",
@@ -185,7 +185,7 @@ def test_fp16_needs_the_weights_of_both_planes():
 )
 def test_a_row_holds_sums_of_one_type(first, second, message):
     text = f".queue mxm.e0.activations\n@5 ABC {first}\nABC {second}\n"
-    report = checked(f"{text}.queue mxm.e0.accumulate\n@9 ACC 3, store\nACC 3, add", "mxm_fp16=on")
+    report = checked(f"{text}.queue mxm.e0.accumulate\n@9 ACC 3, store\nACC 3, add")
     found = [problem.message for problem in report.problems if problem.rule == "row_type"]
     assert found == ([] if message is None else [message])
 

@@ -1,9 +1,12 @@
 """The checker on programs that come from memory: words that nobody fetches, and one sentence for one mistake."""
 
+from pathlib import Path
+
 import golden.machine
 from tsp import blame
 from tsp.assembler import assemble
 from tsp.checker import check
+from tsp.program import Program
 
 PROGRAM = """\
 .config tiny
@@ -32,6 +35,15 @@ def test_words_that_no_ifetch_brings() -> None:
     assert problems(fetch="NOP 2") == [f"p.tsp:10: {lost}"]
     more = "        NOP 1\n" * 3 + "        READ x, e6\n"
     assert problems(vectors=4, more=more) == [f"p.tsp:14: {lost}"]
+
+
+def test_mistakes_of_fetched_words_have_their_lines(tmp_path: Path) -> None:
+    text = PROGRAM.format(fetch="IFETCH w0, 2", read="", vectors=2) + f".word {1 << 99 | 0x101:#x}"
+    program = assemble(text, "p.tsp")
+    program.save(tmp_path / "p.npz")
+    sentence = "p.tsp:11: mem.w4: NOP has reserved bit 99 set; bits outside its fields must be 0"
+    for one in (program, Program.load(tmp_path / "p.npz")):
+        assert str(check(one)) == sentence
 
 
 def test_an_ifetch_that_gets_nothing_is_one_mistake() -> None:

@@ -65,9 +65,6 @@ def test_a_word_written_in_parts():
     assert checked(whole.replace("@5 WRITE {0}, e4", "@3 WRITE {0}, e4\n@14 WRITE {0}, e4").format(70, 2)).ok
 
 
-PAIR = TINY.override(["mxm_fp16=on"])
-
-
 @pytest.mark.parametrize("at, message", [
     (39, ""),
     (31, "ABC of fp16 in 2 superlanes, but its weights in mxm.e1 were loaded or installed with 1 powered"),
@@ -77,7 +74,7 @@ PAIR = TINY.override(["mxm_fp16=on"])
 ])  # fmt: skip
 def test_fp16_products(at, message):
     """One superlane is powered two cycles after ``at``: in cycles of an LW, of IWs, of none, of an ABC and later."""
-    b = Builder(PAIR)
+    b = Builder(TINY)
     for n, load in enumerate((30, 33)):
         slices = [f"mem.{h}{i}" for h in "we" for i in range(4, 12)]
         w = b.place_weights(f"w{n}", slices, np.ones((32, 32), int))

@@ -78,7 +78,7 @@ def test_other_presets(name: str) -> None:
     check()
 
 
-FLOAT = preset("tiny").override(["superlanes=1", "vxm_float=on"])
+FLOAT = preset("tiny").override(["superlanes=1"])
 
 
 def test_floating_point() -> None:

@@ -18,7 +18,7 @@ from tsp.floorplan import floorplan
 from tsp.isa import Type
 from tsp.memory_map import typed
 
-CONFIG = preset("tiny").override(["superlanes=1", "vxm_float=on"])
+CONFIG = preset("tiny").override(["superlanes=1"])
 
 
 def word(text: str) -> isa.Instruction:

@@ -150,7 +150,7 @@ def test_the_command_says_what_was_corrected_and_what_was_not(on, tmp_path, caps
 
     code, out, err = tsp("mem.w0:0:0:5", "e8:mem.e.1:5:0:136")
     assert (code, err) == (0, "")
-    assert "corrected: one bit of a word, 1 times" in out
+    assert "corrected: one bit of a word, 1 time\n" in out
     assert "z[0]: 11 22 33 0" in out and "x[0]: 1 2 3 0" in out
     code, _, err = tsp("w4:vxm:2:0:0+1")
     assert code == 3

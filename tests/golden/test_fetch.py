@@ -11,8 +11,8 @@ from tsp.floorplan import floorplan
 from tsp.flow.fetch import expand_program
 from tsp.timing import timing
 
-TINY = preset("tiny").override(["ifetch=on"])
-HEAD = ".config tiny ifetch=on\n"
+TINY = preset("tiny")
+HEAD = ".config tiny\n"
 # The pair passes mem.w4 in cycles 4 and 5, and its words can dispatch from cycle 9 on, one a cycle.
 PAIR = """
 .space prog: mem.e0[20], 2
@@ -87,8 +87,10 @@ def test_nothing_arrives():
 
 
 def test_three_vectors_are_too_many_for_two_superlanes():
-    with pytest.raises(AssemblyError, match=r"IFETCH: n is 3, must be 1…2; try 2"):
+    sentence = "IFETCH: n is 3, must be 1…2, as with 2 superlanes a third vector's words would meet the first's; try 2"
+    with pytest.raises(AssemblyError, match=sentence):
         assemble(HEAD + PAIR.replace("IFETCH w0, 2", "IFETCH w0, 3"))
+    assert sentence in "".join(problems(PAIR.replace("IFETCH w0, 2", ".word 0x200000000305")))
 
 
 def test_words_of_two_fetches_of_a_site_meet():
@@ -106,7 +108,7 @@ def test_two_queues_of_a_site_fetch_at_once():
 
 def test_a_queue_without_room():
     text = PAIR + "NOP 1\n" * 14 + ".fetched prog\nREAD x, e5\n"
-    program = assemble(".config tiny ifetch=on queue_depth=16\n" + text)
+    program = assemble(".config tiny queue_depth=16\n" + text)
     assert "IFETCH of 4 words into a queue with room for 2" in str(check(program))
     fault = run(program).fault
     assert (fault.name, fault.cycle) == ("illegal_instruction", 4)
@@ -114,8 +116,8 @@ def test_a_queue_without_room():
 
 def test_words_that_the_program_makes_itself():
     text = PAIR + "NOP 9\n.queue mem.w6\n@4 WRITE 9, w0\n@8 READ 9, w1\n.queue mem.w8\n@10 IFETCH w1, 1\nNOP 9\n"
-    with pytest.raises(InputError, match="queue mem.w8: IFETCH in cycle 10 takes a vector off w1 that the"):
-        check(assemble(HEAD + text))
+    with pytest.raises(InputError, match="p.tsp:15: mem.w8: cycle 10: IFETCH takes a vector off w1 that the"):
+        check(assemble(HEAD + text, "p.tsp"))
 
 
 def test_without_the_feature():
@@ -124,12 +126,13 @@ def test_without_the_feature():
 
 
 @pytest.mark.parametrize(("after", "message"), [
-    (".fetched prg\nREAD x, e5", "'prg' names no words of memory; did you mean 'prog'?"),
-    (".fetched x\nREAD x, e5", "'x' holds data already; reserve words with .space"),
+    (".fetched prg\nREAD x, e5", "p.tsp:10:10: 'prg' names no words of memory; did you mean 'prog'?"),
+    (".fetched x\nREAD x, e5", "p.tsp:10:10: the words of mem.w4 after .fetched x: 'x' holds data already;"),
     (".fetched prog\nREAD x, e5\n.queue mem.w6\n.fetched prog\nNOP 1", "'prog' already holds words after another"),
     (".fetched prog\n" + "READ x, e5\n" * 5, "they take 4 vectors of int8, but 'prog' has 2 vectors of int8"),
+    (".space one: mem.e1, 1\n.fetched one\n" + "READ x, e5\n" * 3, "but 'one' has 1 vector of int8; change its .space"),
 ])  # fmt: skip
 def test_mistakes_of_the_directive(after, message):
     with pytest.raises(AssemblyError) as caught:
-        assemble(HEAD + PAIR + after)
+        assemble(HEAD + PAIR + after, "p.tsp")
     assert message in str(caught.value)

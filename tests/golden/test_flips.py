@@ -13,10 +13,12 @@ from tsp.flips import MemoryFlip, StreamFlip, parse, refuse_wrong
 from tsp.floorplan import floorplan
 from tsp.program import Image, Program
 from tsp.randprog import flips, legal
+from tsp.run import run as run_program
 
-TINY = preset("tiny").override(["ecc=on"])
+TINY = preset("tiny")
 SMALL = TINY.override(["superlanes=1", "vxm_rows=1", "vxm_stages=1"])
 ECC_UNCORRECTABLE = 8
+SMALL_W0 = floorplan(SMALL).slice("mem.w0").index
 
 
 @pytest.mark.parametrize("config", [TINY, SMALL], ids=["tiny", "one superlane"])
@@ -114,16 +116,30 @@ def test_a_flip_of_nothing_does_nothing():
     assert (found.fault, found.corrected, result_of(found)) == (None, 0, list(range(2, SMALL.lanes + 2)))
 
 
+def test_a_flip_after_the_end_is_refused():
+    program, _ = copy_and_add()
+    last = run(program).cycles - 1
+    assert run_program(program, "golden", flips=[parse(f"w5:vxm:{last}:0:1", SMALL)]).exit_code == 0
+    late = f"flip w5:vxm:{last + 1}:0:1: the program takes {last + 1} cycles, so its cycle must be 2…{last}"
+    with pytest.raises(InputError, match=late):
+        run_program(program, "golden", flips=[parse(f"w5:vxm:{last + 1}:0:1", SMALL)])
+
+
 @pytest.mark.parametrize(
     "flip, message",
     [
-        (MemoryFlip(10**6, 0, 0, 1), "place 1000000:0, superlane 0: the word must be one that the program's image"),
+        (
+            MemoryFlip(10**6, 0, 0, 1),
+            "place 1000000:0:0:0: must be a word of a slice in which the program defines some",
+        ),
+        (MemoryFlip(SMALL_W0, 9, 0, 1), "flip mem.w0:9:0:0: word 9 must be one that the program defines; try 0"),
         (MemoryFlip(0, 0, 0, 0), "its bits must be some of 0…136"),
         (MemoryFlip(0, 0, 0, 1 << 137), "its bits must be some of 0…136"),
         (StreamFlip(5, 1, 0, 0, 1), "superlane 1 must be 0…0"),
-        (StreamFlip(1, 0, 0, 0, 1), "its cycle must be 2 or later"),
-        (StreamFlip(5, 0, 0, 99, 1), "SR 99 must be 0…"),
-        (StreamFlip(5, 0, 64, 0, 1), "there are 32 streams a direction"),
+        (StreamFlip(1, 0, 0, 0, 1), "flip e0:sxm.w:1:0:0: its cycle must be 2…2147483647"),
+        (StreamFlip(5, 0, 0, 99, 1), "flip e0:site 100:5:0:0: e0 has readers at sites sxm.w to mxm.e only"),
+        (parse("w3:mxm.e:5:0:1", SMALL), "flip w3:mxm.e:5:0:1: w3 has readers at sites mxm.w to sxm.e only"),
+        (StreamFlip(5, 0, 64, 0, 1), "streams are e0…e31 and w0…w31"),
     ],
 )
 def test_a_flip_that_cannot_be_made_is_refused(flip, message):
@@ -134,13 +150,13 @@ def test_a_flip_that_cannot_be_made_is_refused(flip, message):
 
 def test_flips_too_close_and_too_many_and_without_check_bits_are_refused():
     program, _ = copy_and_add()
-    with pytest.raises(InputError, match="earliest is 7"):
+    with pytest.raises(InputError, match="flip e0:sxm.w:6:0:0: too soon after flip e0:sxm.w:5:0:0; its cycle"):
         refuse_wrong(program, [StreamFlip(6, 0, 0, 0, 1), StreamFlip(5, 0, 0, 0, 1)])
-    with pytest.raises(InputError, match="33 flips on streams, at most 32"):
+    with pytest.raises(InputError, match="flip e0:sxm.w:66:0:0: one of 33 flips on streams, at most 32"):
         refuse_wrong(program, [StreamFlip(2 * i + 2, 0, 0, 0, 1) for i in range(33)])
     plain = preset("tiny").override(["ecc=off"])
     image = Image(np.array([0]), np.zeros((1, plain.lanes), np.uint8))
-    with pytest.raises(InputError, match="config tiny has no check bits, so no bits can be flipped; set ecc=on"):
+    with pytest.raises(InputError, match="flip mem.w9:0:0:0: config tiny has no check bits, .*; set ecc=on"):
         refuse_wrong(Program(plain, {}, {3: image}), [MemoryFlip(3, 0, 0, 1)])
 
 
@@ -160,9 +176,9 @@ def test_a_flip_is_read_from_a_text(text, flip):
     "text, message",
     [
         ("mem.e0:4:1", "must be mem.e0:address:superlane:bits or e7:site:cycle:superlane:bits"),
-        ("mem.e99:4:1:1", "unknown slice 'mem.e99'"),
+        ("mem.e99:4:1:1", "flip mem.e99:4:1:1: unknown slice 'mem.e99'"),
         ("e7:vxn:12:0:1", "unknown site 'vxn'; did you mean 'vxm'?"),
-        ("e32:vxm:12:0:1", "there is no stream e32"),
+        ("e32:vxm:12:0:1", "flip e32:vxm:12:0:1: streams are e0…e31 and w0…w31"),
         ("e7:vxm:12:0:137", "bit 137 must be 0…136"),
         ("e7:vxm:-1:0:1", "'-1' is not a number"),
         ("x7:vxm:12:0:1", "must be mem.e0"),

@@ -13,7 +13,7 @@ from golden import mxm_fp16
 from tsp.config import ChipConfig, preset
 from tsp.isa import AccMode, instruction
 
-PAIR = preset("tiny").override(["superlanes=1", "mxm_fp16=on"])
+PAIR = preset("tiny").override(["superlanes=1"])
 ROUNDS = 400 if os.environ.get("TSP_FULL") else 40
 LARGEST, LEAST, ONE, TWO = 0x7BFF, 0x0001, 0x3C00, 0x4000
 INFINITY, NAN, MINUS = 0x7C00, 0x7E00, 0x8000

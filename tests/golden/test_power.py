@@ -160,11 +160,11 @@ def test_sums_are_over_powered_superlanes_and_weights_and_rows_stay():
 
 def test_sums_of_fp16_are_over_powered_superlanes():
     """Weights of unpowered inputs count for nothing, whatever they are: zero times an infinity would be a NaN."""
-    rng, config = np.random.default_rng(6), TINY.override(["mxm_fp16=on"])
+    rng = np.random.default_rng(6)
     weights, vector = rng.integers(-9, 9, (32, 32)).astype(np.float16), rng.integers(1, 9, (1, 32)).astype(np.float16)
     weights[:, 16], weights[:8, 17] = np.inf, -np.inf
     weights[9, 18] = np.nan
-    b = Builder(config)
+    b = Builder(TINY)
     load = 30
     for plane, (name, half) in enumerate(zip(("mxm.e0", "mxm.e1"), byte_planes(weights), strict=True)):
         load = b.load_weights(name, b.place_weights(f"w{plane}", WEIGHTS, half), 16, at=load)
@@ -192,15 +192,14 @@ def test_sums_of_fp16_are_over_powered_superlanes():
 
 
 def test_an_ifetch_needs_all_superlanes():
-    config = TINY.override(["ifetch=on"])
     for p, kind in ((2, None), (1, ILLEGAL_INSTRUCTION)):
-        b = Builder(config)
+        b = Builder(TINY)
         b.place("prog", "mem.e0", [[1, 1] + [0] * 14 + [1, 1] + [0] * 14], address=0)
         b.power("mem.w0", p, at=9)
         b.read("mem.e0", 0, "e0", at=12)
         b.fetch_words("mem.e4", "e0", 1, at=b.arrive(12, "mem.e0", "mem.e4"))
         program = b.build()
-        program.queues[floorplan(config).queue("mem.e4").index].append(0x1401)
+        program.queues[floorplan(TINY).queue("mem.e4").index].append(0x1401)
         found, report = run(program).fault, check(program)
         assert (found and found.kind) == kind
         assert report.ok == (kind is None)

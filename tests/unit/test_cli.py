@@ -33,6 +33,17 @@ def test_info_as_json_with_settings(capsys: Capture) -> None:
     assert figures["features"]["sxm"] and figures["features"]["gather"]
 
 
+def test_one_of_a_thing_is_singular(tmp_path: Path, capsys: Capture) -> None:
+    settings = ["superlanes=1", "vxm_rows=1", "vxm_stages=1", "mxm_planes_w=0", "mxm_planes_e=1", "mxm_fp16=off"]
+    assert run(["info", "--config", "tiny", *(part for setting in settings for part in ("--set", setting))]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for found in ("1 superlane · 16 lanes", "1 plane of", "1 row · 1 stage in", "1 clock"):
+        assert found in text
+    (tmp_path / "a.tsp").write_text(".config tiny\n.queue mem.e0\nNOP 1")
+    assert run(["asm", str(tmp_path / "a.tsp")]) == 0
+    assert capsys.readouterr().out.endswith("a.npz: 1 word in 1 queue, 0 vectors in memory\n")
+
+
 def test_info_names_the_features(capsys: Capture) -> None:
     assert run(["info", "--config", "tiny", "--set", "sxm=off", "--set", "gather=off"]) == 0
     text = " ".join(capsys.readouterr().out.split())
@@ -89,7 +100,7 @@ def test_check_refuses_an_illegal_program(tmp_path: Path, capsys: Capture) -> No
 
 BAD = [
     (["chekc"], "No such command 'chekc'. Did you mean 'check'?"),
-    (["info"], "Missing option '--config'."),
+    (["info"], "Missing option '--config'. It is the preset to start from: groqchip, tiny or board."),
     (["info", "--config", "tinny"], "unknown config 'tinny'; did you mean 'tiny'?"),
     (["info", "--config", "tiny", "--set", "superlanes=40"], "must be 1…20; try 20"),
     (["info", "--config", "tiny", "--svg", "/nonexistent/a.svg"], "/nonexistent/a.svg: cannot be written"),
@@ -101,6 +112,7 @@ BAD = [
     (["asm", EXAMPLE, "--set", "superlanes=4"], "name it with --config"),
     (["disasm", EXAMPLE], "is not a program file"),
     (["check", "/nonexistent.npz"], "cannot be read"),
+    (["run", "/nonexistent.tsp", "--json"], "/nonexistent.tsp: cannot be read: No such file or directory"),
     (["verilog", "--config", "tiny"], "Missing option '-o'"),
 ]
 
@@ -124,6 +136,14 @@ def test_help(capsys: Capture) -> None:
     bare = capsys.readouterr().out
     assert run(["--help"]) == 0
     assert bare == capsys.readouterr().out and "disasm" in bare
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize("arguments, code", [("info --config tiny", 0), ("info --config tiny --json", 0), ("info", 2)])
+def test_closed_streams_are_no_error(arguments: str, code: int, closed: str) -> None:
+    command = f"'{sys.executable}' -c 'from tsp.cli import main; main()' {arguments} {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert done.returncode == code and "Traceback" not in done.stderr
 
 
 def test_the_process_exits_with_the_code(tmp_path: Path) -> None:

@@ -63,6 +63,19 @@ def test_nothing_to_do_is_a_wrong_question(name, option, count, run, monkeypatch
     assert not (tmp_path / "build").exists()
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_wrong_option_is_one_sentence(name, run, monkeypatch, tmp_path):
+    monkeypatch.setenv("TSP_BUILD", str(tmp_path / "build"))
+    done = run(name, "--no-such-option")
+    assert (done.exit_code, done.output.count("\n")) == (2, 1)
+    assert done.output.startswith("error: No such option '--no-such-option'")
+
+
+def test_a_wrong_seed_is_one_sentence(run):
+    done = run("tb", "--seed", "abc")
+    assert (done.exit_code, done.output) == (2, "error: Invalid value for '--seed': 'abc' is not a valid integer.\n")
+
+
 def test_a_report_that_cannot_be_finished_leaves_the_old_one(monkeypatch, tmp_path):
     monkeypatch.setenv("TSP_BUILD", str(tmp_path))
     path = command.report_path("sim")

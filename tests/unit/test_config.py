@@ -74,6 +74,7 @@ def test_override_and_dict_round_trip() -> None:
         (("vxm_float=on", "vxm_mul_bits=0"), "vxm_mul_bits is 0: floats need multipliers; try 32"),
         (("mxm_fp16=on", "mxm_planes_e=1"), "mxm_planes_e=1, but fp16 needs two planes in one hemisphere; set"),
         ("name=big", "unknown field 'name'"),
+        ("zzz=1", "unknown field 'zzz'; known: superlanes, .*, vxm_float, mxm_fp16, gather, sxm, ecc, ifetch, trace$"),
     ],
 )
 def test_override_refuses(setting: str | tuple[str, ...], message: str) -> None:

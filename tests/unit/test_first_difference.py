@@ -81,7 +81,7 @@ def _issues(bursts: Sequence[Burst], end: int) -> list[tuple[int, int]]:
 
 
 def test_of_a_program_that_fetches_it_says_that_it_does_not_know() -> None:
-    config = preset("tiny").override(["ifetch=on"])
+    config = preset("tiny")
     programs = (legal(seed, config) for seed in range(20))
     fetching = next(program for program in programs if expand_program(program).fetches)
     found = first_difference(fetching, lambda programs, wants: [])

@@ -11,7 +11,7 @@ from tsp.config import ChipConfig, preset
 from tsp.disassembler import spell
 from tsp.floorplan import floorplan
 
-TINY = preset("tiny").override(["ifetch=on", "mxm_fp16=on"])
+TINY = preset("tiny")
 FLOAT, INTEGER = (TINY.override([f"vxm_float={switch}"]) for switch in ("on", "off"))
 
 # Not made with isa.encode: added up by hand from the table of bit positions.

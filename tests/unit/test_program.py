@@ -59,6 +59,20 @@ def test_round_trip(tmp_path: Path) -> None:
     assert Program.load(tmp_path / "p.npz", TINY) == program().validate()
 
 
+def test_lines_of_words_to_be_fetched_round_trip(tmp_path: Path) -> None:
+    one = program()
+    one.source.lines |= {(2, 5): 20, (3, 0): 21}
+    one.source.text |= {20: "NOP 1", 21: "NOP 2"}
+    one.save(tmp_path / "p.npz")
+    assert Program.load(tmp_path / "p.npz") == one
+
+
+def test_a_file_without_lines_of_fetched_words_is_read(tmp_path: Path, data: bytes) -> None:
+    header = {key: value for key, value in header_of(data).items() if key != "fetched"}
+    old = packed(members(data) | {"header.npy": npy(np.frombuffer(json.dumps(header).encode(), np.uint8))})
+    assert load(tmp_path / "p.npz", old) == program()
+
+
 def test_empty_program_round_trip(tmp_path: Path) -> None:
     Program(TINY).save(tmp_path / "p.npz")
     assert Program.load(tmp_path / "p.npz") == Program(TINY)
@@ -173,6 +187,9 @@ def with_header(data: bytes, **changes: object) -> bytes:
         ({"symbols": {"x": [12, 0, 1, 9]}}, "'symbols' are damaged"),
         ({"symbols": {"x": [0, 0, 1, 0]}}, "no MEM slice"),
         ({"text": {"seven": "READ"}}, "'text' is damaged"),
+        ({"fetched": [[2, 1, 9]]}, "'fetched' are damaged"),
+        ({"fetched": [[99, 1, 9]]}, "'fetched' are damaged"),
+        ({"fetched": {"2": 9}}, "'fetched' are damaged"),
     ],
 )
 def test_wrong_headers_are_refused(changes: dict[str, object], message: str, tmp_path: Path, data: bytes) -> None:
@@ -243,7 +260,7 @@ _JSON = st.recursive(
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(st.sampled_from(sorted(("config", "queues", "memory", "symbols", "source", "text", "version"))), _JSON)
+@given(st.sampled_from(sorted(header_of(DATA))), _JSON)
 def test_garbage_headers_never_give_a_traceback(key: str, value: object) -> None:
     path = Path(tempfile.gettempdir()) / f"garbage-{os.getpid()}.npz"
     try:

@@ -14,8 +14,7 @@ CONFIGS = [
     ("board", []),
     ("groqchip", []),
     ("tiny", ["superlanes=1"]),
-    ("tiny", ["superlanes=1", "vxm_float=on"]),
-    ("tiny", ["superlanes=3", "vxm_rows=1", "mxm_fp16=on"]),
+    ("tiny", ["superlanes=3", "vxm_rows=1"]),
     ("tiny", ["vxm_rows=1", "vxm_stages=1", "streams=16"]),
     ("board", ["mem_words=2", "acc_depth=2", "queue_depth=64"]),
     ("tiny", ["mxm_planes_w=0", "mxm_planes_e=0", "mxm_fp16=off", "vxm_mul_bits=0", "vxm_float=off", "sxm=false"]),
@@ -46,8 +45,7 @@ def test_illegal_programs_break_the_rule_they_say(name: str, settings: list[str]
 
 
 def test_every_class_of_mistakes_has_its_turn() -> None:
-    config = preset("tiny").override(["mxm_fp16=on"])
-    found = {illegal(seed, config)[1].mistake for seed in range(3 * len(MISTAKES))}
+    found = {illegal(seed, preset("tiny"))[1].mistake for seed in range(3 * len(MISTAKES))}
     assert found == set(MISTAKES)
 
 

@@ -18,7 +18,7 @@ from tsp.config import preset
 from tsp.floorplan import floorplan
 from tsp.isa import instruction, stream_operand
 
-TINY = preset("tiny").override(["ecc=on"])
+TINY = preset("tiny")
 HALF = TINY.mem_words // 2
 PLACE, NUMBER = 17, 1
 ECC_UNCORRECTABLE = 8

@@ -82,9 +82,8 @@ def _decoded(payload):
     return instruction.mnemonic, tuple(sorted(instruction.values.items()))
 
 
-FP16 = preset("tiny").override(["mxm_fp16=on"])
 RULED = [(name, config) for name in QUEUES for config in (CONFIG, *map(preset, ("groqchip", "board")))]
-RULED += [("mxm.e0.activations", FP16), ("mxm.w0.activations", FP16)]
+RULED += [("mxm.e0.activations", preset("tiny")), ("mxm.w0.activations", preset("tiny"))]
 
 
 @pytest.mark.parametrize("name, config", RULED, ids=lambda value: getattr(value, "name", value))

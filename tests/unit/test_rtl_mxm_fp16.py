@@ -13,7 +13,7 @@ from amaranth.lib.wiring import Component
 from amaranth.sim import Simulator
 from mxm_model import LANES, pack, simulate, unpack
 from test_rtl_mxm_site import ACCUMULATE, ACTIVATIONS, COLLISION, OPERAND_ABSENT, Driver, acc
-from test_rtl_mxm_site import CONFIG as SITE
+from test_rtl_mxm_site import CONFIG as PAIR
 from test_rtl_mxm_site import run as run_site
 
 from golden import floats, mxm_fp16
@@ -27,8 +27,7 @@ from tsp.timing import timing
 
 FULL = bool(os.environ.get("TSP_FULL"))
 LARGEST, MINUS = 0x7BFF, 0x8000
-ONE = preset("tiny").override(["superlanes=1", "mxm_fp16=on"])
-PAIR = SITE.override(["mxm_fp16=on"])
+ONE = preset("tiny").override(["superlanes=1"])
 
 
 def golden(vectors: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from rtl.sxm import SxmSite
 from tb import machine, tools
 from tsp import cli
 from tsp.config import PRESETS, ChipConfig, preset
+from tsp.errors import InputError
 
 FULL = os.environ.get("TSP_FULL")
 CONFIGS = [preset("tiny"), preset("board"), *([preset("groqchip")] if FULL else [])]
@@ -151,6 +152,24 @@ def test_what_else_is_in_the_folder_stays(inside, tmp_path, monkeypatch):
     assert target.stat().st_mode & 0o777 == 0o700 and list(tmp_path.iterdir()) == [target]
     if inside:
         assert Path.cwd().samefile(target)
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["from elsewhere", "from inside"])
+def test_a_folder_with_the_name_of_a_file_stays(inside, tmp_path, monkeypatch):
+    target = tmp_path / "out"
+    mixed(target)
+    for name in ("a.v", "c.v"):
+        (target / name).unlink(missing_ok=True)
+        (target / name).mkdir()
+        (target / name / "mine").write_text("mine")
+    before = contents(target)
+    if inside:
+        monkeypatch.chdir(target)
+    with pytest.raises(InputError, match=r"^[^\n]*c\.v: is a folder, but a file of this name must go there; move it$"):
+        verilog.write({"b": "module b2;\nendmodule\n", "c": "module c;\nendmodule\n"}, target)
+    assert contents(target) == before and list(tmp_path.iterdir()) == [target]
+    verilog.write({"b": "module b2;\nendmodule\n"}, target)  # a.v is in the old list, but as a file
+    assert contents(target)["a.v/mine"] == "mine" and "b2" in contents(target)["b.v"]
 
 
 @pytest.mark.parametrize("step", [1, 2])

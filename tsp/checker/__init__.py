@@ -44,7 +44,7 @@ def check_parts(
     """
     writer = Writer(config, source or Source())
     known = check_queues(queues, writer)
-    unrolled = expand(known, config, memory or {})
+    unrolled = expand(known, config, memory or {}, writer.source)
     flow = analyse(unrolled, config, defined)
     check_words(unrolled, writer)
     check_fetches(unrolled, writer)

@@ -76,9 +76,8 @@ class Writer:
 
     def where(self, queue: int, index: int) -> str:
         """``add.tsp:88: mem.e4``: the place a message begins with."""
-        line = self.source.lines.get((queue, index))
-        name = self.queue_name(queue)
-        return f"{name} word {index}" if line is None else f"{self.source.name}:{line}: {name}"
+        place, name = self.source.place(queue, index), self.queue_name(queue)
+        return f"{name} word {index}" if place is None else f"{place}: {name}"
 
     def add(self, rule: str, queue: int, index: int, cycle: int | None, message: str) -> None:
         """Report a problem."""

@@ -185,4 +185,4 @@ def _rule_text(rule: isa_rules.Rule, word: int, operation: isa.Operation, queue:
                 f"{rule.field} is {name}, but a group of {rule.align} begins at a multiple of {rule.align}; try {try_}"
             )
         return f"{rule.field} is {name}, but streams are {name[0]}{rule.low}…{name[0]}{rule.high}; try {try_}"
-    return f"{rule.field} is {value}, must be {rule.low}…{rule.high}; try {good}"
+    return f"{rule.field} is {value}, must be {rule.low}…{rule.high}{rule.reason}; try {good}"

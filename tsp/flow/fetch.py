@@ -15,16 +15,19 @@ from tsp.errors import InputError
 from tsp.floorplan import floorplan
 from tsp.flow.analysis import Flow, analyse
 from tsp.flow.state import NONE
-from tsp.program import Image, Program
+from tsp.program import Image, Program, Source
 from tsp.timing import timing
 
 
-def expand(queues: Mapping[int, Sequence[int]], config: ChipConfig, memory: Mapping[int, Image]) -> Unrolled:
+def expand(
+    queues: Mapping[int, Sequence[int]], config: ChipConfig, memory: Mapping[int, Image], source: Source | None = None
+) -> Unrolled:
     """A program unrolled, with what its IFETCHes bring.
 
     Args:
         queues: queue index → 128-bit words.
         memory: place → words defined at the start.
+        source: line numbers for the message.
 
     Raises InputError for an IFETCH of words that are made or moved by the program itself.
     """
@@ -36,21 +39,21 @@ def expand(queues: Mapping[int, Sequence[int]], config: ChipConfig, memory: Mapp
         sure = min(fetch.cycle for fetch in out.unknown) + timing(config).ifetch_dispatch
         for fetch in out.unknown:
             if fetch.cycle < sure:
-                fetched[fetch.key] = _words(fetch, flow, memory)
+                fetched[fetch.key] = _words(fetch, flow, memory, source or Source())
     return out
 
 
 def expand_program(program: Program) -> Unrolled:
     """:func:`expand` of a whole program."""
-    return expand(program.queues, program.config, program.memory)
+    return expand(program.queues, program.config, program.memory, program.source)
 
 
-def _words(fetch: Fetch, flow: Flow, memory: Mapping[int, Image]) -> list[int]:
+def _words(fetch: Fetch, flow: Flow, memory: Mapping[int, Image], source: Source) -> list[int]:
     """The words in the order they arrive in."""
     number = next(n for n, b in enumerate(flow.issues.bursts) if (b.queue, b.index) == fetch.key)
     issues = np.arange(*flow.issues.first[number : number + 2])
     rows = flow.reads.rows_of(flow.issues, 0)[issues]
-    vectors = [_vector(int(row), fetch, flow, memory) for row in rows]
+    vectors = [_vector(int(row), fetch, flow, memory, source) for row in rows]
     found = {}
     for v, vector in enumerate(vectors):
         for k in range(flow.config.superlanes):
@@ -59,7 +62,7 @@ def _words(fetch: Fetch, flow: Flow, memory: Mapping[int, Image]) -> list[int]:
     return [found[order] for order in sorted(found)]
 
 
-def _vector(row: int, fetch: Fetch, flow: Flow, memory: Mapping[int, Image]) -> bytes:
+def _vector(row: int, fetch: Fetch, flow: Flow, memory: Mapping[int, Image], source: Source) -> bytes:
     """What a row of ``flow.reads`` reads; zeros where nothing arrives or nothing is defined, which are faults."""
     drive = int(flow.source[row])
     if drive == NONE:
@@ -70,10 +73,11 @@ def _vector(row: int, fetch: Fetch, flow: Flow, memory: Mapping[int, Image]) -> 
         return bytes(flow.config.lanes)
     scattered = flow.indirect.place[flow.indirect.writes]
     if not len(loads) or not flow.loads.initial[loads[0]] or flow.loads.place[loads[0]] in scattered:
-        queue = floorplan(flow.config).queues[fetch.queue].name
+        name, place = floorplan(flow.config).queues[fetch.queue].name, source.place(*fetch.key)
+        queue = f"queue {name}" if place is None else f"{place}: {name}"
         stream = isa.stream_name(int(flow.reads.stream[row]))
         raise InputError(
-            f"queue {queue}: IFETCH in cycle {fetch.cycle} takes a vector off {stream} that the program makes itself;"
+            f"{queue}: cycle {fetch.cycle}: IFETCH takes a vector off {stream} that the program makes itself;"
             " instructions must be words of the initial image, put on the stream by a READ"
         )
     image = memory[int(flow.loads.place[loads[0]])]
