@@ -1,5 +1,6 @@
 """``python -m tb.coverage``, behind ``make coverage``: functional and code coverage of random programs and benches."""
 
+import dataclasses
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,12 +19,14 @@ from tb.machine import Job
 from tb.small import small
 from tsp.config import ChipConfig, preset
 from tsp.errors import EXIT_DIFFERS
-from tsp.randprog import legal
+from tsp.randprog import flips, legal
 
 GOAL = 95.0
 """Percent of lines, of branches and of toggles of the Verilog."""
-ILLEGAL_EVERY = 4
-"""Of the programs that run on the RTL one in so many is illegal: faults are lines too."""
+DEEP = ("mem_words=8192", "acc_depth=512", "queue_depth=64")
+"""What makes the small chip's addresses as wide as those of the largest. Memories are not counted, and cost nothing."""
+FLIPS = 24
+"""Wrong words in a program that has some."""
 
 
 def cover(seeds: Iterable[int], config: ChipConfig) -> Model:
@@ -36,14 +39,17 @@ def cover(seeds: Iterable[int], config: ChipConfig) -> Model:
 
 
 def jobs(seeds: Iterable[int], config: ChipConfig) -> list[Job]:
-    """Random programs as the simulator runs them, some of them illegal."""
+    """Random programs as the simulator runs them, one in four illegal and, with check bits, one with wrong bits."""
     found = []
     for number, seed in enumerate(seeds):
-        if number % ILLEGAL_EVERY == ILLEGAL_EVERY - 1:
+        if number % 4 == 3:
             found.append(regress.prepare_illegal(seed, config).job())
-        else:
-            case = regress.prepare(seed, config)
-            found.append(regress.job(case.program, case.golden, case.drift))
+            continue
+        case = regress.prepare(seed, config)
+        job = regress.job(case.program, case.golden, case.drift)
+        if config.ecc and number % 4 == 0:
+            job = dataclasses.replace(job, flips=flips(seed, case.golden.flow, FLIPS, single=number % 8 == 0))
+        found.append(job)
     return found
 
 
@@ -54,13 +60,14 @@ def code(programs: Sequence[int], seed: int, console: Console) -> dict[str, Any]
         counts = code_coverage.of_benches(config, seed, lambda name: status.update(f"bench {name} is done"))
         if programs:
             status.update(f"{len(programs)} programs on the whole chip")
-            counts.update(code_coverage.of_programs(config, jobs(programs, config)))
+            deep = config.override(DEEP)
+            counts.update(code_coverage.of_programs(deep, jobs(programs, deep)))
     return code_coverage.Code(counts).as_dict() | {"programs": len(programs), "code_config": config.as_dict()}
 
 
 @click.command(cls=Command)
 @click.option("--seeds", "count", type=AT_LEAST_ONE, default=400, show_default=True, help="How many random programs.")
-@click.option("--programs", default=40, show_default=True, help="How many of them run on the RTL, for code coverage.")
+@click.option("--programs", default=120, show_default=True, help="How many of them run on the RTL, for code coverage.")
 @click.option("--code/--no-code", "with_code", default=True, help="Whether code coverage is measured too.")
 @click.option("--seed", "base", default=1, show_default=True, help="The first seed.")
 @click.option("--config", "name", default="tiny", show_default=True)
