@@ -51,25 +51,28 @@ def mutate(name: str, block: Block, plan: Plan, progress: Progress) -> dict[str,
                     lambda done: progress.update(task, completed=done))  # fmt: skip
     played = time.perf_counter()
     survivors = [mutant for mutant in made.mutants if verdicts[mutant.number].killed_by is None]
-    equal = prove(made, survivors, plan.workers)
+    equal = prove(made, survivors, plan, block)
     if block.within:
         left = [mutant for mutant in survivors if mutant.number not in equal]
-        equal = sorted([*equal, *prove(made, left, plan.workers, block.within)])
+        equal = sorted([*equal, *prove(made, left, plan, block, block.within)])
     times = {"build_seconds": built.seconds, "run_seconds": played - started}
     times["proof_seconds"] = time.perf_counter() - played
     progress.remove_task(task)
     return report.row(name, made, verdicts, equal, **{key: round(value, 1) for key, value in times.items()})
 
 
-def prove(made: netlist.Netlist, survivors: Sequence[netlist.Mutant], workers: int, within: str = "") -> list[int]:
+def prove(
+    made: netlist.Netlist, survivors: Sequence[netlist.Mutant], plan: Plan, block: Block, within: str = ""
+) -> list[int]:
     """The numbers of the survivors that are equivalent to the module they stand in, or, if that is given, to the one
     ``within`` which it stands."""
-    shares = [survivors[first::workers] for first in range(min(workers, len(survivors)))]
+    shares = [survivors[first :: plan.workers] for first in range(min(plan.workers, len(survivors)))]
     if not shares:
         return []
     texts = {module: equivalence.smt(made, module, within) for module in {mutant.module for mutant in survivors}}
+    valid = [dict(block.valid)] * len(shares)
     with ProcessPoolExecutor(len(shares)) as pool:
-        return sorted(sum(pool.map(equivalence.decide, [texts] * len(shares), shares, [within] * len(shares)), []))
+        return sorted(sum(pool.map(equivalence.decide, [texts] * len(shares), shares, valid), []))
 
 
 @click.command(cls=Command)

@@ -11,12 +11,14 @@ from tsp.config import ChipConfig
 class Block:
     """``benches``: names in :data:`tb.benches.BENCHES`, all of one design. ``modules``: patterns of the names of the
     Verilog modules that are mutated, ``wires``: in these, only cells at signals with such names. ``within``: the module
-    in which a mutant may be equivalent too, where that has inputs which never come."""
+    in which a mutant may be equivalent too, where that has inputs which never come. ``valid``: outputs that count only
+    when a bit of another is 1."""
 
     benches: tuple[str, ...]
     modules: tuple[str, ...]
     wires: tuple[str, ...] = ()
     within: str = ""
+    valid: tuple[tuple[str, tuple[str, int]], ...] = ()
 
     @property
     def bench(self) -> Bench:
@@ -41,7 +43,9 @@ BLOCKS: dict[str, Block] = {
     "vxm_alu": Block(("vxm",), ("vxm_alu",)),
     "vxm_site": Block(("vxm",), ("vxm_site",)),
     "mxm_supercell": Block(("mxm",), ("mxm_supercell",)),
-    "mxm_plane_row": Block(("mxm",), ("mxm_plane_row",)),
+    "mxm_plane_row": Block(
+        ("mxm",), ("mxm_plane_row",), valid=(("sum", ("sum_valid", 0)), ("south_out_1", ("south_out_valid", 1)))
+    ),
     "mxm_tile": Block(("mxm",), ("mxm_tile",)),
     "mxm_site": Block(("mxm",), ("mxm_site_*",)),
     "sxm_tile": Block(("sxm",), ("sxm_tile",)),

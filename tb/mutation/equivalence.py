@@ -8,6 +8,7 @@ until none is left that can (or an output differs: then nothing is proven, and t
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import z3
@@ -25,22 +26,30 @@ PASSES = ("memory_collect", "memory_nordff", "async2sync", "dffunmap", "opt_clea
 """What makes of a module registers and memories that SMT-LIB can say."""
 
 
+Valid = Mapping[str, tuple[str, int]]
+"""Output → the output, and its bit, that says when it holds something."""
+
+
 @dataclass(frozen=True)
 class Machine:
-    """A module as expressions over its inputs and state: ``outputs`` in a cycle, ``following`` state after it."""
+    """A module as expressions over its inputs and state: ``outputs`` in a cycle, ``following`` state after it.
+
+    Outputs that ``valid`` names count only in cycles in which another's bit is 1.
+    """
 
     control: Any
     inputs: Sequence[Any]
     state: Mapping[str, Any]
     outputs: Mapping[str, Any]
     following: Mapping[str, Any]
+    valid: Valid
 
     def with_mutant(self, number: int) -> "Machine":
         """The machine with one of its mutants, 0 for none."""
         choice = [(self.control, z3.BitVecVal(number, self.control.size()))]
         outputs = {port: _replaced(value, choice) for port, value in self.outputs.items()}
         following = {part: _replaced(value, choice) for part, value in self.following.items()}
-        return Machine(self.control, self.inputs, self.state, outputs, following)
+        return Machine(self.control, self.inputs, self.state, outputs, following, self.valid)
 
     def cycle(self, state: Mapping[str, Any], number: int) -> tuple[dict[str, Any], dict[str, Any]]:
         """(outputs, state after it) of a cycle that begins in ``state``; inputs of each ``number`` are their own."""
@@ -50,21 +59,45 @@ class Machine:
         return outputs, {part: _replaced(value, swap) for part, value in self.following.items()}
 
 
-def smt(netlist: Netlist, module: str, within: str = "") -> str:
-    """A mutated module, with what stands in it, as SMT-LIB; or the module ``within`` which it stands."""
-    source, top = netlist.directory / "source", within or module
-    target = f"{module}.smt2"
-    read = ["read_verilog ../mutated/*.v", "hierarchy", "proc"] if within else [f"read_rtlil {MUTATED}"]
-    run_yosys([*read, f"hierarchy -top {top}", "flatten", *PASSES, f"write_smt2 {target}"], source)
+@dataclass(frozen=True)
+class Texts:
+    """A mutated module as SMT-LIB: ``whole``, with what stands in it, and, if anything does, ``alone``: what leads to
+    its instances are then outputs, and what comes from them inputs. ``top``: the module that is told apart."""
+
+    top: str
+    alone: str | None
+    whole: str
+
+
+def smt(netlist: Netlist, module: str, within: str = "") -> Texts:
+    """A mutated module, or the module ``within`` which it stands, as a whole."""
+    source = netlist.directory / "source"
+    if within:
+        read = ["read_verilog ../mutated/*.v", f"hierarchy -top {within}", "proc", "flatten"]
+        return Texts(within, None, _written(read, f"{module}.within.smt2", source))
+    read = [f"read_rtlil {MUTATED}", f"hierarchy -top {module}"]
+    placed = module in netlist.places
+    alone = [*read, "expose -evert", f"hierarchy -top {module}"]
+    return Texts(
+        module,
+        _written(alone, f"{module}.alone.smt2", source) if placed else None,
+        _written([*read, "flatten"], f"{module}.smt2", source),
+    )
+
+
+def _written(script: Sequence[str], target: str, source: Path) -> str:
+    run_yosys([*script, *PASSES, f"write_smt2 {target}"], source)
     return (source / target).read_text()
 
 
-def machines(text: str, module: str) -> list[Machine]:
-    """A module in SMT-LIB: as it is, and with products of any function.
+def machines(texts: Texts, valid: Valid | None = None) -> list[Machine]:
+    """A module in SMT-LIB: without what stands in it, as it is, and with products of any function.
 
-    The second one can do more than the module, so what holds for it holds, and z3 need not multiply.
+    The first and the last can do more than the module, so what holds for them holds, and z3 need not multiply.
     """
-    return [parse(text, module), parse(_any_product(text), module)]
+    readings = [texts.alone] if texts.alone else []
+    readings += [texts.whole, *([_any_product(texts.whole)] if "bvmul" in texts.whole else [])]
+    return [parse(text, texts.top, valid or {}) for text in readings]
 
 
 def _any_product(text: str) -> str:
@@ -74,7 +107,7 @@ def _any_product(text: str) -> str:
     return "".join(declared) + re.sub(r" \(_ BitVec (\d+)\) \(bvmul ", r" (_ BitVec \1) (product\1 ", text)
 
 
-def parse(text: str, module: str) -> Machine:
+def parse(text: str, module: str, valid: Valid) -> Machine:
     """A machine out of what ``write_smt2`` wrote: functions of a state, which become expressions of its parts."""
     name, sort = re.escape(module), f"|{module}_s|"
     outputs = re.findall(r"^; yosys-smt2-output (\S+) ", text, re.MULTILINE)
@@ -98,7 +131,7 @@ def parse(text: str, module: str) -> Machine:
     control = shown.pop(CONTROL)
     state = {part: variables[part] for part in following}
     inputs = [variable for part, variable in variables.items() if part not in state and not variable.eq(control)]
-    return Machine(control, inputs, state, shown, following)
+    return Machine(control, inputs, state, shown, following, valid)
 
 
 def equivalent(module: Sequence[Machine], number: int, effort: int = EFFORT) -> bool:
@@ -150,11 +183,19 @@ def _unrolled(
     for number in range(steps):
         shown, ours = right.cycle(ours, number)
         seen, theirs = wrong.cycle(theirs, number)
-        outputs = [_differs(shown[port], seen[port]) for port in shown]
+        outputs = [z3.And(_holds(right.valid, port, shown), _differs(shown[port], seen[port])) for port in shown]
         if number < steps - 1:
             differences = [*outputs, *(_differs(ours[part], theirs[part], same[part]) for part in same)]
             assumed += [z3.Not(difference) for difference in differences if not z3.is_false(difference)]
     return assumed, outputs, ours, theirs
+
+
+def _holds(valid: Valid, port: str, shown: Mapping[str, Any]) -> Any:
+    """Whether an output counts in a cycle."""
+    if port not in valid:
+        return z3.BoolVal(True)
+    name, bit = valid[port]
+    return shown[name] if z3.is_bool(shown[name]) else z3.Extract(bit, bit, shown[name]) == 1
 
 
 def _left(mask: Any, model: Any, ours: Any, theirs: Any) -> Any:
@@ -205,10 +246,12 @@ def _differs(ours: Any, theirs: Any, same: Any = None) -> Any:
     return (ours ^ theirs) & same != 0 if same is not None and z3.is_bv(ours) else ours != theirs
 
 
-def decide(texts: Mapping[str, str], mutants: Sequence[Mutant], within: str = "", effort: int = EFFORT) -> list[int]:
-    """The numbers of those mutants that are equivalent to the module they stand in, or to the one ``within`` which that
-    stands; ``texts``: module → what :func:`smt` made of it."""
+def decide(
+    texts: Mapping[str, Texts], mutants: Sequence[Mutant], valid: Valid | None = None, effort: int = EFFORT
+) -> list[int]:
+    """The numbers of those mutants that are equivalent to the module they stand in; ``texts``: module → what
+    :func:`smt` made of it."""
     # To SMT-LIB every register has the one clock, whatever its cell's clock is connected to.
     logic = [mutant for mutant in mutants if mutant.port.lstrip("\\").lower() != CLOCK]
-    read = {module: machines(texts[module], within or module) for module in {mutant.module for mutant in logic}}
+    read = {module: machines(texts[module], valid) for module in {mutant.module for mutant in logic}}
     return [mutant.number for mutant in logic if equivalent(read[mutant.module], mutant.number, effort)]

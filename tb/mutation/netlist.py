@@ -7,7 +7,7 @@ the port. The places are drawn evenly over cells, wires and lines of the source,
 import re
 import shlex
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -50,6 +50,8 @@ class Netlist:
     directory: Path
     files: Sequence[Path]
     mutants: Sequence[Mutant]
+    places: Collection[str]
+    """Mutated modules in which others stand."""
 
 
 def make(
@@ -90,7 +92,8 @@ def make(
     mutated = {module: (changed / f"{module}.v").read_text() for module in chosen}
     for name, text in thread(texts | mutated, top, set(mutated), width).items():
         (changed / f"{name}.v").write_text(text)
-    return Netlist(top, directory, [changed / f"{name}.v" for name in sorted(texts)], found)
+    places = [name for name in chosen if placed_in(texts[name], texts)]
+    return Netlist(top, directory, [changed / f"{name}.v" for name in sorted(texts)], found, places)
 
 
 def run_yosys(script: Iterable[str], directory: Path) -> None:

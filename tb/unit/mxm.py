@@ -80,7 +80,6 @@ class Plane:
             self.rows[row] = value
         return value
 
-
     @staticmethod
     def _added(old: Sums, sums: Sums, fp32: bool) -> Sums:
         if not fp32:
@@ -213,9 +212,14 @@ class MxmBench:
         self.traffic = Traffic(self.model, self.rng, queues, self.propose, self.outward, self.config.lanes)
         # Few rows, so that one is often used again in the next cycle.
         self.rows = [0, self.config.acc_depth - 1]
+        self.installing = 1.0
+        """Which share of the installs that are proposed is."""
 
     def propose(self, rng: random.Random, queue: Queue) -> int:
-        operation = rng.choice([o for o in isa_rules.operations_of(queue, self.config) if o.repeatable])
+        operations = [o for o in isa_rules.operations_of(queue, self.config) if o.repeatable]
+        if rng.random() >= self.installing:
+            operations = [o for o in operations if o.mnemonic not in ("IW", "LW_IW")]
+        operation = rng.choice(operations)
         word = legal_word(rng, queue, self.config, operation)
         if operation.mnemonic == "ACC":
             row = operation.field("row")
@@ -260,6 +264,19 @@ async def legal_traffic(dut):
     bench.finish()
     assert bench.traffic.faults() == 0
     assert len(bench.model.events) > 100 * len(bench.model.planes)
+    await bench.site.reset()
+    await bench.play()
+    await bench.check_signatures()
+
+
+@cocotb.test()
+async def weights_wait_in_the_buffer(dut):
+    """Loads in every cycle that are seldom installed: products are of the weights from before them."""
+    bench = MxmBench(dut, "buffer")
+    bench.installing = 0.2
+    bench.load_weights()
+    bench.traffic.legal(100, density=1.0)
+    bench.finish()
     await bench.site.reset()
     await bench.play()
     await bench.check_signatures()

@@ -144,7 +144,7 @@ def test_equivalence_is_of_all_states_and_bit_by_bit(files, tmp_path):
     files[0].write_text(PIPE)
     made = netlist.make(files, "counter", ["counter"], [], 400, 1, tmp_path / "made")
     text, lines = equivalence.smt(made, "counter"), PIPE.splitlines()
-    module = equivalence.machines(text, "counter")
+    module = equivalence.machines(text)
 
     def verdicts(text, port, *bits, wire=""):
         """Those of mutants in a line of Verilog, at some bits of a port; of a register, by its name."""
