@@ -70,9 +70,9 @@ def prove(
     if not shares:
         return []
     texts = {module: equivalence.smt(made, module, within) for module in {mutant.module for mutant in survivors}}
-    valid = [dict(block.valid)] * len(shares)
+    terms = [block.terms(plan.config)] * len(shares)
     with ProcessPoolExecutor(len(shares)) as pool:
-        return sorted(sum(pool.map(equivalence.decide, [texts] * len(shares), shares, valid), []))
+        return sorted(sum(pool.map(equivalence.decide, [texts] * len(shares), shares, terms), []))
 
 
 @click.command(cls=Command)

@@ -1,24 +1,33 @@
 """The blocks that are mutated, and the benches that must notice it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from tb.benches import BENCHES, Bench
+from tb.mutation.equivalence import Terms
 from tb.small import small
 from tsp.config import ChipConfig
 
 
 @dataclass(frozen=True)
 class Block:
-    """``benches``: names in :data:`tb.benches.BENCHES`, all of one design. ``modules``: patterns of the names of the
-    Verilog modules that are mutated, ``wires``: in these, only cells at signals with such names. ``within``: the module
-    in which a mutant may be equivalent too, where that has inputs which never come. ``valid``: outputs that count only
-    when a bit of another is 1."""
+    """A part of the design.
+
+    Attributes:
+        benches: names in :data:`tb.benches.BENCHES`, all of one design.
+        modules: patterns of the names of the Verilog modules that are mutated.
+        wires: in these, only cells at signals with such names.
+        within: the module in which a mutant may be equivalent too, where that has inputs which never come.
+        valid: see :class:`tb.mutation.equivalence.Terms`.
+        numbers: inputs that are numbers of something, and the field of the configuration that says of how many.
+    """
 
     benches: tuple[str, ...]
     modules: tuple[str, ...]
     wires: tuple[str, ...] = ()
     within: str = ""
-    valid: tuple[tuple[str, tuple[str, int]], ...] = ()
+    valid: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    numbers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def bench(self) -> Bench:
@@ -32,6 +41,10 @@ class Block:
         """The modules with the tests."""
         return [bench.tests for bench in map(BENCHES.__getitem__, self.benches) if isinstance(bench, Bench)]
 
+    def terms(self, config: ChipConfig) -> Terms:
+        """Of equivalence, in a configuration."""
+        return Terms(self.valid, {name: getattr(config, of) - 1 for name, of in self.numbers.items()})
+
 
 BLOCKS: dict[str, Block] = {
     "stream": Block(("stream",), ("sxm_site",)),
@@ -44,7 +57,10 @@ BLOCKS: dict[str, Block] = {
     "vxm_site": Block(("vxm",), ("vxm_site",)),
     "mxm_supercell": Block(("mxm",), ("mxm_supercell",)),
     "mxm_plane_row": Block(
-        ("mxm",), ("mxm_plane_row",), valid=(("sum", ("sum_valid", 0)), ("south_out_1", ("south_out_valid", 1)))
+        ("mxm",),
+        ("mxm_plane_row",),
+        valid={"sum": ("sum_valid", 0), "south_out_1": ("south_out_valid", 1)},
+        numbers={"load_index": "superlanes"},
     ),
     "mxm_tile": Block(("mxm",), ("mxm_tile",)),
     "mxm_site": Block(("mxm",), ("mxm_site_*",)),

@@ -7,7 +7,7 @@ until none is left that can (or an output differs: then nothing is proven, and t
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,43 +20,54 @@ EFFORT = 20_000_000
 about ten seconds."""
 CLOCK = "clk"
 """The port of cells and modules, by which a mutant is never proven equivalent."""
-STEPS = 2
-"""Cycles of an induction. The second one finds that a register is only read in the cycle after it was loaded."""
+STEPS = 3
+"""Cycles of an induction. The second one finds that a register is only read in the cycle after it was loaded, the third
+that what went through two of them came to nothing."""
 PASSES = ("memory_collect", "memory_nordff", "async2sync", "dffunmap", "opt_clean")
 """What makes of a module registers and memories that SMT-LIB can say."""
 
 
-Valid = Mapping[str, tuple[str, int]]
-"""Output → the output, and its bit, that says when it holds something."""
+@dataclass(frozen=True)
+class Terms:
+    """What the neighbours of a module make of it: a difference that they never see is none.
+
+    Attributes:
+        valid: output → the output, and its bit, without which nobody looks at it.
+        most: input → the largest value it ever has.
+    """
+
+    valid: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    most: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A module as expressions over its inputs and state: ``outputs`` in a cycle, ``following`` state after it.
-
-    Outputs that ``valid`` names count only in cycles in which another's bit is 1.
-    """
+    """A module as expressions over its inputs and state: ``outputs`` in a cycle, ``following`` state after it; what
+    holds of its inputs is ``assumed``."""
 
     control: Any
     inputs: Sequence[Any]
     state: Mapping[str, Any]
     outputs: Mapping[str, Any]
     following: Mapping[str, Any]
-    valid: Valid
+    assumed: Sequence[Any]
+    terms: Terms
 
     def with_mutant(self, number: int) -> "Machine":
         """The machine with one of its mutants, 0 for none."""
         choice = [(self.control, z3.BitVecVal(number, self.control.size()))]
         outputs = {port: _replaced(value, choice) for port, value in self.outputs.items()}
         following = {part: _replaced(value, choice) for part, value in self.following.items()}
-        return Machine(self.control, self.inputs, self.state, outputs, following, self.valid)
+        return Machine(self.control, self.inputs, self.state, outputs, following, self.assumed, self.terms)
 
-    def cycle(self, state: Mapping[str, Any], number: int) -> tuple[dict[str, Any], dict[str, Any]]:
-        """(outputs, state after it) of a cycle that begins in ``state``; inputs of each ``number`` are their own."""
+    def cycle(self, state: Mapping[str, Any], number: int) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
+        """(what is assumed, outputs, state after it) of a cycle that begins in ``state``; inputs of each ``number`` are
+        their own."""
         swap = [(variable, state[part]) for part, variable in self.state.items() if state[part] is not variable]
         swap += [(variable, z3.Const(f"{variable} {number}", variable.sort())) for variable in self.inputs if number]
         outputs = {port: _replaced(value, swap) for port, value in self.outputs.items()}
-        return outputs, {part: _replaced(value, swap) for part, value in self.following.items()}
+        following = {part: _replaced(value, swap) for part, value in self.following.items()}
+        return [_replaced(value, swap) for value in self.assumed], outputs, following
 
 
 @dataclass(frozen=True)
@@ -90,14 +101,14 @@ def _written(script: Sequence[str], target: str, source: Path) -> str:
     return (source / target).read_text()
 
 
-def machines(texts: Texts, valid: Valid | None = None) -> list[Machine]:
+def machines(texts: Texts, terms: Terms | None = None) -> list[Machine]:
     """A module in SMT-LIB: without what stands in it, as it is, and with products of any function.
 
     The first and the last can do more than the module, so what holds for them holds, and z3 need not multiply.
     """
     readings = [texts.alone] if texts.alone else []
     readings += [texts.whole, *([_any_product(texts.whole)] if "bvmul" in texts.whole else [])]
-    return [parse(text, texts.top, valid or {}) for text in readings]
+    return [parse(text, texts.top, terms or Terms()) for text in readings]
 
 
 def _any_product(text: str) -> str:
@@ -107,11 +118,12 @@ def _any_product(text: str) -> str:
     return "".join(declared) + re.sub(r" \(_ BitVec (\d+)\) \(bvmul ", r" (_ BitVec \1) (product\1 ", text)
 
 
-def parse(text: str, module: str, valid: Valid) -> Machine:
+def parse(text: str, module: str, terms: Terms) -> Machine:
     """A machine out of what ``write_smt2`` wrote: functions of a state, which become expressions of its parts."""
     name, sort = re.escape(module), f"|{module}_s|"
     outputs = re.findall(r"^; yosys-smt2-output (\S+) ", text, re.MULTILINE)
-    parts = re.findall(rf"^\(declare-fun \|({name}#[^|]*)\| \(\S+\) (.*?)\)(?: ; .*)?$", text, re.MULTILINE)
+    found = re.findall(rf"^\(declare-fun \|({name}#[^|]*)\| \(\S+\) (.*?)\)(?: ; \\?(.*))?$", text, re.MULTILINE)
+    parts, called = [part[:2] for part in found], {part: f"now {name}" for name, _, part in found}
     kinds = dict(re.findall(rf"^\(define-fun \|{name}_n (\S+)\| \(\(state \S+\)\) (Bool|\(.*?\)) ", text, re.MULTILINE))
     lines = [text, f"(declare-const now {sort})", f"(declare-const then {sort})"]
     for part, kind in parts:
@@ -131,7 +143,8 @@ def parse(text: str, module: str, valid: Valid) -> Machine:
     control = shown.pop(CONTROL)
     state = {part: variables[part] for part in following}
     inputs = [variable for part, variable in variables.items() if part not in state and not variable.eq(control)]
-    return Machine(control, inputs, state, shown, following, valid)
+    assumed = [z3.ULE(variables[called[name]], most) for name, most in terms.most.items()]
+    return Machine(control, inputs, state, shown, following, assumed, terms)
 
 
 def equivalent(module: Sequence[Machine], number: int, effort: int = EFFORT) -> bool:
@@ -181,20 +194,21 @@ def _unrolled(
     theirs = {part: _mixed(variable, first[part]) for part, variable in right.state.items()}
     assumed: list[Any] = []
     for number in range(steps):
-        shown, ours = right.cycle(ours, number)
-        seen, theirs = wrong.cycle(theirs, number)
-        outputs = [z3.And(_holds(right.valid, port, shown), _differs(shown[port], seen[port])) for port in shown]
+        said, shown, ours = right.cycle(ours, number)
+        _, seen, theirs = wrong.cycle(theirs, number)
+        assumed += said
+        outputs = [z3.And(_holds(right.terms, port, shown), _differs(shown[port], seen[port])) for port in shown]
         if number < steps - 1:
             differences = [*outputs, *(_differs(ours[part], theirs[part], same[part]) for part in same)]
             assumed += [z3.Not(difference) for difference in differences if not z3.is_false(difference)]
     return assumed, outputs, ours, theirs
 
 
-def _holds(valid: Valid, port: str, shown: Mapping[str, Any]) -> Any:
-    """Whether an output counts in a cycle."""
-    if port not in valid:
+def _holds(terms: Terms, port: str, shown: Mapping[str, Any]) -> Any:
+    """Whether somebody looks at an output in a cycle."""
+    if port not in terms.valid:
         return z3.BoolVal(True)
-    name, bit = valid[port]
+    name, bit = terms.valid[port]
     return shown[name] if z3.is_bool(shown[name]) else z3.Extract(bit, bit, shown[name]) == 1
 
 
@@ -247,11 +261,11 @@ def _differs(ours: Any, theirs: Any, same: Any = None) -> Any:
 
 
 def decide(
-    texts: Mapping[str, Texts], mutants: Sequence[Mutant], valid: Valid | None = None, effort: int = EFFORT
+    texts: Mapping[str, Texts], mutants: Sequence[Mutant], terms: Terms | None = None, effort: int = EFFORT
 ) -> list[int]:
     """The numbers of those mutants that are equivalent to the module they stand in; ``texts``: module → what
     :func:`smt` made of it."""
     # To SMT-LIB every register has the one clock, whatever its cell's clock is connected to.
     logic = [mutant for mutant in mutants if mutant.port.lstrip("\\").lower() != CLOCK]
-    read = {module: machines(texts[module], valid) for module in {mutant.module for mutant in logic}}
+    read = {module: machines(texts[module], terms) for module in {mutant.module for mutant in logic}}
     return [mutant.number for mutant in logic if equivalent(read[mutant.module], mutant.number, effort)]

@@ -271,11 +271,13 @@ async def legal_traffic(dut):
 
 @cocotb.test()
 async def weights_wait_in_the_buffer(dut):
-    """Loads in every cycle that are seldom installed: products are of the weights from before them."""
+    """Loads that are seldom installed, and pauses: products are of the weights from before, the loads are kept."""
     bench = MxmBench(dut, "buffer")
     bench.installing = 0.2
     bench.load_weights()
-    bench.traffic.legal(100, density=1.0)
+    for _ in range(25):
+        bench.traffic.legal(3, density=1.0)
+        bench.traffic.legal(3, density=0.3)
     bench.finish()
     await bench.site.reset()
     await bench.play()
