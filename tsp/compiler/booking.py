@@ -1,0 +1,107 @@
+"""Which cycles queues and streams are taken in, and the first cycle in which several things at once find room."""
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Sequence
+
+from tsp.config import ChipConfig
+from tsp.errors import InputError
+
+FOREVER = 1 << 24
+"""Cycles after which a schedule counts as impossible."""
+_BEFORE = 128
+"""Streams are booked by diagonal (cycle - position eastward), which may be below zero."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Slot:
+    """A queue is needed for ``length`` cycles, the first ``offset`` after the start of what is placed."""
+
+    queue: str
+    offset: int
+    length: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Lane:
+    """``width`` adjacent streams of a direction, the first a multiple of it, are needed for ``length`` diagonals."""
+
+    direction: int
+    width: int
+    diagonal: int
+    length: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Placed:
+    """Where something went: its start, and the first stream of each lane in the order asked for."""
+
+    start: int
+    streams: tuple[int, ...]
+
+
+class Booking:
+    """Everything that is taken, as bit masks over time. A stream is taken along a whole diagonal, so a value may be read
+    anywhere beyond its producer."""
+
+    def __init__(self, config: ChipConfig):
+        self._streams = config.streams
+        self._queues: dict[str, int] = defaultdict(int)
+        self._lanes: dict[tuple[int, int], int] = defaultdict(int)
+
+    def place(self, least: int, slots: Sequence[Slot], lanes: Sequence[Lane], why: str) -> Placed:
+        """Take everything where :meth:`find` finds room."""
+        placed = self.find(least, slots, lanes, why)
+        self._take(placed, slots, lanes)
+        return placed
+
+    def find(self, least: int, slots: Sequence[Slot], lanes: Sequence[Lane], why: str) -> Placed:
+        """The first start from ``least`` on at which everything is free; InputError if there is none, with ``why`` it is
+        needed."""
+        start = max([least, *(-slot.offset for slot in slots)])
+        while start < FOREVER:
+            after = self._blocked(start, slots)
+            if after is not None:
+                start = after
+                continue
+            streams = self._choose(start, lanes)
+            if streams is not None:
+                return Placed(start, streams)
+            start += 1
+        raise InputError(f"{why}: found no room in the first {FOREVER} cycles")
+
+    def _blocked(self, start: int, slots: Sequence[Slot]) -> int | None:
+        """The first start that a queue that is taken allows, or None if all are free."""
+        found = None
+        for slot in slots:
+            meets = self._queues[slot.queue] & _mask(start + slot.offset, slot.length)
+            if meets:
+                found = max(found or 0, meets.bit_length() - slot.offset)
+        return found
+
+    def _choose(self, start: int, lanes: Sequence[Lane]) -> tuple[int, ...] | None:
+        chosen: list[int] = []
+        for number, lane in enumerate(lanes):
+            mask = _mask(start + lane.diagonal + _BEFORE, lane.length)
+            beside = [(other, first) for other, first in zip(lanes[:number], chosen, strict=False)
+                      if other.direction == lane.direction]  # fmt: skip
+            for first in range(0, self._streams - lane.width + 1, lane.width):
+                group = range(first, first + lane.width)
+                own = any(first < f + other.width and f < first + lane.width for other, f in beside)
+                if not own and not any(self._lanes[lane.direction, stream] & mask for stream in group):
+                    chosen.append(first)
+                    break
+            else:
+                return None
+        return tuple(chosen)
+
+    def _take(self, placed: Placed, slots: Sequence[Slot], lanes: Sequence[Lane]) -> None:
+        for slot in slots:
+            self._queues[slot.queue] |= _mask(placed.start + slot.offset, slot.length)
+        for lane, first in zip(lanes, placed.streams, strict=True):
+            for stream in range(first, first + lane.width):
+                self._lanes[lane.direction, stream] |= _mask(placed.start + lane.diagonal + _BEFORE, lane.length)
+
+
+def _mask(first: int, length: int) -> int:
+    return ((1 << length) - 1) << first

@@ -1,0 +1,246 @@
+"""A network as a graph of tensors, and what each of its operations means in numpy.
+
+g = Graph()
+x = g.input("x", (360, 64))                      # int8, a sample in each row
+h = g.requantise(g.relu(g.add(g.matmul(x, w1), b1)), shift=7)
+g.output("logits", g.add(g.matmul(h, w2), b2))   # int32
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tsp.errors import InputError, nearest
+
+DTYPES: dict[str, Any] = {
+    "int8": np.int8, "int16": np.int16, "int32": np.int32, "float16": np.float16, "float32": np.float32,
+}  # fmt: skip
+"""What a tensor's elements may be."""
+INTEGERS = ("int8", "int16", "int32")
+Array = NDArray[Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """Rows of features: ``shape`` is (rows, features), ``dtype`` one of :data:`DTYPES`.
+
+    A tensor of one row is the same in every row of what it meets. ``value``: of a constant.
+    """
+
+    name: str
+    shape: tuple[int, int]
+    dtype: str
+    op: str = ""
+    inputs: tuple["Tensor", ...] = ()
+    attributes: tuple[tuple[str, Any], ...] = ()
+    value: Array | None = dataclasses.field(default=None, compare=False)
+
+    @property
+    def rows(self) -> int:
+        return self.shape[0]
+
+    @property
+    def features(self) -> int:
+        return self.shape[1]
+
+    def attribute(self, name: str) -> Any:
+        """Of the operation that makes it."""
+        return dict(self.attributes)[name]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.dtype}[{self.rows}, {self.features}]"
+
+
+class Graph:
+    """Inputs, operations in the order of their making, outputs. Methods raise InputError, which names the tensors."""
+
+    def __init__(self) -> None:
+        self.tensors: dict[str, Tensor] = {}
+        self.inputs: list[Tensor] = []
+        self.outputs: dict[str, Tensor] = {}
+
+    def input(self, name: str, shape: tuple[int, int], dtype: str = "int8") -> Tensor:
+        """What is given for each run."""
+        if dtype not in DTYPES:
+            raise InputError(f"input {name!r} is {dtype}{nearest(dtype, DTYPES)}; known: {', '.join(DTYPES)}")
+        if len(shape) != 2 or min(shape) < 1:
+            raise InputError(f"input {name!r} has shape {list(shape)}, must be [rows, features], each at least 1")
+        found = self._add(Tensor(name, shape, dtype))
+        self.inputs.append(found)
+        return found
+
+    def constant(self, value: ArrayLike, dtype: str | None = None, name: str = "") -> Tensor:
+        """A matrix, or a vector, which is one row."""
+        array = np.asarray(value)
+        array = array.reshape(1, -1) if array.ndim < 2 else array
+        found = dtype or str(array.dtype)
+        if found not in DTYPES or array.ndim != 2 or not array.size:
+            kinds = ", ".join(DTYPES)
+            raise InputError(
+                f"constant {name or 'of ' + found} {list(array.shape)} must be a matrix or vector of {kinds}"
+            )
+        cast = array.astype(DTYPES[found])
+        if not np.array_equal(cast, array, equal_nan=array.dtype.kind == "f") and found in INTEGERS:
+            raise InputError(f"constant {name or 'given'} has values that are no {found}")
+        return self._add(Tensor(name or self._fresh("constant"), cast.shape, found, value=cast))
+
+    def matmul(self, x: Tensor, weights: ArrayLike | Tensor) -> Tensor:
+        """int8 [n, k] times constant int8 [k, m]: int32 [n, m], exact as long as it fits, then modulo 2^32."""
+        w = weights if isinstance(weights, Tensor) else self.constant(weights)
+        if w.value is None:
+            raise InputError(f"matmul: {w} is computed, but weights must be a constant")
+        if (x.dtype, w.dtype) != ("int8", "int8"):
+            raise InputError(f"matmul takes int8 times int8, not {x} times {w}; requantise or convert them")
+        if x.features != w.rows:
+            raise InputError(f"matmul: {x} has {x.features} features, but {w} has {w.rows} rows; they must be as many")
+        return self._make("matmul", (x.rows, w.features), "int32", (x, w))
+
+    def add(self, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
+        """int32 modulo 2^32, or float32."""
+        return self._binary("add", a, b)
+
+    def sub(self, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
+        """int32 modulo 2^32, or float32."""
+        return self._binary("sub", a, b)
+
+    def mul(self, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
+        """int32 modulo 2^32, or float32."""
+        return self._binary("mul", a, b)
+
+    def minimum(self, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
+        """The lesser of each two."""
+        return self._binary("minimum", a, b)
+
+    def maximum(self, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
+        """The greater of each two."""
+        return self._binary("maximum", a, b)
+
+    def relu(self, x: Tensor) -> Tensor:
+        """max(x, 0), of the type that x is computed in."""
+        return self._make("relu", x.shape, _wide(x.dtype), (x,))
+
+    def convert(self, x: Tensor, dtype: str) -> Tensor:
+        """The nearest number of another type, ties to even; integers saturate."""
+        if dtype not in DTYPES:
+            raise InputError(f"convert {x} to {dtype}{nearest(dtype, DTYPES)}; known: {', '.join(DTYPES)}")
+        return self._make("convert", x.shape, dtype, (x,))
+
+    def requantise(
+        self, x: Tensor, *, shift: int | None = None, scale: ArrayLike | None = None, zero: int = 0
+    ) -> Tensor:
+        """int32 to int8: x / 2^shift, or x · scale in float32 (one number, or one per feature), rounded half to even, plus
+        ``zero``, saturated."""
+        if x.dtype != "int32" or (shift is None) == (scale is None) or (shift is not None and zero):
+            raise InputError(f"requantise {x}: takes int32 and either shift, or scale and zero")
+        if shift is not None:
+            if not 0 <= shift <= 31:
+                raise InputError(f"requantise {x}: shift is {shift}, must be 0…31")
+            return self._make("shift", x.shape, "int8", (x,), shift=shift)
+        if not -128 <= zero <= 127:
+            raise InputError(f"requantise {x}: zero is {zero}, must be -128…127")
+        scaled = self.mul(self.convert(x, "float32"), np.asarray(scale, np.float32))
+        if not zero:
+            return self.convert(scaled, "int8")
+        return self._make("saturate", x.shape, "int8", (self.add(self.convert(scaled, "int32"), np.int32(zero)),))
+
+    def output(self, name: str, x: Tensor) -> None:
+        """What a run gives."""
+        if name in self.outputs:
+            raise InputError(f"output {name!r} is there twice; choose another name")
+        self.outputs[name] = x
+
+    def evaluate(self, values: Mapping[str, ArrayLike]) -> dict[str, Array]:
+        """Every output in numpy."""
+        known: dict[str, Array] = {x.name: self.given(x, values) for x in self.inputs}
+        for x in self.tensors.values():
+            if x.value is not None:
+                known[x.name] = x.value
+            elif x.op:
+                known[x.name] = _evaluate(x, [known[y.name] for y in x.inputs])
+        return {name: known[x.name] for name, x in self.outputs.items()}
+
+    def given(self, x: Tensor, values: Mapping[str, ArrayLike]) -> Array:
+        """What was given for an input; InputError if it is not that tensor."""
+        if x.name not in values:
+            raise InputError(f"no value for input {x}; inputs are {', '.join(map(str, self.inputs))}")
+        array = np.asarray(values[x.name])
+        if array.shape != x.shape or array.dtype != DTYPES[x.dtype]:
+            raise InputError(f"input {x.name!r} is {array.dtype}{list(array.shape)}, must be {x.dtype}{list(x.shape)}")
+        return array
+
+    def _binary(self, op: str, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
+        other = b if isinstance(b, Tensor) else self.constant(b, _wide(a.dtype))
+        if (a.dtype in INTEGERS) != (other.dtype in INTEGERS):
+            raise InputError(f"{op}: {a} and {other} are an integer and a float; convert one of them")
+        if other.features not in (1, a.features) or other.rows not in (1, a.rows):
+            raise InputError(f"{op}: {a} and {other} have different shapes; the second may have one row or one number")
+        if other.value is None and other.shape != a.shape:
+            raise InputError(f"{op}: {other} is computed, so it must have the shape of {a}")
+        if other.value is not None and other.features == 1 and other.shape != (1, 1) and a.features > 1:
+            other = self.constant(np.repeat(other.value, a.features, axis=1))
+        return self._make(op, a.shape, _wide(a.dtype), (a, other))
+
+    def _make(
+        self, op: str, shape: tuple[int, int], dtype: str, inputs: tuple[Tensor, ...], **attributes: Any
+    ) -> Tensor:
+        return self._add(Tensor(self._fresh(op), shape, dtype, op, inputs, tuple(attributes.items())))
+
+    def _add(self, tensor: Tensor) -> Tensor:
+        if tensor.name in self.tensors:
+            raise InputError(f"tensor {tensor.name!r} is there twice; choose another name")
+        self.tensors[tensor.name] = tensor
+        return tensor
+
+    def _fresh(self, kind: str) -> str:
+        number = sum(name.rpartition("_")[0] == kind for name in self.tensors)
+        return f"{kind}_{number}"
+
+
+def _wide(dtype: str) -> str:
+    """What the ALUs compute in."""
+    return "int32" if dtype in INTEGERS else "float32"
+
+
+def _saturated(wide: Array, dtype: str) -> Array:
+    limits = np.iinfo(DTYPES[dtype])
+    return np.clip(wide, limits.min, limits.max).astype(DTYPES[dtype])
+
+
+def _converted(x: Array, dtype: str) -> Array:
+    if dtype not in INTEGERS:
+        with np.errstate(over="ignore"):
+            return x.astype(DTYPES[dtype])
+    if x.dtype.kind == "f":
+        return _saturated(np.rint(np.nan_to_num(x.astype(np.float64), posinf=np.inf, neginf=-np.inf)), dtype)
+    return _saturated(x.astype(np.int64), dtype)
+
+
+def _shifted(x: Array, shift: int) -> Array:
+    wide = x.astype(np.int64)
+    low, rest = wide >> shift, wide & (1 << shift) - 1
+    half = (1 << shift) >> 1
+    up = (rest > half) | ((rest == half) & (low & 1 == 1)) if shift else np.zeros(wide.shape, bool)
+    return _saturated(low + up, "int8")
+
+
+_NUMPY: dict[str, Callable[..., Array]] = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "minimum": np.minimum, "maximum": np.maximum,
+    "relu": lambda x: np.maximum(x, np.zeros((), x.dtype)),
+}  # fmt: skip
+
+
+def _evaluate(x: Tensor, inputs: list[Array]) -> Array:
+    if x.op == "matmul":
+        exact: Array = inputs[0].astype(np.int64) @ inputs[1].astype(np.int64)
+        return exact.astype(np.int32)
+    if x.op == "convert":
+        return _converted(inputs[0], x.dtype)
+    if x.op == "shift":
+        return _shifted(inputs[0], x.attribute("shift"))
+    if x.op == "saturate":
+        return _saturated(inputs[0].astype(np.int64), x.dtype)
+    wide = DTYPES[x.dtype]
+    return np.asarray(_NUMPY[x.op](*(value.astype(wide) for value in inputs)), wide)

@@ -1,0 +1,305 @@
+"""Stage 3: in which cycle every instruction dispatches, and over which streams its values go."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tsp import travel
+from tsp.compiler.booking import Booking, Lane, Slot
+from tsp.compiler.lower import PREVIOUS, Block, Operand, Pass, Step, Tile
+from tsp.compiler.place import Home, Places
+from tsp.config import ChipConfig
+from tsp.floorplan import EAST, floorplan
+from tsp.isa import GROUP16, Type
+from tsp.timing import timing
+
+
+@dataclasses.dataclass(frozen=True)
+class Burst:
+    """An instruction that issues ``count`` times, a cycle apart: a call of :class:`tsp.builder.Builder`'s method."""
+
+    method: str
+    queue: str
+    at: int
+    count: int
+    arguments: tuple[tuple[str, Any], ...]
+    source: str
+    """The pass it is of."""
+
+    def __str__(self) -> str:
+        times = f" ×{self.count}" if self.count > 1 else ""
+        values = " ".join(f"{name}={value}" for name, value in self.arguments)
+        return f"{self.at:6} {self.queue:20} {self.method}{times} {values}"
+
+
+@dataclasses.dataclass
+class _Plane:
+    """What a plane of the MXM has done so far."""
+
+    name: str
+    installed: int = -1
+    """Cycle of the last IW."""
+    free: int = 0
+    """First cycle without an ABC."""
+    rows_free: int = 0
+    """First cycle in which no ACC that was scheduled uses a row."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Read:
+    """Bytes of a home that meet ``target``, ``after`` cycles behind the start of what is placed."""
+
+    home: Home
+    target: str
+    after: int
+    step: int
+    first: int
+
+
+class Scheduler:
+    """Places passes one after the other, each as early as queues, streams and its operands allow."""
+
+    def __init__(self, places: Places, config: ChipConfig):
+        self.places, self.config = places, config
+        self.table = timing(config)
+        self.booking = Booking(config)
+        self.bursts: list[Burst] = []
+        self.planes = [_Plane(s.name) for s in floorplan(config).slices if s.unit == "mxm"]
+        self._written: dict[str, list[tuple[int, int, int]]] = {}
+        """Block → (first row, rows, cycle of the first WRITE) of every pass that wrote some."""
+        self._source = ""
+
+    def schedule(self, pass_: Pass) -> None:
+        """Place a pass. InputError if it never fits."""
+        self._source = pass_.name
+        if not pass_.tiles:
+            self._finish(pass_, None, 0, [], [])
+            return
+        plane = min(self.planes, key=lambda plane: plane.free)
+        for number, tile in enumerate(pass_.tiles):
+            loaded = self._load(plane, tile)
+            self._multiply(plane, pass_, number, loaded)
+
+    def _load(self, plane: _Plane, tile: Tile) -> int:
+        """LWs of a tile; the first cycle an IW may install it in."""
+        home, queue = self.places.tiles[tile.name], f"{plane.name}.weights"
+        columns = self.config.superlanes
+        slots = [Slot(queue, 0, columns)]
+        slots += [Slot(name, -self._travel(name, queue), columns) for name in home.slices]
+        way, lane = self._lane(queue, GROUP16, columns)
+        placed = self.booking.place(plane.installed + 1, slots, [lane], f"weights {tile.name} into {plane.name}")
+        stream = placed.streams[0]
+        for j, name in enumerate(home.slices):
+            at = placed.start - self._travel(name, queue)
+            self._burst("read", name, at, columns, address=home.address, stream_=f"{way}{stream + j}", step=1)
+        self._burst("lw", queue, placed.start, columns, supercell=0, stream_=f"{way}{stream}")
+        return placed.start + columns - 1 + self.table.lw_iw
+
+    def _multiply(self, plane: _Plane, pass_: Pass, number: int, loaded: int) -> None:
+        """IW, ABCs and ACCs of a tile; with the last one everything that follows the sums."""
+        tile, last = pass_.tiles[number], number == len(pass_.tiles) - 1
+        queues = {kind: f"{plane.name}.{kind}" for kind in ("weights", "activations", "accumulate")}
+        slots = [Slot(queues["weights"], -self.table.iw_abc, 1), Slot(queues["activations"], 0, pass_.count)]
+        slots.append(Slot(queues["accumulate"], self.table.abc_acc, pass_.count))
+        read = _Read(self.places.blocks[tile.block.name], plane.name, 0, 1, pass_.first)
+        least = max(loaded + self.table.iw_abc, plane.free, plane.installed + 1 + self.table.iw_abc)
+        modes = {(True, True): "pass", (True, False): "store", (False, True): "peek", (False, False): "add"}
+        mode = modes[number == 0, last]
+        if last:
+            start, stream = self._finish(pass_, plane, least, slots, [read], mode)
+        else:
+            placed = self._place(least, slots, [read], [], pass_)
+            start, stream = placed.start, placed.streams[0]
+            self._acc(plane, start + self.table.abc_acc, pass_, mode, None)
+        self._burst("iw", queues["weights"], start - self.table.iw_abc, 1)
+        way = self._way(read.home.slices[0], plane.name)
+        self._burst("abc", queues["activations"], start, pass_.count, stream_=f"{way}{stream}")
+        plane.installed, plane.free = start - self.table.iw_abc, start + pass_.count
+
+    def _acc(self, plane: _Plane, at: int, pass_: Pass, mode: str, to: str | None) -> None:
+        self._burst("acc", f"{plane.name}.accumulate", at, pass_.count, row=0, mode=mode, to=to)
+
+    def _finish(
+        self, pass_: Pass, plane: _Plane | None, least: int, slots: list[Slot], reads: list[_Read], mode: str = ""
+    ) -> tuple[int, int]:
+        """The end of a pass: from sums or blocks through the ALUs to memory. Returns the start (of the ABCs, or of the
+        first ALU without any) and the stream of the first read."""
+        home, count = self.places.blocks[pass_.result.name], pass_.count
+        sums = 0 if plane is None else self.table.abc_acc
+        alus = sums if plane is None else sums + self._travel(plane.name, "vxm")
+        reads = [*reads, *self._operands(pass_, alus)]
+        lanes: list[tuple[str, Lane]] = []
+        if plane is not None:
+            toward = "vxm" if pass_.steps else home.slices[0]
+            lanes.append(self._driven(plane.name, toward, Type.INT32.planes, sums, count))
+        if pass_.steps:
+            made = alus + len(pass_.steps) - 1
+            lanes.append(self._driven("vxm", home.slices[0], home.block.type.planes, made, count))
+        producer, at = ("vxm", made) if pass_.steps else (plane.name, sums) if plane is not None else ("", 0)
+        writes = [(name, at + self._travel(producer, name)) for name in home.slices]
+        slots = [*slots, *(Slot(name, offset, count) for name, offset in writes)]
+        rows, start, streams = self._fit(pass_, least, alus, slots, reads, [lane for _, lane in lanes])
+        spelled = [f"{way}{stream}" for (way, _), stream in zip(lanes, streams[len(reads) :], strict=True)]
+        if plane is not None:
+            self._acc(plane, start + sums, pass_, mode, spelled[0])
+        self._alus(pass_, start + alus, rows, reads, streams, spelled)
+        for part, (name, offset) in enumerate(writes):
+            way, stream = spelled[-1][0], int(spelled[-1][1:])
+            address = home.address + pass_.first
+            self._burst("write", name, start + offset, count, address=address, stream_=f"{way}{stream + part}", step=1)
+        written = self._written.setdefault(pass_.result.name, [])
+        written.append((pass_.first, count, start + max(offset for _, offset in writes)))
+        return start, streams[0]
+
+    def _fit(
+        self, pass_: Pass, least: int, alus: int, slots: list[Slot], reads: list[_Read], lanes: list[Lane]
+    ) -> tuple[list[str], int, tuple[int, ...]]:
+        """(ALUs of the steps, start, streams): of all ways to lay the chain over rows and stages the earliest."""
+        best: tuple[int, list[str]] | None = None
+        for queues in self._chains(len(pass_.steps)):
+            more = [Slot(queue, alus + j, pass_.count) for j, queue in enumerate(queues)]
+            start = self._probe(least, [*slots, *more], reads, lanes, pass_)
+            if best is None or start < best[0]:
+                best = start, queues
+        assert best is not None
+        more = [Slot(queue, alus + j, pass_.count) for j, queue in enumerate(best[1])]
+        placed = self._place(best[0], [*slots, *more], reads, lanes, pass_)
+        return best[1], placed.start, placed.streams
+
+    def _chains(self, length: int) -> Iterator[list[str]]:
+        """Ways to lay a chain over the ALUs: row after row, beginning in any stage and row."""
+        rows, stages = self.config.vxm_rows, self.config.vxm_stages
+        if not length:
+            yield []
+            return
+        for stage in range(stages):
+            for row in range(rows):
+                queues = [f"vxm.r{(row + j // stages) % rows}s{(stage + j) % stages}" for j in range(length)]
+                if len(set(queues)) == length:
+                    yield queues
+
+    def _operands(self, pass_: Pass, alus: int) -> list[_Read]:
+        """The blocks that steps read, in the order of their operands."""
+        found = []
+        for j, step in enumerate(pass_.steps):
+            for operand in step.operands:
+                if isinstance(operand, Block):
+                    every = operand.rows > 1
+                    first = pass_.first if every else 0
+                    home = self.places.blocks[operand.name]
+                    found.append(_Read(home, "vxm", alus + j, int(every), first))
+        return list(dict.fromkeys(found))
+
+    def _alus(
+        self, pass_: Pass, at: int, queues: Sequence[str], reads: Sequence[_Read], streams: Sequence[int],
+        spelled: Sequence[str],
+    ) -> None:  # fmt: skip
+        found = {read.home.block: f"{self._way(read.home.slices[0], 'vxm')}{stream}"
+                 for read, stream in zip(reads, streams, strict=False) if read.target == "vxm"}  # fmt: skip
+        for j, (step, queue) in enumerate(zip(pass_.steps, queues, strict=True)):
+            operands = []
+            for operand in step.operands:
+                if isinstance(operand, Block):
+                    operands.append(f"{found[operand]}:{operand.type.name.lower()}")
+                elif operand == PREVIOUS and j == 0:
+                    operands.append(f"{spelled[0]}:int32")
+                else:
+                    operands.append(_spell(operand, step, queues[j - 1]))
+            to = f"{spelled[-1]}:{pass_.result.type.name.lower()}"
+            if j < len(queues) - 1:
+                to = "next:fp32" if step.is_float and step.mnemonic.startswith("CONVERT") else "next"
+            self._burst("alu", queue, at + j, pass_.count, mnemonic=step.mnemonic, operands=tuple(operands), to=to)
+
+    def _place(self, least: int, slots: list[Slot], reads: list[_Read], lanes: list[Lane], pass_: Pass) -> Any:
+        """Book slots, reads and lanes at the earliest start, and emit the READs."""
+        every, ways = self._with_reads(slots, reads, lanes, pass_)
+        placed = self.booking.place(self._least(least, reads, pass_), *every, f"pass {pass_.name}")
+        for read, way, stream in zip(reads, ways, placed.streams, strict=False):
+            for part, name in enumerate(read.home.slices):
+                at = placed.start + read.after - self._travel(name, read.target)
+                address = read.home.address + read.first
+                self._burst(
+                    "read", name, at, pass_.count, address=address, stream_=f"{way}{stream + part}", step=read.step
+                )
+        return placed
+
+    def _probe(self, least: int, slots: list[Slot], reads: list[_Read], lanes: list[Lane], pass_: Pass) -> int:
+        every, _ = self._with_reads(slots, reads, lanes, pass_)
+        return self.booking.find(self._least(least, reads, pass_), *every, f"pass {pass_.name}").start
+
+    def _with_reads(
+        self, slots: list[Slot], reads: list[_Read], lanes: list[Lane], pass_: Pass
+    ) -> tuple[tuple[list[Slot], list[Lane]], list[str]]:
+        ways, more, brought = [], [], []
+        for read in reads:
+            more += [Slot(name, read.after - self._travel(name, read.target), pass_.count) for name in read.home.slices]
+            name = read.home.slices[0]
+            way, lane = self._driven(
+                name,
+                read.target,
+                read.home.block.type.planes,
+                read.after - self._travel(name, read.target),
+                pass_.count,
+            )
+            ways.append(way)
+            brought.append(lane)
+        return ([*slots, *more], [*brought, *lanes]), ways
+
+    def _least(self, least: int, reads: list[_Read], pass_: Pass) -> int:
+        """The first start at which every row that is read has been written."""
+        for read in reads:
+            for first, rows, cycle in self._written.get(read.home.block.name, ()):
+                begin, end = (read.first, read.first + pass_.count) if read.step else (read.first, read.first + 1)
+                if first < end and begin < first + rows:
+                    # Row r is written in cycle + r - first and read, at the earliest, write_read cycles later.
+                    ready = cycle + max(begin, first) - first + self.table.write_read
+                    for name in read.home.slices:
+                        offset = read.after - self._travel(name, read.target) + (max(begin, first) - begin)
+                        least = max(least, ready - offset)
+        return least
+
+    def _lane(self, target: str, width: int, count: int) -> tuple[str, Lane]:
+        """Streams to the weights of a plane, read at the start of what is placed."""
+        plan = floorplan(self.config)
+        site, queue = plan.queue(target).site, plan.queue(target)
+        way = EAST if queue.hemisphere == "e" else 1
+        diagonal = -(site - 1) if way == EAST else site
+        return "ew"[way], Lane(way, width, diagonal, count)
+
+    def _driven(self, producer: str, target: str, width: int, at: int, count: int) -> tuple[str, Lane]:
+        """Streams from a producer that dispatches ``at`` cycles behind the start, toward a target."""
+        plan, table = floorplan(self.config), self.table
+        slice_ = plan.slice(producer)
+        func = {"mem": table.read_func, "vxm": table.alu_func, "mxm": table.acc_func}[slice_.unit]
+        way = travel.direction(self.config, producer, target)
+        diagonal = at + func - slice_.site if way == EAST else at + func + slice_.site - 1
+        return "ew"[way], Lane(way, _aligned(width), diagonal, count)
+
+    def _way(self, source: str, target: str) -> str:
+        return "ew"[travel.direction(self.config, source, target)]
+
+    def _travel(self, source: str, target: str) -> int:
+        return travel.travel(self.config, source, target)
+
+    def _burst(self, method: str, queue: str, at: int, count: int, **arguments: Any) -> None:
+        self.bursts.append(Burst(method, queue, at, count, tuple(arguments.items()), self._source))
+
+
+def _aligned(width: int) -> int:
+    return 1 << (width - 1).bit_length()
+
+
+def _spell(operand: Operand, step: Step, before: str) -> str:
+    """A number, or the row of the ALU before."""
+    if operand == PREVIOUS:
+        row = before.removeprefix("vxm.r").partition("s")[0]
+        return f"r{row}:fp32" if step.from_float else f"r{row}"
+    return f"#{float(operand)!r}" if step.from_float else f"#{operand}"
+
+
+def schedule(passes: Sequence[Pass], places: Places, config: ChipConfig) -> list[Burst]:
+    """All instructions of all passes. InputError for a pass that never fits."""
+    scheduler = Scheduler(places, config)
+    for pass_ in passes:
+        scheduler.schedule(pass_)
+    return scheduler.bursts
