@@ -12,8 +12,6 @@ from tsp.compiler.lower import Pass, blocks_of, lower
 from tsp.compiler.place import Places, place
 from tsp.compiler.schedule import Burst, schedule
 from tsp.config import ChipConfig
-from tsp.dispatch import unroll
-from tsp.memory_map import plane_slices
 from tsp.floorplan import floorplan
 from tsp.program import Image, Program
 

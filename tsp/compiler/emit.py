@@ -23,6 +23,9 @@ def emit(bursts: Sequence[Burst], places: Places, config: ChipConfig) -> Program
             builder.place(block.name, home.slices[0], zeros, type_, home.address)
         else:
             builder.space(block.name, home.slices[0], block.rows, type_, home.address)
+        if block.fill is not None:
+            fill = np.full((1, config.lanes), block.fill)
+            builder.place(f"{block.name}.fill", home.slices[0], fill, type_, home.address + block.rows)
     for weights in places.tiles.values():
         for j, (name, words) in enumerate(zip(weights.slices, words_of(weights, config.lanes), strict=True)):
             builder.place(f"{weights.tile.name}.{j}", name, words, "int8", weights.address)

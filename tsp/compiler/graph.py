@@ -21,13 +21,16 @@ DTYPES: dict[str, Any] = {
 """What a tensor's elements may be."""
 INTEGERS = ("int8", "int16", "int32")
 Array = NDArray[Any]
+Rows = tuple[int, ...] | None
+"""Which rows of a tensor an operation takes, for each of its own; -1 is a row of zeros. None: one after the other."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
     """Rows of features: ``shape`` is (rows, features), ``dtype`` one of :data:`DTYPES`.
 
-    A tensor of one row is the same in every row of what it meets. ``value``: of a constant.
+    A tensor of one row is the same in every row of what it meets. ``image``: the rows are the pixels of so many images of
+    so many lines and columns. ``value``: of a constant.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Tensor:
     op: str = ""
     inputs: tuple["Tensor", ...] = ()
     attributes: tuple[tuple[str, Any], ...] = ()
+    image: tuple[int, int, int] | None = None
     value: Array | None = dataclasses.field(default=None, compare=False)
 
     @property
@@ -62,13 +66,17 @@ class Graph:
         self.inputs: list[Tensor] = []
         self.outputs: dict[str, Tensor] = {}
 
-    def input(self, name: str, shape: tuple[int, int], dtype: str = "int8") -> Tensor:
+    def input(
+        self, name: str, shape: tuple[int, int], dtype: str = "int8", image: tuple[int, int, int] | None = None
+    ) -> Tensor:
         """What is given for each run."""
         if dtype not in DTYPES:
             raise InputError(f"input {name!r} is {dtype}{nearest(dtype, DTYPES)}; known: {', '.join(DTYPES)}")
         if len(shape) != 2 or min(shape) < 1:
             raise InputError(f"input {name!r} has shape {list(shape)}, must be [rows, features], each at least 1")
-        found = self._add(Tensor(name, shape, dtype))
+        if image is not None and np.prod(image) != shape[0]:
+            raise InputError(f"input {name!r} has {shape[0]} rows, but its image {list(image)} {np.prod(image)} pixels")
+        found = self._add(Tensor(name, shape, dtype, image=image))
         self.inputs.append(found)
         return found
 
@@ -96,7 +104,39 @@ class Graph:
             raise InputError(f"matmul takes int8 times int8, not {x} times {w}; requantise or convert them")
         if x.features != w.rows:
             raise InputError(f"matmul: {x} has {x.features} features, but {w} has {w.rows} rows; they must be as many")
-        return self._make("matmul", (x.rows, w.features), "int32", (x, w))
+        return self._make("matmul", (x.rows, w.features), "int32", (x, w), x.image, taps=(None,))
+
+    def conv2d(
+        self, x: Tensor, weights: ArrayLike, stride: int = 1, pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    ) -> Tensor:
+        """Cross-correlation of images int8 with constant int8 [out, in, lines, columns]: int32. ``pads``: zeros above, left,
+        below and right, as ONNX orders them."""
+        w = np.asarray(weights)
+        if x.image is None or w.ndim != 4 or w.dtype != np.int8 or x.dtype != "int8" or w.shape[1] != x.features:
+            raise InputError(f"conv2d takes int8 images and int8 [out, in, h, w], not {x} and {w.dtype}{list(w.shape)}")
+        out, into, lines, columns = w.shape
+        taps, image = _windows(x, (lines, columns), stride, pads)
+        flat = self.constant(np.ascontiguousarray(w.transpose(2, 3, 1, 0).reshape(lines * columns * into, out)))
+        return self._make("matmul", (int(np.prod(image)), out), "int32", (x, flat), image, taps=taps)
+
+    def max_pool(self, x: Tensor, size: int, stride: int | None = None) -> Tensor:
+        """The greatest of each window of an image, without padding."""
+        taps, image = _windows(x, (size, size), stride or size, (0, 0, 0, 0))
+        parts = [self._make("rows", (len(rows), x.features), x.dtype, (x,), image, rows=rows) for rows in taps]
+        found = parts[0]
+        for part in parts[1:]:
+            found = self.maximum(found, part)
+        return self.convert(found, x.dtype)
+
+    def flatten(self, x: Tensor, weights: ArrayLike) -> Tensor:
+        """A matmul of whole images, [n, channels·h·w] in ONNX's order, with int8 [channels·h·w, out]: int32 [n, out]."""
+        if x.image is None:
+            raise InputError(f"flatten: {x} is no image; use matmul")
+        _, lines, columns = x.image
+        w = np.asarray(weights)
+        kernel = w.T.reshape(w.shape[1], x.features, lines, columns)
+        found = self.conv2d(x, np.ascontiguousarray(kernel))
+        return dataclasses.replace(found, image=None)
 
     def add(self, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
         """int32 modulo 2^32, or float32."""
@@ -120,13 +160,13 @@ class Graph:
 
     def relu(self, x: Tensor) -> Tensor:
         """max(x, 0), of the type that x is computed in."""
-        return self._make("relu", x.shape, _wide(x.dtype), (x,))
+        return self._make("relu", x.shape, _wide(x.dtype), (x,), x.image)
 
     def convert(self, x: Tensor, dtype: str) -> Tensor:
         """The nearest number of another type, ties to even; integers saturate."""
         if dtype not in DTYPES:
             raise InputError(f"convert {x} to {dtype}{nearest(dtype, DTYPES)}; known: {', '.join(DTYPES)}")
-        return self._make("convert", x.shape, dtype, (x,))
+        return self._make("convert", x.shape, dtype, (x,), x.image)
 
     def requantise(
         self, x: Tensor, *, shift: int | None = None, scale: ArrayLike | None = None, zero: int = 0
@@ -138,16 +178,19 @@ class Graph:
         if shift is not None:
             if not 0 <= shift <= 31:
                 raise InputError(f"requantise {x}: shift is {shift}, must be 0…31")
-            return self._make("shift", x.shape, "int8", (x,), shift=shift)
+            return self._make("shift", x.shape, "int8", (x,), x.image, shift=shift)
         if not -128 <= zero <= 127:
             raise InputError(f"requantise {x}: zero is {zero}, must be -128…127")
         scaled = self.mul(self.convert(x, "float32"), np.asarray(scale, np.float32))
         if not zero:
             return self.convert(scaled, "int8")
-        return self._make("saturate", x.shape, "int8", (self.add(self.convert(scaled, "int32"), np.int32(zero)),))
+        moved = self.add(self.convert(scaled, "int32"), np.int32(zero))
+        return self._make("saturate", x.shape, "int8", (moved,), x.image)
 
     def output(self, name: str, x: Tensor) -> None:
         """What a run gives."""
+        if x.op == "rows":
+            x = self.convert(x, x.dtype)
         if name in self.outputs:
             raise InputError(f"output {name!r} is there twice; choose another name")
         self.outputs[name] = x
@@ -181,12 +224,13 @@ class Graph:
             raise InputError(f"{op}: {other} is computed, so it must have the shape of {a}")
         if other.value is not None and other.features == 1 and other.shape != (1, 1) and a.features > 1:
             other = self.constant(np.repeat(other.value, a.features, axis=1))
-        return self._make(op, a.shape, _wide(a.dtype), (a, other))
+        return self._make(op, a.shape, _wide(a.dtype), (a, other), a.image)
 
     def _make(
-        self, op: str, shape: tuple[int, int], dtype: str, inputs: tuple[Tensor, ...], **attributes: Any
-    ) -> Tensor:
-        return self._add(Tensor(self._fresh(op), shape, dtype, op, inputs, tuple(attributes.items())))
+        self, op: str, shape: tuple[int, int], dtype: str, inputs: tuple[Tensor, ...],
+        image: tuple[int, int, int] | None, **attributes: Any,
+    ) -> Tensor:  # fmt: skip
+        return self._add(Tensor(self._fresh(op), shape, dtype, op, inputs, tuple(attributes.items()), image))
 
     def _add(self, tensor: Tensor) -> Tensor:
         if tensor.name in self.tensors:
@@ -232,10 +276,43 @@ _NUMPY: dict[str, Callable[..., Array]] = {
 }  # fmt: skip
 
 
+def _windows(
+    x: Tensor, size: tuple[int, int], stride: int, pads: tuple[int, int, int, int]
+) -> tuple[tuple[tuple[int, ...], ...], tuple[int, int, int]]:
+    """For each place in a window the rows of all windows in order, -1 beyond the edge; the image that they make."""
+    if x.image is None:
+        raise InputError(f"{x} is no image; give its input an image=(n, lines, columns)")
+    count, lines, columns = x.image
+    high = (lines + pads[0] + pads[2] - size[0]) // stride + 1
+    wide = (columns + pads[1] + pads[3] - size[1]) // stride + 1
+    if min(high, wide, stride) < 1:
+        raise InputError(f"windows of {list(size)} every {stride} do not fit the image {[lines, columns]} of {x}")
+    n, y, w = (axis.reshape(-1) for axis in np.indices((count, high, wide)))
+    taps = []
+    for line, column in np.ndindex(*size):
+        at, beside = y * stride + line - pads[0], w * stride + column - pads[1]
+        inside = (at >= 0) & (at < lines) & (beside >= 0) & (beside < columns)
+        taps.append(tuple(np.where(inside, (n * lines + at) * columns + beside, -1).tolist()))
+    return tuple(taps), (count, high, wide)
+
+
+def _taken(x: Array, rows: Rows) -> Array:
+    return x if rows is None else np.vstack([x, np.zeros((1, x.shape[1]), x.dtype)])[np.asarray(rows)]
+
+
+def _products(x: Tensor, value: Array, weights: Array) -> Array:
+    """Sums over all taps, exact and then modulo 2^32."""
+    taps, features = x.attribute("taps"), value.shape[1]
+    parts = (weights[tap * features : (tap + 1) * features].astype(np.int64) for tap in range(len(taps)))
+    exact = sum(_taken(value, rows).astype(np.int64) @ part for rows, part in zip(taps, parts, strict=True))
+    return np.asarray(exact).astype(np.int32)
+
+
 def _evaluate(x: Tensor, inputs: list[Array]) -> Array:
     if x.op == "matmul":
-        exact: Array = inputs[0].astype(np.int64) @ inputs[1].astype(np.int64)
-        return exact.astype(np.int32)
+        return _products(x, inputs[0], inputs[1])
+    if x.op == "rows":
+        return _taken(inputs[0], x.attribute("rows"))
     if x.op == "convert":
         return _converted(inputs[0], x.dtype)
     if x.op == "shift":

@@ -22,8 +22,7 @@ class Home:
     address: int
 
     def __str__(self) -> str:
-        rows = 1 if self.block.values is not None and self.block.rows == 1 else self.block.rows
-        return f"{self.block.name}: {' '.join(self.slices)} [{self.address}…{self.address + rows - 1}]"
+        return f"{self.block.name}: {' '.join(self.slices)} [{self.address}…{self.address + self.block.words - 1}]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +86,7 @@ class _Placer:
             )
         slices = min(found, key=lambda names: max(self.used[name] for name in names))
         address = max(self.used[name] for name in slices)
-        self._reserve(block.name, slices, address, block.rows)
+        self._reserve(block.name, slices, address, block.words)
         self.blocks[block.name] = Home(block, slices, address)
 
     def _runs(self, planes: int, among: Sequence[str]) -> list[tuple[str, ...]]:
@@ -119,7 +118,7 @@ def place(passes: Sequence[Pass], config: ChipConfig) -> Places:
     beside: dict[str, dict[str, Block]] = defaultdict(dict)
     blocks: dict[str, Block] = {}
     for step in passes:
-        blocks |= {block.name: block for block in (*step.blocks(), step.result) if block.name not in blocks}
+        blocks |= {block.name: block for block in step.blocks() if block.name not in blocks}
         together = step.together()
         for block in together:
             beside[block.name] |= {other.name: other for other in together if other.name != block.name}

@@ -4,9 +4,12 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tsp import travel
 from tsp.compiler.booking import Booking, Lane, Slot
-from tsp.compiler.lower import PREVIOUS, Block, Operand, Pass, Step, Tile
+from tsp.compiler.lower import PREVIOUS, Operand, Pass, Runs, Step, Tile, View
 from tsp.compiler.place import Home, Places
 from tsp.config import ChipConfig
 from tsp.floorplan import EAST, floorplan
@@ -47,13 +50,12 @@ class _Plane:
 
 @dataclasses.dataclass(frozen=True)
 class _Read:
-    """Bytes of a home that meet ``target``, ``after`` cycles behind the start of what is placed."""
+    """Rows of a home that meet ``target``, the first ``after`` cycles behind the start of what is placed."""
 
     home: Home
     target: str
     after: int
-    step: int
-    first: int
+    runs: Runs
 
 
 class Scheduler:
@@ -65,8 +67,8 @@ class Scheduler:
         self.booking = Booking(config)
         self.bursts: list[Burst] = []
         self.planes = [_Plane(s.name) for s in floorplan(config).slices if s.unit == "mxm"]
-        self._written: dict[str, list[tuple[int, int, int]]] = {}
-        """Block → (first row, rows, cycle of the first WRITE) of every pass that wrote some."""
+        self._ready: dict[str, NDArray[np.int64]] = {}
+        """Block → the first cycle in which each row can be read."""
         self._source = ""
 
     def schedule(self, pass_: Pass) -> None:
@@ -91,7 +93,7 @@ class Scheduler:
         stream = placed.streams[0]
         for j, name in enumerate(home.slices):
             at = placed.start - self._travel(name, queue)
-            self._burst("read", name, at, columns, address=home.address, stream_=f"{way}{stream + j}", step=1)
+            self._move("read", name, at, home.address, f"{way}{stream + j}", ((0, columns, 1),))
         self._burst("lw", queue, placed.start, columns, supercell=0, stream_=f"{way}{stream}")
         return placed.start + columns - 1 + self.table.lw_iw
 
@@ -101,7 +103,7 @@ class Scheduler:
         queues = {kind: f"{plane.name}.{kind}" for kind in ("weights", "activations", "accumulate")}
         slots = [Slot(queues["weights"], -self.table.iw_abc, 1), Slot(queues["activations"], 0, pass_.count)]
         slots.append(Slot(queues["accumulate"], self.table.abc_acc, pass_.count))
-        read = _Read(self.places.blocks[tile.block.name], plane.name, 0, 1, pass_.first)
+        read = _Read(self.places.blocks[tile.view.block.name], plane.name, 0, tile.view.runs)
         least = max(loaded + self.table.iw_abc, plane.free, plane.installed + 1 + self.table.iw_abc)
         modes = {(True, True): "pass", (True, False): "store", (False, True): "peek", (False, False): "add"}
         mode = modes[number == 0, last]
@@ -124,7 +126,7 @@ class Scheduler:
     ) -> tuple[int, int]:
         """The end of a pass: from sums or blocks through the ALUs to memory. Returns the start (of the ABCs, or of the
         first ALU without any) and the stream of the first read."""
-        home, count = self.places.blocks[pass_.result.name], pass_.count
+        home, count = self.places.blocks[pass_.result.block.name], pass_.count
         sums = 0 if plane is None else self.table.abc_acc
         alus = sums if plane is None else sums + self._travel(plane.name, "vxm")
         reads = [*reads, *self._operands(pass_, alus)]
@@ -145,10 +147,10 @@ class Scheduler:
         self._alus(pass_, start + alus, rows, reads, streams, spelled)
         for part, (name, offset) in enumerate(writes):
             way, stream = spelled[-1][0], int(spelled[-1][1:])
-            address = home.address + pass_.first
-            self._burst("write", name, start + offset, count, address=address, stream_=f"{way}{stream + part}", step=1)
-        written = self._written.setdefault(pass_.result.name, [])
-        written.append((pass_.first, count, start + max(offset for _, offset in writes)))
+            self._move("write", name, start + offset, home.address, f"{way}{stream + part}", pass_.result.runs)
+        rows = _rows(pass_.result.runs)
+        ready = self._ready.setdefault(pass_.result.block.name, np.zeros(home.block.words, np.int64))
+        ready[rows] = start + max(offset for _, offset in writes) + np.arange(count) + self.table.write_read
         return start, streams[0]
 
     def _fit(
@@ -183,29 +185,26 @@ class Scheduler:
         found = []
         for j, step in enumerate(pass_.steps):
             for operand in step.operands:
-                if isinstance(operand, Block):
-                    every = operand.rows > 1
-                    first = pass_.first if every else 0
-                    home = self.places.blocks[operand.name]
-                    found.append(_Read(home, "vxm", alus + j, int(every), first))
+                if isinstance(operand, View):
+                    found.append(_Read(self.places.blocks[operand.block.name], "vxm", alus + j, operand.runs))
         return list(dict.fromkeys(found))
 
     def _alus(
         self, pass_: Pass, at: int, queues: Sequence[str], reads: Sequence[_Read], streams: Sequence[int],
         spelled: Sequence[str],
     ) -> None:  # fmt: skip
-        found = {read.home.block: f"{self._way(read.home.slices[0], 'vxm')}{stream}"
+        found = {View(read.home.block, read.runs): f"{self._way(read.home.slices[0], 'vxm')}{stream}"
                  for read, stream in zip(reads, streams, strict=False) if read.target == "vxm"}  # fmt: skip
         for j, (step, queue) in enumerate(zip(pass_.steps, queues, strict=True)):
             operands = []
             for operand in step.operands:
-                if isinstance(operand, Block):
-                    operands.append(f"{found[operand]}:{operand.type.name.lower()}")
+                if isinstance(operand, View):
+                    operands.append(f"{found[operand]}:{operand.block.type.name.lower()}")
                 elif operand == PREVIOUS and j == 0:
                     operands.append(f"{spelled[0]}:int32")
                 else:
                     operands.append(_spell(operand, step, queues[j - 1]))
-            to = f"{spelled[-1]}:{pass_.result.type.name.lower()}"
+            to = f"{spelled[-1]}:{pass_.result.block.type.name.lower()}"
             if j < len(queues) - 1:
                 to = "next:fp32" if step.is_float and step.mnemonic.startswith("CONVERT") else "next"
             self._burst("alu", queue, at + j, pass_.count, mnemonic=step.mnemonic, operands=tuple(operands), to=to)
@@ -217,10 +216,7 @@ class Scheduler:
         for read, way, stream in zip(reads, ways, placed.streams, strict=False):
             for part, name in enumerate(read.home.slices):
                 at = placed.start + read.after - self._travel(name, read.target)
-                address = read.home.address + read.first
-                self._burst(
-                    "read", name, at, pass_.count, address=address, stream_=f"{way}{stream + part}", step=read.step
-                )
+                self._move("read", name, at, read.home.address, f"{way}{stream + part}", read.runs)
         return placed
 
     def _probe(self, least: int, slots: list[Slot], reads: list[_Read], lanes: list[Lane], pass_: Pass) -> int:
@@ -248,15 +244,16 @@ class Scheduler:
     def _least(self, least: int, reads: list[_Read], pass_: Pass) -> int:
         """The first start at which every row that is read has been written."""
         for read in reads:
-            for first, rows, cycle in self._written.get(read.home.block.name, ()):
-                begin, end = (read.first, read.first + pass_.count) if read.step else (read.first, read.first + 1)
-                if first < end and begin < first + rows:
-                    # Row r is written in cycle + r - first and read, at the earliest, write_read cycles later.
-                    ready = cycle + max(begin, first) - first + self.table.write_read
-                    for name in read.home.slices:
-                        offset = read.after - self._travel(name, read.target) + (max(begin, first) - begin)
-                        least = max(least, ready - offset)
+            if (ready := self._ready.get(read.home.block.name)) is not None:
+                late = int((ready[_rows(read.runs)] - np.arange(pass_.count)).max())
+                least = max(least, *(late - read.after + self._travel(name, read.target) for name in read.home.slices))
         return least
+
+    def _move(self, method: str, slice_: str, at: int, address: int, stream: str, runs: Runs) -> None:
+        """READs or WRITEs of rows, one a cycle."""
+        for first, count, step in runs:
+            self._burst(method, slice_, at, count, address=address + first, stream_=stream, step=step)
+            at += count
 
     def _lane(self, target: str, width: int, count: int) -> tuple[str, Lane]:
         """Streams to the weights of a plane, read at the start of what is placed."""
@@ -283,6 +280,10 @@ class Scheduler:
 
     def _burst(self, method: str, queue: str, at: int, count: int, **arguments: Any) -> None:
         self.bursts.append(Burst(method, queue, at, count, tuple(arguments.items()), self._source))
+
+
+def _rows(runs: Runs) -> NDArray[np.int64]:
+    return np.concatenate([first + step * np.arange(count) for first, count, step in runs])
 
 
 def _aligned(width: int) -> int:
