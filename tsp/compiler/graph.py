@@ -123,10 +123,11 @@ class Graph:
         """The greatest of each window of an image, without padding."""
         taps, image = _windows(x, (size, size), stride or size, (0, 0, 0, 0))
         parts = [self._make("rows", (len(rows), x.features), x.dtype, (x,), image, rows=rows) for rows in taps]
-        found = parts[0]
+        # A copy first: two places of one tensor are not read at the same time.
+        found = self.convert(parts[0], x.dtype)
         for part in parts[1:]:
-            found = self.maximum(found, part)
-        return self.convert(found, x.dtype)
+            found = self.convert(self.maximum(found, part), x.dtype)
+        return found
 
     def flatten(self, x: Tensor, weights: ArrayLike) -> Tensor:
         """A matmul of whole images, [n, channels·h·w] in ONNX's order, with int8 [channels·h·w, out]: int32 [n, out]."""
