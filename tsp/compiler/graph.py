@@ -95,33 +95,39 @@ class Graph:
             raise InputError(f"constant {name or 'given'} has values that are no {found}")
         return self._add(Tensor(name or self._fresh("constant"), cast.shape, found, value=cast))
 
-    def matmul(self, x: Tensor, weights: ArrayLike | Tensor) -> Tensor:
-        """int8 [n, k] times constant int8 [k, m]: int32 [n, m], exact as long as it fits, then modulo 2^32."""
-        w = weights if isinstance(weights, Tensor) else self.constant(weights)
-        if w.value is None:
-            raise InputError(f"matmul: {w} is computed, but weights must be a constant")
-        if (x.dtype, w.dtype) != ("int8", "int8"):
-            raise InputError(f"matmul takes int8 times int8, not {x} times {w}; requantise or convert them")
-        if x.features != w.rows:
-            raise InputError(f"matmul: {x} has {x.features} features, but {w} has {w.rows} rows; they must be as many")
-        return self._make("matmul", (x.rows, w.features), "int32", (x, w), x.image, taps=(None,))
+    def matmul(self, x: Tensor, *weights: ArrayLike) -> Tensor:
+        """int8 [n, k] times constant int8 [k, m], or times the sum of several: int32 [n, m], exact as long as it fits, then
+        modulo 2^32."""
+        parts = [np.asarray(part) for part in weights]
+        for part in parts:
+            if x.dtype != "int8" or part.dtype != np.int8 or part.ndim != 2:
+                raise InputError(f"matmul takes int8 times int8, not {x} times {part.dtype}{list(part.shape)}")
+            if x.features != len(part):
+                raise InputError(f"matmul: {x} has {x.features} features, but the weights have {len(part)} rows")
+        w = self.constant(np.concatenate(parts))
+        return self._make("matmul", (x.rows, w.features), "int32", (x, w), x.image, taps=(None,) * len(parts), fill=0)
 
     def conv2d(
-        self, x: Tensor, weights: ArrayLike, stride: int = 1, pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+        self, x: Tensor, *weights: ArrayLike, windows: "Windows | None" = None, fill: int = 0
     ) -> Tensor:
-        """Cross-correlation of images int8 with constant int8 [out, in, lines, columns]: int32. ``pads``: zeros above, left,
-        below and right, as ONNX orders them."""
-        w = np.asarray(weights)
-        if x.image is None or w.ndim != 4 or w.dtype != np.int8 or x.dtype != "int8" or w.shape[1] != x.features:
-            raise InputError(f"conv2d takes int8 images and int8 [out, in, h, w], not {x} and {w.dtype}{list(w.shape)}")
-        out, into, lines, columns = w.shape
-        taps, image = _windows(x, (lines, columns), stride, pads)
-        flat = self.constant(np.ascontiguousarray(w.transpose(2, 3, 1, 0).reshape(lines * columns * into, out)))
-        return self._make("matmul", (int(np.prod(image)), out), "int32", (x, flat), image, taps=taps)
+        """Cross-correlation of images int8 with constant int8 [out, in, lines, columns], or with the sum of several: int32.
+        What pads the images is ``fill``."""
+        parts = [np.asarray(w) for w in weights]
+        for w in parts:
+            if x.image is None or w.ndim != 4 or w.dtype != np.int8 or x.dtype != "int8" or w.shape[1] != x.features:
+                raise InputError(
+                    f"conv2d takes int8 images and int8 [out, in, h, w], not {x} and {w.dtype}{list(w.shape)}"
+                )
+        out, into, lines, columns = parts[0].shape
+        taps, image = (windows or Windows()).rows(x, (lines, columns))
+        flat = np.concatenate([w.transpose(2, 3, 1, 0).reshape(lines * columns * into, out) for w in parts])
+        found = self.constant(np.ascontiguousarray(flat))
+        shape = int(np.prod(image)), out
+        return self._make("matmul", shape, "int32", (x, found), image, taps=taps * len(parts), fill=fill)
 
-    def max_pool(self, x: Tensor, size: int, stride: int | None = None) -> Tensor:
-        """The greatest of each window of an image, without padding."""
-        taps, image = _windows(x, (size, size), stride or size, (0, 0, 0, 0))
+    def max_pool(self, x: Tensor, size: tuple[int, int], windows: "Windows | None" = None) -> Tensor:
+        """The greatest of each window of an image; windows stand side by side if nothing else is said."""
+        taps, image = (windows or Windows(strides=size)).rows(x, size)
         parts = [self._make("rows", (len(rows), x.features), x.dtype, (x,), image, rows=rows) for rows in taps]
         # A copy first: two places of one tensor are not read at the same time.
         found = self.convert(parts[0], x.dtype)
@@ -277,35 +283,43 @@ _NUMPY: dict[str, Callable[..., Array]] = {
 }  # fmt: skip
 
 
-def _windows(
-    x: Tensor, size: tuple[int, int], stride: int, pads: tuple[int, int, int, int]
-) -> tuple[tuple[tuple[int, ...], ...], tuple[int, int, int]]:
-    """For each place in a window the rows of all windows in order, -1 beyond the edge; the image that they make."""
-    if x.image is None:
-        raise InputError(f"{x} is no image; give its input an image=(n, lines, columns)")
-    count, lines, columns = x.image
-    high = (lines + pads[0] + pads[2] - size[0]) // stride + 1
-    wide = (columns + pads[1] + pads[3] - size[1]) // stride + 1
-    if min(high, wide, stride) < 1:
-        raise InputError(f"windows of {list(size)} every {stride} do not fit the image {[lines, columns]} of {x}")
-    n, y, w = (axis.reshape(-1) for axis in np.indices((count, high, wide)))
-    taps = []
-    for line, column in np.ndindex(*size):
-        at, beside = y * stride + line - pads[0], w * stride + column - pads[1]
-        inside = (at >= 0) & (at < lines) & (beside >= 0) & (beside < columns)
-        taps.append(tuple(np.where(inside, (n * lines + at) * columns + beside, -1).tolist()))
-    return tuple(taps), (count, high, wide)
+@dataclasses.dataclass(frozen=True)
+class Windows:
+    """Where windows stand on an image, down and across. ``pads``: above, left, below and right, as ONNX orders them."""
+
+    strides: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilations: tuple[int, int] = (1, 1)
+
+    def rows(self, x: Tensor, size: tuple[int, int]) -> tuple[tuple[tuple[int, ...], ...], tuple[int, int, int]]:
+        """For each place in a window the rows of all windows in order, -1 beyond the edge; the image they make."""
+        if x.image is None:
+            raise InputError(f"{x} is no image; give its input an image=(n, lines, columns)")
+        count, lines, columns = x.image
+        spans = [(size[i] - 1) * self.dilations[i] + 1 for i in (0, 1)]
+        room = lines + self.pads[0] + self.pads[2], columns + self.pads[1] + self.pads[3]
+        high, wide = ((room[i] - spans[i]) // self.strides[i] + 1 for i in (0, 1))
+        if min(high, wide, *self.strides) < 1:
+            raise InputError(f"windows of {list(size)} do not fit the image {[lines, columns]} of {x} with {self}")
+        n, y, w = (axis.reshape(-1) for axis in np.indices((count, high, wide)))
+        taps = []
+        for line, column in np.ndindex(*size):
+            at = y * self.strides[0] + line * self.dilations[0] - self.pads[0]
+            beside = w * self.strides[1] + column * self.dilations[1] - self.pads[1]
+            inside = (at >= 0) & (at < lines) & (beside >= 0) & (beside < columns)
+            taps.append(tuple(np.where(inside, (n * lines + at) * columns + beside, -1).tolist()))
+        return tuple(taps), (count, high, wide)
 
 
-def _taken(x: Array, rows: Rows) -> Array:
-    return x if rows is None else np.vstack([x, np.zeros((1, x.shape[1]), x.dtype)])[np.asarray(rows)]
+def _taken(x: Array, rows: Rows, fill: int = 0) -> Array:
+    return x if rows is None else np.vstack([x, np.full((1, x.shape[1]), fill, x.dtype)])[np.asarray(rows)]
 
 
 def _products(x: Tensor, value: Array, weights: Array) -> Array:
     """Sums over all taps, exact and then modulo 2^32."""
     taps, features = x.attribute("taps"), value.shape[1]
     parts = (weights[tap * features : (tap + 1) * features].astype(np.int64) for tap in range(len(taps)))
-    exact = sum(_taken(value, rows).astype(np.int64) @ part for rows, part in zip(taps, parts, strict=True))
+    exact = sum(_taken(value, rows, x.attribute("fill")).astype(np.int64) @ part for rows, part in zip(taps, parts, strict=True))
     return np.asarray(exact).astype(np.int32)
 
 

@@ -133,7 +133,7 @@ class _Lowering:
         self.uses: dict[str, int] = {}
         for x in [*graph.outputs.values(), *(y for z in graph.tensors.values() for y in z.inputs)]:
             self.uses[x.name] = self.uses.get(x.name, 0) + 1
-        self.fills = {x.inputs[0].name: 0 for x in graph.tensors.values() if _leaves(x)}
+        self.fills = _fills(graph)
         """Tensors of which an operation takes rows that are not there, and what those hold."""
 
     def run(self) -> list[Pass]:
@@ -241,6 +241,17 @@ def _leaves(x: Tensor) -> bool:
     """Whether an operation takes rows from nowhere."""
     lists = x.attribute("taps") if x.op == "matmul" else (x.attribute("rows"),) if x.op == "rows" else ()
     return any(rows is not None and min(rows) < 0 for rows in lists)
+
+
+def _fills(graph: Graph) -> dict[str, int]:
+    """Tensor → what pads it; InputError if two operations want it padded with different numbers."""
+    found: dict[str, int] = {}
+    for x in graph.tensors.values():
+        if _leaves(x):
+            name, fill = x.inputs[0].name, x.attribute("fill") if x.op == "matmul" else -128
+            if found.setdefault(name, fill) != fill:
+                raise InputError(f"{name} is padded with {found[name]} and, for {x}, with {fill}; one number must do")
+    return found
 
 
 def runs_of(rows: NDArray[np.int64]) -> Runs:

@@ -1,0 +1,217 @@
+"""A quantised ONNX model as a graph.
+
+uint8 tensors are held as int8, 128 less. Zero points are folded into a constant, which is added to the sums. What a node
+means is taken from the ONNX standard (onnx.ai/onnx/operators); scales are multiplied in float32, in the order in which
+onnxruntime does.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper, shape_inference
+
+from tsp.compiler.graph import Graph, Tensor, Windows
+from tsp.compiler.onnx_nodes import NODES
+from tsp.compiler.onnx_values import Constant, Value
+from tsp.errors import InputError
+
+MAX_BYTES = 1 << 31
+"""Of a model file: protobuf's own limit."""
+Array = NDArray[Any]
+_ELEMENTS = {onnx.TensorProto.INT8: "int8", onnx.TensorProto.UINT8: "uint8", onnx.TensorProto.INT32: "int32"}
+
+
+@dataclasses.dataclass
+class Imported:
+    """A graph, with the shapes and types of the model's inputs and outputs."""
+
+    graph: Graph
+    inputs: dict[str, Value]
+    outputs: dict[str, Value]
+
+    def to_graph(self, values: Mapping[str, Array]) -> dict[str, Array]:
+        """Inputs laid out for the graph. InputError for a missing one, or one of another shape or type."""
+        found = {}
+        for name, value in self.inputs.items():
+            if name not in values:
+                raise InputError(f"no value for input {name!r}; inputs are {', '.join(self.inputs)}")
+            array = np.asarray(values[name])
+            if array.shape != value.shape or str(array.dtype) != value.dtype:
+                want = f"{value.dtype}{list(value.shape)}"
+                raise InputError(f"input {name!r} is {array.dtype}{list(array.shape)}, must be {want}")
+            moved = np.moveaxis(array, 1, -1) if value.tensor.image is not None else array
+            less = moved.astype(np.int64) - value.offset
+            found[value.tensor.name] = less.reshape(value.tensor.shape).astype(value.tensor.dtype)
+        return found
+
+    def from_graph(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs of the graph as the model has them."""
+        return {name: _restored(outputs[name], value) for name, value in self.outputs.items()}
+
+
+def _restored(array: Array, value: Value) -> Array:
+    whole = (array.astype(np.int64) + value.offset).astype(value.dtype)
+    if value.tensor.image is None:
+        return whole.reshape(value.shape)
+    return np.ascontiguousarray(np.moveaxis(whole.reshape(*value.tensor.image, -1), -1, 1)).reshape(value.shape)
+
+
+def load(path: Path) -> Imported:
+    """Read a model file. InputError for a foreign or broken one, and for what cannot be compiled, naming the node."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path}: {path.stat().st_size} bytes are more than an ONNX model has ({MAX_BYTES})")
+        model = onnx.load_model(str(path), load_external_data=False)
+        onnx.checker.check_model(model)
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except Exception as error:  # protobuf and the checker raise what they like
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path} is no ONNX model: {first}") from None
+    return import_model(model)
+
+
+def import_model(model: onnx.ModelProto) -> Imported:
+    """The graph of a model. InputError names the node that cannot be compiled and the nearest form that can."""
+    return Importer(shape_inference.infer_shapes(model)).run()
+
+
+class Importer:
+    def __init__(self, model: onnx.ModelProto):
+        self.model, self.graph = model.graph, Graph()
+        self.known: dict[str, Value | Constant] = {}
+        self.inputs: dict[str, Value] = {}
+        self.node: onnx.NodeProto | None = None
+
+    def run(self) -> Imported:
+        for tensor in self.model.initializer:
+            self.known[tensor.name] = Constant(numpy_helper.to_array(tensor))
+        for given in self.model.input:
+            if given.name not in self.known:
+                self.known[given.name] = self.inputs[given.name] = self._input(given)
+        for node in self.model.node:
+            self.node = node
+            if node.op_type not in NODES or node.domain not in ("", "ai.onnx"):
+                raise self.refused(f"is not supported; supported are {', '.join(sorted(NODES))}")
+            self.known[node.output[0]] = NODES[node.op_type](self, node)
+        outputs = {}
+        for wanted in self.model.output:
+            value = self.known.get(wanted.name)
+            if not isinstance(value, Value):
+                raise InputError(f"output {wanted.name!r} is a constant; nothing is computed")
+            if value.scale is not None:
+                raise InputError(f"output {wanted.name!r} is a float; end the model with QuantizeLinear, or at the sums")
+            self.graph.output(wanted.name, value.tensor)
+            tensor = self.graph.outputs[wanted.name]
+            outputs[wanted.name] = dataclasses.replace(value, tensor=tensor)
+        return Imported(self.graph, self.inputs, outputs)
+
+    def _input(self, given: onnx.ValueInfoProto) -> Value:
+        kind = given.type.tensor_type
+        if kind.elem_type not in _ELEMENTS:
+            name = onnx.TensorProto.DataType.Name(kind.elem_type).lower()
+            raise InputError(f"input {given.name!r} is {name}; supported are {', '.join(_ELEMENTS.values())}")
+        sizes = [axis.dim_value for axis in kind.shape.dim]
+        if not sizes or min(sizes) < 1:
+            dims = [axis.dim_value or axis.dim_param or "?" for axis in kind.shape.dim]
+            raise InputError(f"input {given.name!r} has shape {dims}; every axis must be a number (fix the dynamic ones)")
+        dtype = _ELEMENTS[kind.elem_type]
+        offset = 128 if dtype == "uint8" else 0
+        image = (sizes[0], sizes[2], sizes[3]) if len(sizes) == 4 else None
+        features = sizes[1] if image else sizes[-1]
+        rows = int(np.prod(sizes)) // features
+        stored = "int8" if dtype == "uint8" else dtype
+        return Value(self.graph.input(given.name, (rows, features), stored, image), dtype, tuple(sizes), offset)
+
+    def refused(self, reason: str) -> InputError:
+        assert self.node is not None
+        name = f" {self.node.name!r}" if self.node.name else ""
+        return InputError(f"node{name} {self.node.op_type} → {self.node.output[0]!r}: {reason}")
+
+    def value(self, node: onnx.NodeProto, number: int) -> Value:
+        """An input that is computed."""
+        found = self.known[node.input[number]]
+        if isinstance(found, Constant):
+            raise self.refused(f"input {node.input[number]!r} is a constant, but must be computed")
+        return found
+
+    def constant(self, node: onnx.NodeProto, number: int, default: Any = None) -> Constant:
+        """An input that is a constant."""
+        if number >= len(node.input) or not node.input[number]:
+            if default is None:
+                raise self.refused(f"input {number} is missing")
+            return Constant(np.asarray(default))
+        found = self.known[node.input[number]]
+        if not isinstance(found, Constant):
+            raise self.refused(f"input {node.input[number]!r} is computed, but must be a constant")
+        return found
+
+    def scalar(self, node: onnx.NodeProto, number: int, default: Any = None) -> Any:
+        """A constant of one number."""
+        found = self.constant(node, number, default).value
+        if found.size != 1:
+            raise self.refused(f"input {node.input[number]!r} has {found.size} numbers, must have one for all")
+        return found.reshape(-1)[0]
+
+    def attribute(self, name: str, default: Any) -> Any:
+        """Of the node at hand."""
+        assert self.node is not None
+        found = next((a for a in self.node.attribute if a.name == name), None)
+        return default if found is None else onnx.helper.get_attribute_value(found)
+
+    def products(self, x: Value, zero: int, weights: Array, images: bool) -> Tensor:
+        """Sums of (x - zero) times whole-number weights: [in, out], or [out, in, h, w] with images."""
+        low = np.clip(weights, -128, 127)
+        parts = [part.astype(np.int8) for part in (low, weights - low) if part.any() or part is low]
+        shift = x.offset - zero
+        if images:
+            sums = self.graph.conv2d(x.tensor, *parts, windows=self.windows(x, weights.shape[2:]), fill=-shift)
+            constant = shift * weights.sum((1, 2, 3))
+        else:
+            sums = self.graph.matmul(x.tensor, *parts)
+            constant = shift * weights.sum(0)
+        return self.graph.add(sums, constant.astype(np.int32)) if constant.any() else sums
+
+    def windows(self, x: Value, size: tuple[int, ...]) -> Windows:
+        strides = tuple(self.attribute("strides", [1, 1]))
+        dilations = tuple(self.attribute("dilations", [1, 1]))
+        pads = tuple(self.attribute("pads", [0, 0, 0, 0]))
+        auto = self.attribute("auto_pad", b"NOTSET").decode()
+        if auto.startswith("SAME"):
+            assert x.tensor.image is not None
+            missing = []
+            for axis in (0, 1):
+                span, length = (size[axis] - 1) * dilations[axis] + 1, x.tensor.image[1 + axis]
+                missing.append(max(0, (-(-length // strides[axis]) - 1) * strides[axis] + span - length))
+            small = [m // 2 if auto == "SAME_UPPER" else -(-m // 2) for m in missing]
+            pads = (*small, *(m - s for m, s in zip(missing, small, strict=True)))
+        return Windows(strides, pads, dilations)
+
+    def images(self, x: Value) -> None:
+        """InputError unless these are images."""
+        if x.tensor.image is None or x.tensor.dtype != "int8":
+            raise self.refused(f"takes int8 or uint8 [n, channels, lines, columns], not {x.dtype}{list(x.shape)}")
+
+    def dense(self, weights: Array, features: int) -> Array:
+        """Weights of a convolution in groups as those of one group, with zeros."""
+        group = self.attribute("group", 1)
+        if group == 1:
+            return weights
+        out, into = weights.shape[:2]
+        whole = np.zeros((out, features, *weights.shape[2:]), weights.dtype)
+        for number in range(out):
+            first = number // (out // group) * into
+            whole[number, first : first + into] = weights[number]
+        return whole
+
+    def quantised(self, sums: Tensor, scale: Array, dtype: str, zero: int) -> tuple[Tensor, int]:
+        """Sums times a scale, rounded and moved to int8 or uint8; with the offset of that."""
+        offset = 128 if dtype == "uint8" else 0
+        return self.graph.requantise(sums, scale=scale.astype(np.float32), zero=zero - offset), offset
