@@ -184,6 +184,8 @@ def _refuse(sentence: str, code: int = EXIT_BAD_INPUT) -> int:
     return code
 
 
-from tsp.cli_run import run_program  # noqa: E402 - it uses what stands above
+from tsp.cli_compile import compile_model  # noqa: E402 - it uses what stands above
+from tsp.cli_run import run_program  # noqa: E402
 
+cli.add_command(compile_model)
 cli.add_command(run_program)

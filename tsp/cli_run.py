@@ -1,17 +1,24 @@
 """``tsp run``: run a program on the golden model or on the RTL."""
 
+import io
 import json
 from pathlib import Path
+from typing import Any
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 
 from tsp.cli import config_options, load_program
 from tsp.config import ChipConfig
 from tsp.dump import superlanes
-from tsp.errors import counted
+from tsp.errors import InputError, counted
+from tsp.files import write_atomic
 from tsp.flips import FORMS, parse
 from tsp.floorplan import floorplan
+from tsp.program import Program
 from tsp.run import BACKENDS, MAX_CYCLES, RunResult, run
+from tsp.tensors import read_array, restored, with_inputs
 
 
 @click.command("run")
@@ -21,6 +28,8 @@ from tsp.run import BACKENDS, MAX_CYCLES, RunResult, run
 @click.option("--waves", metavar="FILE", help="Record a simulator's waves to this .fst or .vcd file.")
 @click.option("--max-cycles", type=click.IntRange(min=1), default=MAX_CYCLES, show_default=True, help="Refuse more.")
 @click.option("--no-check", is_flag=True, help="Run what the checker refuses, to see the machine's fault.")
+@click.option("--input", "inputs", multiple=True, metavar="[NAME=]FILE", help="An input, a .npy file.")
+@click.option("--output", "outputs", multiple=True, metavar="[NAME=]FILE", help="Where to write an output, as .npy.")
 @click.option("--flip", "flips", multiple=True, metavar="BITS", help=f"Turn over bits on purpose: {FORMS}.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; for bad input nothing but the sentence on stderr.")
 @config_options(required=False)
@@ -31,6 +40,8 @@ def run_program(
     waves: str | None,
     max_cycles: int,
     no_check: bool,
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
     flips: tuple[str, ...],
     as_json: bool,
     config: ChipConfig | None,
@@ -40,21 +51,64 @@ def run_program(
     Exit code 1: the machine differs from the prediction; 2: bad input; 3: the machine latched a fault.
     """
     loaded = load_program(program, config)
+    if inputs or outputs:
+        loaded = with_inputs(loaded, _inputs(loaded, inputs))
+    files = _files(loaded, outputs, False)
+    blocks = [block for tensor in loaded.tensors.values() if not tensor.given for block in tensor.blocks]
     file = None if waves is None else Path(waves)
     turned = [parse(text, loaded.config) for text in flips]
-    result = run(loaded, on, checked=not no_check, dump=dump, max_cycles=max_cycles, waves=file, flips=turned)
+    asked = (*dump, *(block for block in blocks if block not in dump))
+    result = run(loaded, on, checked=not no_check, dump=asked, max_cycles=max_cycles, waves=file, flips=turned)
     if as_json:
         click.echo(json.dumps(result.as_dict(), indent=2))
     else:
-        _print(program, result)
+        _print(program, result, dump)
+    if not result.exit_code:
+        _write(loaded, result, files, quiet=as_json)
     return result.exit_code
 
 
-def _print(program: str, result: RunResult) -> None:
+def _inputs(program: Program, texts: tuple[str, ...]) -> dict[str, NDArray[Any]]:
+    return {name: read_array(path) for name, path in _files(program, texts, True).items()}
+
+
+def _files(program: Program, texts: tuple[str, ...], given: bool) -> dict[str, Path]:
+    """Name of an input or output → its file; the name may be left out where there is only one."""
+    names = [name for name, tensor in program.tensors.items() if tensor.given == given]
+    option, kind = ("--input", "input") if given else ("--output", "output")
+    found: dict[str, Path] = {}
+    for text in texts:
+        name, equals, path = text.partition("=")
+        if not equals and len(names) == 1:
+            name, path = names[0], text
+        if name not in names or name in found or not path.endswith(".npy"):
+            known = f"its {kind}s are {', '.join(names)}" if names else f"the program has no {kind}s"
+            raise InputError(f"{option} {text}: must be {kind}=FILE.npy, each once; {known}")
+        found[name] = Path(path)
+    return found
+
+
+def _write(program: Program, result: RunResult, files: dict[str, Path], quiet: bool) -> None:
+    """Print what the program gives, and write what was asked for."""
+    for name, tensor in program.tensors.items():
+        if tensor.given:
+            continue
+        rows = [result.symbols[block] for block in tensor.blocks]
+        array = restored(np.concatenate([np.asarray(block) for block in rows], axis=1), tensor)
+        if name in files:
+            data = io.BytesIO()
+            np.save(data, array, allow_pickle=False)
+            write_atomic(files[name], data.getvalue())
+        elif not quiet:
+            click.echo(f"{name} {tensor}:\n{np.array2string(array, threshold=100)}")
+
+
+def _print(program: str, result: RunResult, dump: tuple[str, ...]) -> None:
     slices = floorplan(result.config).slices
     speed = "" if result.clocks is None else f", {result.clocks / max(result.seconds, 1e-9):,.0f} clock cycles/s"
     click.echo(f"{program} on {result.on}: {result.cycles} cycles, predicted {result.predicted}{speed}")
-    for name, vectors in result.symbols.items():
+    for name in (text for text in dump if text in result.symbols):
+        vectors = result.symbols[name]
         for number, vector in enumerate(vectors):
             click.echo(f"{name}[{number}]: {'undefined' if vector is None else ' '.join(map(str, vector))}")
     for (place, address), word in result.memory.items():

@@ -51,6 +51,33 @@ class Symbol:
     type: Type = Type.INT8
 
 
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """What a program takes or gives: [rows, features] in memory, a block of 16·S features in each symbol.
+
+    Attributes:
+        given: it is taken, not given.
+        shape, dtype: as the user has it.
+        offset: what memory holds less: 128 for uint8, which is held as int8.
+        channels_first: features are its second axis, else its last.
+        blocks: names of symbols.
+    """
+
+    given: bool
+    shape: tuple[int, ...]
+    dtype: str
+    offset: int
+    channels_first: bool
+    blocks: tuple[str, ...]
+
+    @property
+    def features(self) -> int:
+        return self.shape[1 if self.channels_first else -1]
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
 @dataclasses.dataclass
 class Source:
     """Where words came from: ``lines`` maps (queue, index in the queue) to a line number, ``text`` that to the line.
@@ -77,6 +104,7 @@ class Program:
         memory: place number of a MEM slice → the words it holds at the start; all others are undefined.
         symbols: names of memory, for dumps and messages; no effect on the machine.
         source: lines for messages; no effect on the machine.
+        tensors: names of what it takes and gives, see :mod:`tsp.tensors`; no effect on the machine.
     """
 
     config: ChipConfig
@@ -84,6 +112,7 @@ class Program:
     memory: dict[int, Image] = dataclasses.field(default_factory=dict)
     symbols: dict[str, Symbol] = dataclasses.field(default_factory=dict)
     source: Source = dataclasses.field(default_factory=Source)
+    tensors: dict[str, Tensor] = dataclasses.field(default_factory=dict)
 
     def validate(self) -> "Program":
         """Return self in normal form (queues and slices in order, none empty), or raise InputError.

@@ -6,6 +6,7 @@ queue after queue), ``lines.npy`` (int32 [n], 0 for none), ``addresses.npy`` (in
 ``image.npy`` (uint8 [m, 16·S]). The reader never unpickles and never allocates more than the configuration allows.
 """
 
+import dataclasses
 import io
 import json
 import zipfile
@@ -21,7 +22,8 @@ from tsp.errors import InputError
 from tsp.files import parse_npy, read_bounded, write_atomic
 from tsp.floorplan import floorplan
 from tsp.isa import Type
-from tsp.program import Image, Program, Source, Symbol
+from tsp.program import Image, Program, Source, Symbol, Tensor
+from tsp.tensors import check_layout
 
 FORMAT = "open-tsp program"
 VERSION = 1
@@ -31,6 +33,9 @@ _HEADER_LIMIT = 1 << 26
 _NPY_HEADER = 1 << 12
 _FILE_LIMIT = 1 << 30
 """Larger than the full memory and all queues of the published chip (220 MiB and 3 MiB)."""
+_AXES = 8
+DTYPES = ("int8", "uint8", "int16", "int32", "float16", "float32")
+"""What a tensor's elements may be for its user."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _MASK64 = (1 << 64) - 1
 
@@ -77,6 +82,7 @@ def _header(program: Program) -> dict[str, Any]:
         "memory": [[place, len(image.addresses)] for place, image in program.memory.items()],
         "symbols": {name: [s.slice, s.address, s.count, int(s.type)] for name, s in program.symbols.items()},
         "source": program.source.name,
+        "tensors": {name: dataclasses.asdict(tensor) for name, tensor in program.tensors.items()},
         "fetched": [[*word, line] for word, line in sorted(program.source.lines.items()) if not _held(program, *word)],
         "text": {str(line): text for line, text in program.source.text.items() if line in used},
     }
@@ -122,7 +128,8 @@ def _assemble(archive: zipfile.ZipFile, path: str, header: dict[str, Any], confi
     lines = _member(archive, path, "lines.npy", np.dtype("<i4"), 1, 4 * n, (n,))
     addresses = _member(archive, path, "addresses.npy", np.dtype("<i4"), 1, 4 * m, (m,)).astype(np.int64)
     image = _member(archive, path, "image.npy", np.uint8, 2, config.lanes * m, (m, config.lanes))
-    program = Program(config, symbols=_symbols(header), source=_source(header))
+    program = Program(config, symbols=_symbols(header), source=_source(header), tensors=_tensors(header))
+    check_layout(program)
     first = 0
     for index, count in queues:
         rows = words[first : first + count].tolist()
@@ -201,6 +208,27 @@ def _symbols(header: dict[str, Any]) -> dict[str, Symbol]:
             raise InputError("the header's 'symbols' are damaged")
         symbols[name] = Symbol(value[0], value[1], value[2], Type(value[3]))
     return symbols
+
+
+def _tensors(header: dict[str, Any]) -> dict[str, Tensor]:
+    """Files of earlier releases have none."""
+    found = {}
+    rows = header.get("tensors", {})
+    if type(rows) is not dict:
+        raise InputError("the header's 'tensors' are damaged")
+    for name, row in rows.items():
+        kinds = {"given": bool, "shape": list, "dtype": str, "offset": int, "channels_first": bool, "blocks": list}
+        right = type(row) is dict and row.keys() == kinds.keys() and all(type(row[k]) is kinds[k] for k in kinds)
+        if not right or row["dtype"] not in DTYPES or not 1 <= len(row["shape"]) <= _AXES:
+            raise InputError("the header's 'tensors' are damaged")
+        sizes, blocks = row["shape"], row["blocks"]
+        least = 2 if row["channels_first"] else 1
+        if not all(type(size) is int and size >= 1 for size in sizes) or len(sizes) < least or abs(row["offset"]) > 128:
+            raise InputError("the header's 'tensors' are damaged")
+        if not all(type(block) is str for block in blocks):
+            raise InputError("the header's 'tensors' are damaged")
+        found[name] = Tensor(**row | {"shape": tuple(sizes), "blocks": tuple(blocks)})
+    return found
 
 
 def _source(header: dict[str, Any]) -> Source:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from golden import machine
+from tsp import tensors
 from tsp.blame import fault_name, fault_text, queue_name
 from tsp.checker import check
 from tsp.config import ChipConfig
@@ -182,6 +183,16 @@ def run(
     symbols = {text: elements(program, program.symbols[text], held) for text in dump if text in program.symbols}
     memory = {word: held.get(word) for text in dump if text not in symbols for word in asked[text]}
     return dataclasses.replace(result, memory=memory, symbols=symbols)
+
+
+def outputs_of(program: Program) -> dict[str, NDArray[Any]]:
+    """The tensors that a program with its inputs gives on the golden model. InputError if it is illegal or faults."""
+    if not (report := check(program)).ok:
+        raise Refused(str(report))
+    result = machine.run(program, trace=False)
+    if result.fault is not None:
+        raise InputError(fault_text(program, result.flow, result.fault))
+    return tensors.outputs(program, lambda place, address: result.words(place, [address])[0])
 
 
 def _refuse_waves(on: str, waves: Path) -> None:

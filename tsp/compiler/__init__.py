@@ -1,24 +1,30 @@
 """From a graph to a program whose every cycle is known: lower, place, schedule, emit, each a stage in its own file."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tsp.compiler.emit import emit
-from tsp.compiler.graph import DTYPES, Array, Graph, Tensor
+from tsp.compiler.graph import Graph
 from tsp.compiler.lower import Pass, blocks_of, lower
 from tsp.compiler.place import Places, place
 from tsp.compiler.schedule import Burst, schedule
 from tsp.config import ChipConfig
-from tsp.floorplan import floorplan
-from tsp.program import Image, Program
+from tsp.errors import InputError, nearest
+from tsp.program import Program, Tensor
+from tsp.tensors import with_inputs
 
+if TYPE_CHECKING:
+    import onnx
+
+    from tsp.compiler.onnx_import import Imported
+
+Array = NDArray[Any]
 STAGES = ("lower", "place", "schedule")
 """What ``--dump-after`` prints: passes, places, bursts."""
-Words = Callable[[int, int], NDArray[np.uint8]]
-"""(place, address) → uint8 [16·S]."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,63 +32,63 @@ class Compiled:
     """A program with what became of it in each stage.
 
     Attributes:
-        program: with zeros for the inputs.
-        cycles: what a run takes, on the RTL as on the golden model.
+        program: with zeros for the inputs, which its ``tensors`` name.
     """
 
-    graph: Graph
     config: ChipConfig
     passes: list[Pass]
     places: Places
     bursts: list[Burst]
     program: Program
 
-    def with_inputs(self, values: Mapping[str, ArrayLike]) -> Program:
+    def __call__(self, *arrays: ArrayLike, **named: ArrayLike) -> dict[str, Array]:
+        """Run on the golden model: inputs in their order or by name, outputs by name. InputError for wrong inputs."""
+        from tsp.run import outputs_of
+
+        names = [name for name, tensor in self.program.tensors.items() if tensor.given]
+        if len(arrays) > len(names):
+            raise InputError(f"{len(arrays)} inputs for a program that takes {len(names)}: {', '.join(names)}")
+        values = dict(zip(names, arrays, strict=False)) | named
+        return outputs_of(self.with_inputs({name: np.asarray(value) for name, value in values.items()}))
+
+    def with_inputs(self, values: Mapping[str, Array]) -> Program:
         """The program with inputs in its memory. InputError for a missing one, or one of another shape or type."""
-        memory = {place: dict(zip(image.addresses.tolist(), image.words, strict=True))
-                  for place, image in self.program.memory.items()}  # fmt: skip
-        for x in self.graph.inputs:
-            array = self.graph.given(x, values)
-            for index in range(blocks_of(x, self.config)):
-                if (home := self.places.blocks.get(f"{x.name}.{index}")) is None:
-                    continue
-                part = array[:, index * self.config.lanes : (index + 1) * self.config.lanes]
-                padded = np.zeros((x.rows, self.config.lanes), part.dtype)
-                padded[:, : part.shape[1]] = part
-                octets = padded[..., None].view(np.uint8)
-                for plane, name in enumerate(home.slices):
-                    words = memory[floorplan(self.config).slice(name).index]
-                    words |= {home.address + row: octets[row, :, plane].copy() for row in range(x.rows)}
-        images = {place: Image.of(words, self.config.lanes) for place, words in memory.items()}
-        return dataclasses.replace(self.program, memory=images)
+        return with_inputs(self.program, values)
 
-    def outputs(self, words: Words) -> dict[str, Array]:
-        """Every output, from what memory holds after a run."""
-        return {name: self._tensor(x, words) for name, x in self.graph.outputs.items()}
-
-    def output_words(self) -> list[tuple[int, int]]:
-        """(place, address) of every word that holds a part of an output."""
-        plan = floorplan(self.config)
-        homes = [self.places.blocks[f"{x.name}.{index}"] for x in self.graph.outputs.values()
-                 for index in range(blocks_of(x, self.config))]  # fmt: skip
-        return sorted({(plan.slice(name).index, home.address + row) for home in homes for name in home.slices
-                       for row in range(home.block.rows)})  # fmt: skip
-
-    def _tensor(self, x: Tensor, words: Words) -> Array:
-        plan, parts = floorplan(self.config), []
-        for index in range(blocks_of(x, self.config)):
-            home = self.places.blocks[f"{x.name}.{index}"]
-            planes = [
-                [words(plan.slice(name).index, home.address + row) for row in range(x.rows)] for name in home.slices
-            ]
-            octets = np.ascontiguousarray(np.moveaxis(np.array(planes, np.uint8), 0, -1))
-            parts.append(octets.view(DTYPES[x.dtype])[..., 0])
-        return np.concatenate(parts, axis=1)[:, : x.features]
+    def dump(self, stage: str) -> str:
+        """What a stage made, as text."""
+        if stage not in STAGES:
+            raise InputError(f"no stage {stage!r}{nearest(stage, STAGES)}; stages are {', '.join(STAGES)}")
+        found: dict[str, Iterable[object]] = {"lower": self.passes, "place": [self.places], "schedule": self.bursts}
+        return "\n".join(map(str, found[stage]))
 
 
-def compile_graph(graph: Graph, config: ChipConfig) -> Compiled:
-    """Compile for a chip. Same graph and config, same bytes. InputError names what does not fit, and what would."""
+def compile(model: "Graph | Imported | onnx.ModelProto", config: ChipConfig) -> Compiled:
+    """Compile a graph or an ONNX model for a chip. Same model and config, same bytes. InputError names what does not
+    fit, and what would."""
+    if isinstance(model, Graph):
+        graph, tensors = model, _plain(model)
+    else:
+        from tsp.compiler.onnx_import import Imported, import_model
+
+        imported = model if isinstance(model, Imported) else import_model(model)
+        graph, tensors = imported.graph, imported.tensors()
     passes = lower(graph, config)
     places = place(passes, config)
     bursts = schedule(passes, places, config)
-    return Compiled(graph, config, passes, places, bursts, emit(bursts, places, config))
+    program = emit(bursts, places, config)
+    used = {name: _placed(tensor, graph, places, config) for name, tensor in tensors.items()}
+    program.tensors = {name: tensor for name, tensor in used.items() if tensor.blocks}
+    return Compiled(config, passes, places, bursts, program)
+
+
+def _plain(graph: Graph) -> dict[str, Tensor]:
+    """Name → what is known of each input and output; ``blocks`` is the name of the tensor in the graph for now."""
+    found = {x.name: Tensor(True, x.shape, x.dtype, 0, False, (x.name,)) for x in graph.inputs}
+    return found | {name: Tensor(False, x.shape, x.dtype, 0, False, (x.name,)) for name, x in graph.outputs.items()}
+
+
+def _placed(tensor: Tensor, graph: Graph, places: Places, config: ChipConfig) -> Tensor:
+    x = graph.tensors[tensor.blocks[0]]
+    names = [f"{x.name}.{index}" for index in range(blocks_of(x, config))]
+    return dataclasses.replace(tensor, blocks=tuple(name for name in names if name in places.blocks))

@@ -41,8 +41,10 @@ class Placed:
 
 
 class Booking:
-    """Everything that is taken, as bit masks over time. A stream is taken along a whole diagonal, so a value may be read
-    anywhere beyond its producer."""
+    """Everything that is taken, as bit masks over time.
+
+    A stream is taken along a whole diagonal, so that a value may be read anywhere beyond its producer.
+    """
 
     def __init__(self, config: ChipConfig):
         self._streams = config.streams
@@ -56,8 +58,8 @@ class Booking:
         return placed
 
     def find(self, least: int, slots: Sequence[Slot], lanes: Sequence[Lane], why: str) -> Placed:
-        """The first start from ``least`` on at which everything is free; InputError if there is none, with ``why`` it is
-        needed."""
+        """The first start from ``least`` on at which everything is free. InputError if there is none, with ``why`` it
+        is needed."""
         start = max([least, *(-slot.offset for slot in slots)])
         while start < FOREVER:
             after = self._blocked(start, slots)

@@ -46,8 +46,7 @@ def _call(builder: Builder, burst: Burst) -> None:
         builder.write(burst.queue, at=burst.at, count=burst.count, **values)
     else:
         plane = burst.queue.rpartition(".")[0]
-        calls = {"lw": builder.lw, "abc": builder.abc, "acc": builder.acc}
         if burst.method == "iw":
             builder.iw(plane, burst.at)
         else:
-            calls[burst.method](plane, at=burst.at, count=burst.count, **values)
+            getattr(builder, burst.method)(plane, at=burst.at, count=burst.count, **values)

@@ -29,8 +29,8 @@ Rows = tuple[int, ...] | None
 class Tensor:
     """Rows of features: ``shape`` is (rows, features), ``dtype`` one of :data:`DTYPES`.
 
-    A tensor of one row is the same in every row of what it meets. ``image``: the rows are the pixels of so many images of
-    so many lines and columns. ``value``: of a constant.
+    A tensor of one row is the same in every row of what it meets. ``image``: the rows are the pixels of so many images
+    of so many lines and columns. ``value``: of a constant.
     """
 
     name: str
@@ -96,8 +96,7 @@ class Graph:
         return self._add(Tensor(name or self._fresh("constant"), cast.shape, found, value=cast))
 
     def matmul(self, x: Tensor, *weights: ArrayLike) -> Tensor:
-        """int8 [n, k] times constant int8 [k, m], or times the sum of several: int32 [n, m], exact as long as it fits, then
-        modulo 2^32."""
+        """int8 [n, k] times constant int8 [k, m], or times the sum of several: int32 [n, m], modulo 2^32."""
         parts = [np.asarray(part) for part in weights]
         for part in parts:
             if x.dtype != "int8" or part.dtype != np.int8 or part.ndim != 2:
@@ -107,11 +106,9 @@ class Graph:
         w = self.constant(np.concatenate(parts))
         return self._make("matmul", (x.rows, w.features), "int32", (x, w), x.image, taps=(None,) * len(parts), fill=0)
 
-    def conv2d(
-        self, x: Tensor, *weights: ArrayLike, windows: "Windows | None" = None, fill: int = 0
-    ) -> Tensor:
-        """Cross-correlation of images int8 with constant int8 [out, in, lines, columns], or with the sum of several: int32.
-        What pads the images is ``fill``."""
+    def conv2d(self, x: Tensor, *weights: ArrayLike, windows: "Windows | None" = None, fill: int = 0) -> Tensor:
+        """Cross-correlation of images int8 with constant int8 [out, in, lines, columns], or with the sum of several:
+        int32. What pads the images is ``fill``."""
         parts = [np.asarray(w) for w in weights]
         for w in parts:
             if x.image is None or w.ndim != 4 or w.dtype != np.int8 or x.dtype != "int8" or w.shape[1] != x.features:
@@ -136,7 +133,7 @@ class Graph:
         return found
 
     def flatten(self, x: Tensor, weights: ArrayLike) -> Tensor:
-        """A matmul of whole images, [n, channels·h·w] in ONNX's order, with int8 [channels·h·w, out]: int32 [n, out]."""
+        """Whole images, [n, channels·h·w] in ONNX's order, times int8 [channels·h·w, out]: int32 [n, out]."""
         if x.image is None:
             raise InputError(f"flatten: {x} is no image; use matmul")
         _, lines, columns = x.image
@@ -178,8 +175,8 @@ class Graph:
     def requantise(
         self, x: Tensor, *, shift: int | None = None, scale: ArrayLike | None = None, zero: int = 0
     ) -> Tensor:
-        """int32 to int8: x / 2^shift, or x · scale in float32 (one number, or one per feature), rounded half to even, plus
-        ``zero``, saturated."""
+        """int32 to int8: x / 2^shift, or x · scale in float32 (one number, or one per feature), rounded half to even,
+        plus ``zero``, saturated."""
         if x.dtype != "int32" or (shift is None) == (scale is None) or (shift is not None and zero):
             raise InputError(f"requantise {x}: takes int32 and either shift, or scale and zero")
         if shift is not None:
@@ -319,7 +316,9 @@ def _products(x: Tensor, value: Array, weights: Array) -> Array:
     """Sums over all taps, exact and then modulo 2^32."""
     taps, features = x.attribute("taps"), value.shape[1]
     parts = (weights[tap * features : (tap + 1) * features].astype(np.int64) for tap in range(len(taps)))
-    exact = sum(_taken(value, rows, x.attribute("fill")).astype(np.int64) @ part for rows, part in zip(taps, parts, strict=True))
+    exact = sum(
+        _taken(value, rows, x.attribute("fill")).astype(np.int64) @ part for rows, part in zip(taps, parts, strict=True)
+    )
     return np.asarray(exact).astype(np.int32)
 
 

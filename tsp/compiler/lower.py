@@ -122,7 +122,7 @@ class _Chain:
     tensor: Tensor
     product: Tensor | None
     steps: list[tuple[Tensor, str]]
-    """An operation, and the name of the tensor before it in the chain; the first of a chain without products has none."""
+    """An operation, and the name of the tensor before it in the chain; none for the first, if there are no products."""
 
 
 class _Lowering:
@@ -294,7 +294,8 @@ def _check(x: Tensor, config: ChipConfig) -> None:
         raise InputError(f"{x} is a float, but config {config.name} has vxm_float=False; set vxm_float=True")
     if x.op == "mul" and x.dtype in INTEGERS and config.vxm_mul_bits < 32:
         raise InputError(
-            f"{x} multiplies int32, but config {config.name} has vxm_mul_bits={config.vxm_mul_bits}; set vxm_mul_bits=32"
+            f"{x} multiplies int32, but config {config.name} has vxm_mul_bits={config.vxm_mul_bits};"
+            " set vxm_mul_bits=32"
         )
 
 

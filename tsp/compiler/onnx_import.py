@@ -1,12 +1,11 @@
 """A quantised ONNX model as a graph.
 
-uint8 tensors are held as int8, 128 less. Zero points are folded into a constant, which is added to the sums. What a node
-means is taken from the ONNX standard (onnx.ai/onnx/operators); scales are multiplied in float32, in the order in which
-onnxruntime does.
+uint8 tensors are held as int8, 128 less. Zero points are folded into a constant, which is added to the sums. What a
+node means is taken from the ONNX standard (onnx.ai/onnx/operators); scales are multiplied in float32, in the order in
+which onnxruntime does.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper, shape_inference
 
-from tsp.compiler.graph import Graph, Tensor, Windows
+from tsp.compiler.graph import Graph, Windows
+from tsp.compiler.graph import Tensor as GraphTensor
 from tsp.compiler.onnx_nodes import NODES
 from tsp.compiler.onnx_values import Constant, Value
 from tsp.errors import InputError
+from tsp.program import Tensor
 
 MAX_BYTES = 1 << 31
 """Of a model file: protobuf's own limit."""
@@ -34,31 +35,15 @@ class Imported:
     inputs: dict[str, Value]
     outputs: dict[str, Value]
 
-    def to_graph(self, values: Mapping[str, Array]) -> dict[str, Array]:
-        """Inputs laid out for the graph. InputError for a missing one, or one of another shape or type."""
-        found = {}
-        for name, value in self.inputs.items():
-            if name not in values:
-                raise InputError(f"no value for input {name!r}; inputs are {', '.join(self.inputs)}")
-            array = np.asarray(values[name])
-            if array.shape != value.shape or str(array.dtype) != value.dtype:
-                want = f"{value.dtype}{list(value.shape)}"
-                raise InputError(f"input {name!r} is {array.dtype}{list(array.shape)}, must be {want}")
-            moved = np.moveaxis(array, 1, -1) if value.tensor.image is not None else array
-            less = moved.astype(np.int64) - value.offset
-            found[value.tensor.name] = less.reshape(value.tensor.shape).astype(value.tensor.dtype)
-        return found
-
-    def from_graph(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Outputs of the graph as the model has them."""
-        return {name: _restored(outputs[name], value) for name, value in self.outputs.items()}
+    def tensors(self) -> dict[str, Tensor]:
+        """Name → layout; ``blocks`` is the name of the tensor in the graph."""
+        found = {name: _layout(value, True) for name, value in self.inputs.items()}
+        return found | {name: _layout(value, False) for name, value in self.outputs.items()}
 
 
-def _restored(array: Array, value: Value) -> Array:
-    whole = (array.astype(np.int64) + value.offset).astype(value.dtype)
-    if value.tensor.image is None:
-        return whole.reshape(value.shape)
-    return np.ascontiguousarray(np.moveaxis(whole.reshape(*value.tensor.image, -1), -1, 1)).reshape(value.shape)
+def _layout(value: Value, given: bool) -> Tensor:
+    first = value.tensor.image is not None
+    return Tensor(given, value.shape, value.dtype, value.offset, first, (value.tensor.name,))
 
 
 def load(path: Path) -> Imported:
@@ -107,7 +92,9 @@ class Importer:
             if not isinstance(value, Value):
                 raise InputError(f"output {wanted.name!r} is a constant; nothing is computed")
             if value.scale is not None:
-                raise InputError(f"output {wanted.name!r} is a float; end the model with QuantizeLinear, or at the sums")
+                raise InputError(
+                    f"output {wanted.name!r} is a float; end the model with QuantizeLinear, or at the sums"
+                )
             self.graph.output(wanted.name, value.tensor)
             tensor = self.graph.outputs[wanted.name]
             outputs[wanted.name] = dataclasses.replace(value, tensor=tensor)
@@ -116,12 +103,14 @@ class Importer:
     def _input(self, given: onnx.ValueInfoProto) -> Value:
         kind = given.type.tensor_type
         if kind.elem_type not in _ELEMENTS:
-            name = onnx.TensorProto.DataType.Name(kind.elem_type).lower()
+            name = onnx.helper.tensor_dtype_to_string(kind.elem_type).rpartition(".")[2].lower()
             raise InputError(f"input {given.name!r} is {name}; supported are {', '.join(_ELEMENTS.values())}")
         sizes = [axis.dim_value for axis in kind.shape.dim]
         if not sizes or min(sizes) < 1:
             dims = [axis.dim_value or axis.dim_param or "?" for axis in kind.shape.dim]
-            raise InputError(f"input {given.name!r} has shape {dims}; every axis must be a number (fix the dynamic ones)")
+            raise InputError(
+                f"input {given.name!r} has shape {dims}; every axis must be a number (fix the dynamic ones)"
+            )
         dtype = _ELEMENTS[kind.elem_type]
         offset = 128 if dtype == "uint8" else 0
         image = (sizes[0], sizes[2], sizes[3]) if len(sizes) == 4 else None
@@ -166,7 +155,7 @@ class Importer:
         found = next((a for a in self.node.attribute if a.name == name), None)
         return default if found is None else onnx.helper.get_attribute_value(found)
 
-    def products(self, x: Value, zero: int, weights: Array, images: bool) -> Tensor:
+    def products(self, x: Value, zero: int, weights: Array, images: bool) -> GraphTensor:
         """Sums of (x - zero) times whole-number weights: [in, out], or [out, in, h, w] with images."""
         low = np.clip(weights, -128, 127)
         parts = [part.astype(np.int8) for part in (low, weights - low) if part.any() or part is low]
@@ -211,7 +200,7 @@ class Importer:
             whole[number, first : first + into] = weights[number]
         return whole
 
-    def quantised(self, sums: Tensor, scale: Array, dtype: str, zero: int) -> tuple[Tensor, int]:
+    def quantised(self, sums: GraphTensor, scale: Array, dtype: str, zero: int) -> tuple[GraphTensor, int]:
         """Sums times a scale, rounded and moved to int8 or uint8; with the offset of that."""
         offset = 128 if dtype == "uint8" else 0
         return self.graph.requantise(sums, scale=scale.astype(np.float32), zero=zero - offset), offset

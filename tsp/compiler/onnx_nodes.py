@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 
+from tsp.compiler.graph import Tensor
 from tsp.compiler.onnx_values import Constant, Value
 
 if TYPE_CHECKING:
@@ -31,12 +32,14 @@ def _sums(i: "Importer", x: Value, zero: int, weights: Any, weights_zero: Any, i
     else:
         whole = whole - offset
     tensor = i.products(x, zero, whole, images)
-    if images:
-        assert tensor.image is not None
-        shape = (tensor.image[0], tensor.features, *tensor.image[1:])
-    else:
-        shape = (*x.shape[:-1], tensor.features)
-    return Value(tensor, "int32", shape)
+    shape = (*x.shape[:-1], tensor.features)
+    return Value(tensor, "int32", _image_shape(tensor) if images else shape)
+
+
+def _image_shape(x: Tensor) -> tuple[int, ...]:
+    """[n, channels, lines, columns]."""
+    assert x.image is not None
+    return x.image[0], x.features, *x.image[1:]
 
 
 def matmul_integer(i: "Importer", node: Node) -> Value:
@@ -148,8 +151,7 @@ def max_pool(i: "Importer", node: Node) -> Value:
     if len(size) != 2 or i.attribute("ceil_mode", 0) or len([name for name in node.output if name]) > 1:
         raise i.refused("is supported with two axes, without ceil_mode and indices")
     tensor = i.graph.max_pool(x.tensor, (int(size[0]), int(size[1])), i.windows(x, size))
-    assert tensor.image is not None
-    return dataclasses.replace(x, tensor=tensor, shape=(tensor.image[0], tensor.features, *tensor.image[1:]))
+    return dataclasses.replace(x, tensor=tensor, shape=_image_shape(tensor))
 
 
 def _binary(name: str) -> Callable[["Importer", Node], Value]:

@@ -54,7 +54,7 @@ class _Placer:
         names = [[f"mem.{side}{number}" for number in range(config.mem_slices)] for side in "ew"]
         self.order = [*names[0], *names[1]]
         groups = len(self.order) // GROUP16
-        # Weights are read sixteen slices at a time beside what they multiply, so vectors lie elsewhere if there is room.
+        # Weights are read sixteen slices at a time beside what they multiply: vectors lie elsewhere if there is room.
         shares = max(1, (groups + 1) // 2)
         self.groups = [tuple(self.order[GROUP16 * g : GROUP16 * (g + 1)]) for g in range(min(shares, groups))]
         taken = {name for group in self.groups for name in group}
@@ -76,12 +76,12 @@ class _Placer:
         """In adjacent slices that none of the blocks uses which are read or written at the same time."""
         busy = {name for other in beside if other.name in self.blocks for name in self.blocks[other.name].slices}
         planes = block.type.planes
-        found = []
+        found: list[tuple[str, ...]] = []
         for among in (self.vectors, self.order):
             found = found or [slices for slices in self._runs(planes, among) if not busy & set(slices)]
         if not found:
             raise InputError(
-                f"{block.name} needs {planes} adjacent MEM slices that {len(beside)} other blocks of its pass leave free, but "
+                f"{block.name} needs {planes} adjacent MEM slices that {len(beside)} other blocks leave free, but "
                 f"config {self.config.name} has {self.config.mem_slices} in a hemisphere; set mem_slices higher"
             )
         slices = min(found, key=lambda names: max(self.used[name] for name in names))
@@ -105,8 +105,9 @@ class _Placer:
         if end > self.config.mem_words:
             missing = (end - self.config.mem_words) * len(slices) * self.config.lanes
             raise InputError(
-                f"{what} does not fit: it takes {words} words in each of {len(slices)} MEM slices ({slices[0]}…{slices[-1]}), "
-                f"which have {self.config.mem_words - address} left; {missing} bytes are missing; set mem_words={end}"
+                f"{what} does not fit: it takes {words} words in each of {len(slices)} MEM slices "
+                f"({slices[0]}…{slices[-1]}), which have {self.config.mem_words - address} left; {missing} bytes are "
+                f"missing; set mem_words={end}"
             )
         for name in slices:
             self.used[name] = end

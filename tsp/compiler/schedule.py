@@ -148,9 +148,9 @@ class Scheduler:
         for part, (name, offset) in enumerate(writes):
             way, stream = spelled[-1][0], int(spelled[-1][1:])
             self._move("write", name, start + offset, home.address, f"{way}{stream + part}", pass_.result.runs)
-        rows = _rows(pass_.result.runs)
+        written = _rows(pass_.result.runs)
         ready = self._ready.setdefault(pass_.result.block.name, np.zeros(home.block.words, np.int64))
-        ready[rows] = start + max(offset for _, offset in writes) + np.arange(count) + self.table.write_read
+        ready[written] = start + max(offset for _, offset in writes) + np.arange(count) + self.table.write_read
         return start, streams[0]
 
     def _fit(
@@ -295,6 +295,7 @@ def _spell(operand: Operand, step: Step, before: str) -> str:
     if operand == PREVIOUS:
         row = before.removeprefix("vxm.r").partition("s")[0]
         return f"r{row}:fp32" if step.from_float else f"r{row}"
+    assert isinstance(operand, int | float)
     return f"#{float(operand)!r}" if step.from_float else f"#{operand}"
 
 

@@ -1,0 +1,214 @@
+"""Compiled graphs on the golden model: numpy's results, legal, and exactly the cycles that the checker foretells."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import golden.machine
+import tsp
+from tsp.checker import check
+from tsp.compiler.graph import Graph, Windows
+from tsp.config import preset
+from tsp.errors import InputError
+from tsp.program import Program
+from tsp.tensors import outputs, with_inputs
+
+CONFIGS = {
+    "tiny": preset("tiny").override(["mem_words=1024"]),
+    "board": preset("board").override(["mem_words=4096"]),
+    "groqchip": preset("groqchip"),
+}
+RNG = np.random.default_rng
+
+
+def int8(rng, *shape):
+    return rng.integers(-128, 128, shape).astype(np.int8)
+
+
+def right(graph, config, values):
+    """The compiled graph gives numpy's results in the predicted cycles; the result of the run."""
+    compiled = tsp.compile(graph, config)
+    program = compiled.with_inputs(values)
+    report = check(program)
+    assert report.ok, str(report)
+    result = golden.machine.run(program, trace=False)
+    assert result.fault is None and result.cycles == report.cycles
+    found = outputs(program, lambda place, address: result.words(place, [address])[0])
+    want = graph.evaluate(values)
+    assert found.keys() == want.keys()
+    for name in want:
+        assert found[name].dtype == want[name].dtype
+        assert np.array_equal(found[name], want[name]), f"{name} differs in {(found[name] != want[name]).sum()} places"
+    return compiled, result
+
+
+def layer(rng, graph, x, config, out):
+    """A matmul and what often comes after it."""
+    y = graph.matmul(x, int8(rng, x.features, out))
+    if rng.random() < 0.7:
+        y = graph.add(y, rng.integers(-5000, 5000, out))
+    if rng.random() < 0.5:
+        y = graph.relu(y)
+    if config.vxm_float and rng.random() < 0.5:
+        scale = rng.uniform(1e-4, 1e-2, out if rng.random() < 0.5 else 1)
+        return graph.requantise(y, scale=scale, zero=int(rng.integers(-9, 10)))
+    return graph.requantise(y, shift=int(rng.integers(0, 14)))
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32), name=st.sampled_from(sorted(CONFIGS)))
+def test_random_perceptrons(seed, name):
+    rng, config = RNG(seed), CONFIGS[name]
+    widest = 3 * config.lanes if name != "groqchip" else 700
+    graph = Graph()
+    x = graph.input("x", (int(rng.integers(1, 30)), int(rng.integers(1, widest))))
+    y = x
+    for number in range(rng.integers(1, 4)):
+        y = layer(rng, graph, y, config, int(rng.integers(1, widest)))
+        if rng.random() < 0.4:
+            graph.output(f"y{number}", y)
+    graph.output("y", graph.sub(graph.add(y, y), 3) if rng.random() < 0.5 else y)
+    right(graph, config, {"x": int8(rng, *x.shape)})
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32))
+def test_random_convolutions(seed):
+    """Strides, paddings, dilations, several outputs of pools, images that end in a whole-image product."""
+    rng = RNG(seed)
+    config = [CONFIGS["tiny"], CONFIGS["groqchip"]][rng.integers(2)].override(["queue_depth=4096"])
+    n, lines, columns = (int(v) for v in (rng.integers(1, 3), *rng.integers(5, 9, 2)))
+    channels, out = (int(v) for v in rng.integers(1, 2 * config.lanes if config.superlanes == 2 else 40, 2))
+    graph = Graph()
+    x = graph.input("x", (n * lines * columns, channels), image=(n, lines, columns))
+    pads = tuple(int(p) for p in rng.integers(0, 2, 4))
+    windows = Windows(tuple(int(s) for s in rng.integers(1, 3, 2)), pads, tuple(int(d) for d in rng.integers(1, 3, 2)))
+    y = graph.conv2d(x, int8(rng, out, channels, 3, 2), windows=windows, fill=int(rng.integers(-3, 4)))
+    y = graph.requantise(graph.relu(graph.add(y, rng.integers(-999, 999, out))), shift=9)
+    if min(y.image[1:]) >= 2:
+        y = graph.max_pool(y, (2, 2), Windows((1, 2)))
+    graph.output("y", y)
+    graph.output("z", graph.flatten(y, int8(rng, y.features * y.image[1] * y.image[2], 7)))
+    right(graph, config, {"x": int8(rng, *x.shape)})
+
+
+def test_a_sum_over_more_rows_than_the_accumulator_has():
+    rng, config = RNG(3), CONFIGS["tiny"].override(["acc_depth=8"])
+    graph = Graph()
+    x = graph.input("x", (30, 90))
+    graph.output("y", graph.matmul(x, int8(rng, 90, 40)))
+    compiled, _ = right(graph, config, {"x": int8(rng, 30, 90)})
+    assert {pass_.count for pass_ in compiled.passes} == {8, 6}
+
+
+def test_floats():
+    rng, config = RNG(5), CONFIGS["tiny"]
+    graph = Graph()
+    x, y = graph.input("x", (9, 40), "float32"), graph.input("y", (9, 40), "float16")
+    graph.output("z", graph.convert(graph.maximum(graph.mul(graph.add(x, y), np.float32(1.5)), x), "float16"))
+    graph.output("w", graph.convert(graph.relu(graph.sub(x, 2.0)), "int8"))
+    values = {"x": (rng.normal(size=(9, 40)) * 9).astype(np.float32), "y": rng.normal(size=(9, 40)).astype(np.float16)}
+    right(graph, config, values)
+
+
+def test_weights_load_behind_computing():
+    """Of a long matmul every plane multiplies in almost every cycle."""
+    rng, config = RNG(7), CONFIGS["groqchip"]
+    graph = Graph()
+    x = graph.input("x", (600, 1280))
+    graph.output("y", graph.requantise(graph.matmul(x, int8(rng, 1280, 1280)), shift=12))
+    _, result = right(graph, config, {"x": int8(rng, 600, 1280)})
+    planes = config.mxm_planes_w + config.mxm_planes_e
+    assert 600 * 1280 * 1280 / (planes * config.lanes**2 * result.cycles) > 0.5
+
+
+def test_the_same_graph_gives_the_same_bytes(tmp_path):
+    def made(path):
+        graph = Graph()
+        x = graph.input("x", (5, 70))
+        graph.output("y", layer(RNG(1), graph, x, CONFIGS["tiny"], 50))
+        tsp.compile(graph, CONFIGS["tiny"]).program.save(path)
+        return path.read_bytes()
+
+    assert made(tmp_path / "a.npz") == made(tmp_path / "b.npz")
+    loaded = Program.load(tmp_path / "a.npz")
+    assert {name: str(tensor) for name, tensor in loaded.tensors.items()} == {"x": "int8[5, 70]", "y": "int8[5, 50]"}
+    assert with_inputs(loaded, {"x": np.ones((5, 70), np.int8)}).tensors == loaded.tensors
+
+
+def test_it_is_called_like_a_function():
+    graph = Graph()
+    x = graph.input("x", (2, 3))
+    graph.output("y", graph.matmul(x, np.eye(3, dtype=np.int8)))
+    compiled = tsp.compile(graph, CONFIGS["tiny"])
+    given_ = np.arange(6, dtype=np.int8).reshape(2, 3)
+    assert compiled(given_)["y"].tolist() == given_.tolist() == compiled(x=given_)["y"].tolist()
+    for stage in ("lower", "place", "schedule"):
+        assert "x.0" in compiled.dump(stage) or "abc" in compiled.dump(stage)
+
+
+def wrong(make, *arguments, config=CONFIGS["tiny"]):
+    with pytest.raises(InputError) as found:
+        graph = Graph()
+        x = graph.input("x", (4, 8))
+        make(graph, x, *arguments)
+        tsp.compile(graph, config)
+    return str(found.value)
+
+
+W8 = np.ones((8, 4), np.int8)
+
+
+@pytest.mark.parametrize(
+    "make, sentence",
+    [
+        (
+            lambda g, x: g.matmul(x, np.ones((9, 4), np.int8)),
+            "matmul: x int8[4, 8] has 8 features, but the weights have 9",
+        ),
+        (lambda g, x: g.matmul(g.matmul(x, W8), W8), "matmul takes int8 times int8, not matmul_0 int32[4, 4] times"),
+        (lambda g, x: None, "the graph has no output; name one"),
+        (lambda g, x: g.output("y", x), "output x int8[4, 8] is an input or a constant"),
+        (lambda g, x: g.input("x", (1, 1)), "tensor 'x' is there twice"),
+        (lambda g, x: g.input("z", (0, 1)), "input 'z' has shape [0, 1], must be [rows, features], each at least 1"),
+        (lambda g, x: g.input("z", (1, 1), "int9"), "input 'z' is int9; did you mean 'int8'?"),
+        (lambda g, x: g.conv2d(x, np.ones((1, 8, 3, 3), np.int8)), "conv2d takes int8 images"),
+        (lambda g, x: g.requantise(x, shift=3), "requantise x int8[4, 8]: takes int32"),
+        (lambda g, x: g.requantise(g.matmul(x, W8), shift=40), "shift is 40, must be 0…31"),
+        (lambda g, x: g.add(x, g.input("f", (4, 8), "float32")), "an integer and a float; convert one of them"),
+        (lambda g, x: g.add(x, np.ones(3, int)), "have different shapes"),
+    ],
+)
+def test_sentences(make, sentence):
+    assert sentence in wrong(make)
+
+
+def test_what_does_not_fit_is_named_with_the_bytes_that_are_missing():
+    def make(graph, x):
+        y = graph.input("long", (5000, 8))
+        graph.output("y", graph.matmul(y, W8))
+
+    found = wrong(make)
+    assert "does not fit: it takes 5000 words" in found and "bytes are missing; set mem_words=5000" in found
+
+
+def test_what_a_chip_lacks():
+    none = preset("tiny").override(["mxm_planes_w=0", "mxm_planes_e=0", "mxm_fp16=off"])
+    assert "has no MXM" in wrong(lambda g, x: g.output("y", g.matmul(x, W8)), config=none)
+    whole = preset("tiny").override(["vxm_float=off", "mxm_fp16=off"])
+    assert "vxm_float=False" in wrong(lambda g, x: g.output("y", g.convert(x, "float32")), config=whole)
+
+
+def test_wrong_inputs():
+    graph = Graph()
+    graph.output("y", graph.matmul(graph.input("x", (2, 3)), np.eye(3, dtype=np.int8)))
+    compiled = tsp.compile(graph, CONFIGS["tiny"])
+    for values, sentence in (
+        ({}, "no value for input 'x', int8[2, 3]"),
+        ({"x": np.ones((2, 3))}, "input 'x' is float64[2, 3], must be int8[2, 3]"),
+        ({"z": np.ones((2, 3), np.int8)}, "the program has no input 'z'"),
+    ):
+        with pytest.raises(InputError) as found:
+            compiled.with_inputs(values)
+        assert sentence in str(found.value)

@@ -1,0 +1,240 @@
+"""ONNX models: the chip's outputs are onnxruntime's, bit for bit."""
+
+import os
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from click.testing import CliRunner
+from onnx import TensorProto, helper, numpy_helper
+
+import tsp
+from programs.digits import networks
+from programs.digits.data import load_digits
+from tsp.cli import cli
+from tsp.cli import run as tsp_command
+from tsp.compiler.onnx_import import import_model, load
+from tsp.config import preset
+from tsp.errors import InputError
+
+TINY, GROQCHIP = preset("tiny").override(["mem_words=512", "queue_depth=2048"]), preset("groqchip")
+FULL = bool(os.environ.get("TSP_FULL"))
+IMAGES = load_digits().data.astype(np.int8)
+
+
+def reference(model, **values):
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, values), strict=True))
+
+
+def same(model, config, **values):
+    """The chip's outputs, which must be onnxruntime's."""
+    found, want = tsp.compile(model, config)(**values), reference(model, **values)
+    assert found.keys() == want.keys()
+    for name in want:
+        assert found[name].dtype == want[name].dtype and found[name].shape == want[name].shape
+        assert np.array_equal(found[name], want[name]), f"{name}: {(found[name] != want[name]).sum()} differ"
+    return found
+
+
+def model(nodes, inputs, outputs, **constants):
+    """A model of nodes; ``inputs`` and ``outputs``: name → (element type, shape)."""
+    graph = helper.make_graph(
+        nodes, "test", [helper.make_tensor_value_info(name, *info) for name, info in inputs.items()],
+        [helper.make_tensor_value_info(name, *info) for name, info in outputs.items()],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+
+
+def test_all_digits_on_the_perceptron():
+    found = same(networks.mlp(len(IMAGES)), GROQCHIP, images=IMAGES)["logits"]
+    assert (found.argmax(1) == load_digits().target).mean() > 0.98
+
+
+def test_digits_on_the_convolutional_network():
+    """A tenth of them; with full counts all."""
+    count = 64
+    compiled = tsp.compile(networks.cnn(count), GROQCHIP.override(["queue_depth=16384"]))
+    chosen = IMAGES if FULL else IMAGES[: 3 * count]
+    batches = [chosen[first : first + count] for first in range(0, len(chosen), count)]
+    found = []
+    for batch in batches:
+        padded = np.zeros((count, 1, 8, 8), np.int8)
+        padded[: len(batch)] = batch.reshape(-1, 1, 8, 8)
+        found.append(compiled(padded)["logits"][: len(batch)])
+    want = reference(networks.cnn(len(chosen)), images=chosen.reshape(-1, 1, 8, 8))["logits"]
+    assert np.array_equal(np.concatenate(found), want)
+    assert (want[:, :, 0, 0].argmax(1) == load_digits().target[: len(chosen)]).mean() > 0.93
+
+
+@pytest.mark.parametrize("types", [("uint8", "int8"), ("uint8", "uint8"), ("int8", "int8")])
+def test_matmul_integer(types):
+    """Zero points of both sides, also those that take weights beyond int8."""
+    rng = np.random.default_rng(1)
+    kinds = {"uint8": (TensorProto.UINT8, 0, 256), "int8": (TensorProto.INT8, -128, 128)}
+    (kind, low, high), (_, low_w, high_w) = (kinds[name] for name in types)
+    x = rng.integers(low, high, (5, 37)).astype(types[0])
+    w = rng.integers(low_w, high_w, (37, 40)).astype(types[1])
+    zeros = {"xz": np.array(low + 20, types[0]), "wz": np.array(high_w - 30, types[1])}
+    made = model(
+        [helper.make_node("MatMulInteger", ["x", "w", "xz", "wz"], ["y"])],
+        {"x": (kind, [5, 37])}, {"y": (TensorProto.INT32, [5, 40])}, w=w, **zeros,
+    )  # fmt: skip
+    exact = (x.astype(int) - zeros["xz"]) @ (w.astype(int) - zeros["wz"])
+    assert np.array_equal(tsp.compile(made, TINY)(x)["y"], exact)
+    if types[0] == "uint8":
+        same(made, TINY, x=x)
+
+
+def test_qlinear_matmul():
+    rng = np.random.default_rng(2)
+    made = model(
+        [helper.make_node("QLinearMatMul", ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz"], ["y"])],
+        {"x": (TensorProto.UINT8, [7, 50])}, {"y": (TensorProto.UINT8, [7, 33])},
+        w=rng.integers(-128, 128, (50, 33)).astype(np.int8), xs=np.float32(0.02), xz=np.uint8(131),
+        ws=np.float32(0.0137), wz=np.int8(0), ys=np.float32(0.41), yz=np.uint8(117),
+    )  # fmt: skip
+    same(made, TINY, x=rng.integers(0, 256, (7, 50)).astype(np.uint8))
+
+
+@pytest.mark.parametrize("group, auto", [(1, "NOTSET"), (4, "NOTSET"), (1, "SAME_UPPER")])
+def test_qlinear_conv(group, auto):
+    """Groups, paddings with a zero point, a scale for each channel."""
+    rng = np.random.default_rng(3)
+    placed = {"pads": [1, 0, 0, 1]} if auto == "NOTSET" else {"auto_pad": auto}
+    nodes = [
+        helper.make_node(
+            "QLinearConv",
+            ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz", "b"],
+            ["y"],
+            group=group,
+            strides=[2, 1],
+            **placed,
+        )
+    ]
+    shape = [1, 6, 3 if auto == "NOTSET" else 3, 6]
+    lines = (6 + 1 - 3) // 2 + 1 if auto == "NOTSET" else 3
+    columns = 7 + 1 - 3 + 1 if auto == "NOTSET" else 7
+    shape = [1, 6 if group == 1 else 8, lines, columns]
+    out = shape[1]
+    made = model(
+        nodes, {"x": (TensorProto.UINT8, [1, 4, 6, 7])}, {"y": (TensorProto.UINT8, shape)},
+        w=rng.integers(-128, 128, (out, 4 // group, 3, 3)).astype(np.int8), xs=np.float32(0.02), xz=np.uint8(100),
+        ws=rng.uniform(0.01, 0.03, out).astype(np.float32), wz=np.zeros(out, np.int8), ys=np.float32(0.8),
+        yz=np.uint8(99), b=rng.integers(-3000, 3000, out).astype(np.int32),
+    )  # fmt: skip
+    same(made, TINY, x=rng.integers(0, 256, (1, 4, 6, 7)).astype(np.uint8))
+
+
+def test_dequantised_graph():
+    """QDQ: a float graph between quantised tensors becomes sums of whole numbers, scaled once."""
+    rng = np.random.default_rng(4)
+    w1, w2 = (rng.integers(-128, 128, shape).astype(np.int8) for shape in ((20, 30), (8, 30)))
+    nodes = [
+        helper.make_node("DequantizeLinear", ["x", "xs", "xz"], ["xd"]),
+        helper.make_node("DequantizeLinear", ["w1", "ws"], ["w1d"]),
+        helper.make_node("MatMul", ["xd", "w1d"], ["m"]),
+        helper.make_node("Relu", ["m"], ["r"]),
+        helper.make_node("QuantizeLinear", ["r", "hs", "hz"], ["h"]),
+        helper.make_node("DequantizeLinear", ["h", "hs", "hz"], ["hd"]),
+        helper.make_node("DequantizeLinear", ["w2", "ws"], ["w2d"]),
+        helper.make_node("DequantizeLinear", ["b2", "bs"], ["b2d"]),
+        helper.make_node("Gemm", ["hd", "w2d", "b2d"], ["g"], transB=1),
+        helper.make_node("QuantizeLinear", ["g", "ys", "yz"], ["y"]),
+    ]
+    scales = {"xs": np.float32(0.25), "ws": np.float32(0.5), "hs": np.float32(16), "ys": np.float32(256)}
+    zeros = {"xz": np.uint8(120), "hz": np.uint8(0), "yz": np.int8(3)}
+    made = model(
+        nodes, {"x": (TensorProto.UINT8, [6, 20])}, {"y": (TensorProto.INT8, [6, 8])}, w1=w1, w2=w2,
+        b2=rng.integers(-99, 99, 8).astype(np.int32), bs=np.float32(8), **scales, **zeros,
+    )  # fmt: skip
+    same(made, TINY, x=rng.integers(0, 256, (6, 20)).astype(np.uint8))
+
+
+def refused(nodes, inputs, outputs, **constants):
+    with pytest.raises(InputError) as found:
+        import_model(model(nodes, inputs, outputs, **constants))
+    return str(found.value)
+
+
+I8 = {"x": (TensorProto.INT8, [2, 3])}
+
+
+def test_what_is_not_supported_is_named():
+    out = {"y": (TensorProto.INT8, [2, 3])}
+    found = refused([helper.make_node("Softmax", ["x"], ["y"], name="last")], I8, out)
+    assert found.startswith("node 'last' Softmax → 'y': is not supported; supported are Add, Cast, Conv,")
+    found = refused([helper.make_node("Identity", ["x"], ["y"])], {"x": (TensorProto.INT8, ["batch", 3])}, out)
+    assert found == "input 'x' has shape ['batch', 3]; every axis must be a number (fix the dynamic ones)"
+    found = refused([helper.make_node("Identity", ["x"], ["y"])], {"x": (TensorProto.DOUBLE, [2, 3])}, out)
+    assert found == "input 'x' is double; supported are int8, uint8, int32"
+    found = refused([helper.make_node("MatMulInteger", ["x", "z"], ["y"])], I8 | {"z": (TensorProto.INT8, [3, 3])}, out)
+    assert found.endswith("input 'z' is computed, but must be a constant")
+    found = refused([helper.make_node("MatMul", ["x", "w"], ["y"])], I8, out, w=np.ones((3, 3), np.float32))
+    assert "multiplies floats; put DequantizeLinear before both inputs" in found
+
+
+def test_foreign_files(tmp_path):
+    path = tmp_path / "m.onnx"
+    for data, sentence in ((b"hello", "is no ONNX model"), (b"", "is no ONNX model")):
+        path.write_bytes(data)
+        with pytest.raises(InputError, match=sentence):
+            load(path)
+    whole = networks.mlp(2).SerializeToString()
+    for cut in range(0, len(whole), 397):
+        path.write_bytes(whole[:cut])
+        try:
+            load(path)
+        except InputError as error:
+            assert "\n" not in str(error)
+    with pytest.raises(InputError, match="No such file"):
+        load(tmp_path / "none.onnx")
+
+
+def test_commands(tmp_path, capsys):
+    onnx.save(networks.mlp(6), str(tmp_path / "m.onnx"))
+    np.save(tmp_path / "x.npy", IMAGES[:6])
+    made = CliRunner().invoke(
+        cli, ["compile", str(tmp_path / "m.onnx"), "--config", "tiny", "-o", str(tmp_path / "m.npz")]
+    )
+    assert made.exit_code == 0 and "int32[6, 10]" in made.output and "legal" in made.output
+    arguments = [
+        "run",
+        str(tmp_path / "m.npz"),
+        "--input",
+        str(tmp_path / "x.npy"),
+        "--output",
+        str(tmp_path / "y.npy"),
+    ]
+    assert tsp_command(arguments) == 0
+    want = reference(networks.mlp(6), images=IMAGES[:6])["logits"]
+    assert np.array_equal(np.load(tmp_path / "y.npy"), want)
+    assert tsp_command(arguments[:4]) == 0 and "logits int32[6, 10]:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (
+            ["compile", "m.onnx", "--config", "tiny", "-o", "m.npz", "--dump-after", "x"],
+            "stages are lower, place, schedule",
+        ),
+        (["compile", "none.onnx", "--config", "tiny", "-o", "m.npz"], "none.onnx: No such file"),
+        (["run", "p.npz", "--input", "images=y.txt"], "must be input=FILE.npy"),
+        (["run", "p.npz", "--input", "img=y.npy"], "its inputs are images"),
+        (["run", "p.npz", "--input", "wide.npy"], "input 'images' is int8[1, 3], must be int8[2, 64]"),
+        (["run", "p.npz", "--output", "logits=y.npy"], "no value for input 'images'"),
+    ],
+)
+def test_bad_input(arguments, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    onnx.save(networks.mlp(2), "m.onnx")
+    tsp.compile(networks.mlp(2), preset("tiny")).program.save("p.npz")
+    np.save("wide.npy", np.ones((1, 3), np.int8))
+    assert tsp_command(arguments) == 2
+    error = capsys.readouterr().err
+    assert sentence in error and error.count("\n") == 1
+    assert not (tmp_path / "m.npz").exists()

@@ -1,0 +1,41 @@
+"""Compiled networks on the RTL: onnxruntime's numbers in the predicted cycles."""
+
+import numpy as np
+import onnxruntime
+import pytest
+
+import golden.machine
+import tsp
+from programs.digits import networks
+from programs.digits.data import load_digits
+from tb import machine
+from tb.compare import compare
+from tb.machine import Job
+from tsp.config import preset
+from tsp.tensors import output_words, outputs
+from tsp.timing import timing
+
+CONFIG = preset("tiny")
+IMAGES = load_digits().data.astype(np.int8)
+CASES = {"verilator": {"mlp": (24, 5), "cnn": (1, 100)}, "icarus": {"mlp": (3, 1)}}
+"""Simulator → network → images of a run, runs."""
+
+
+@pytest.mark.parametrize("sim, name", [(sim, name) for sim, cases in CASES.items() for name in cases])
+def test_digits(sim, name):
+    batch, runs = CASES[sim][name]
+    model = getattr(networks, name)(batch)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    compiled = tsp.compile(model, CONFIG)
+    shape = tuple(session.get_inputs()[0].shape)
+    given = [IMAGES[batch * number : batch * (number + 1)].reshape(shape) for number in range(runs)]
+    programs = [compiled.with_inputs({"images": images}) for images in given]
+    want = golden.machine.run(programs[0])
+    limit = want.cycles + timing(CONFIG).drain + 64
+    jobs = [Job(program, limit, read=output_words(program)) for program in programs]
+    found = machine.run(jobs, CONFIG, sim)
+    assert [str(difference) for difference in compare(want, found[0], CONFIG)] == []
+    for images, program, result in zip(given, programs, found, strict=True):
+        assert result.done and result.fault is None and result.cycles == want.cycles
+        logits = outputs(program, lambda place, address, r=result: r.memory[place, address])["logits"]
+        assert np.array_equal(logits, session.run(None, {"images": images})[0])

@@ -1,0 +1,135 @@
+"""The tensors that a program takes and gives: where they lie in its memory, and how."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsp.errors import InputError, nearest
+from tsp.files import parse_npy, read_bounded
+from tsp.floorplan import floorplan
+from tsp.isa import FLOAT_TYPES, Type
+from tsp.memory_map import plane_slices
+from tsp.program import Image, Program, Symbol, Tensor
+
+Array = NDArray[Any]
+Words = Callable[[int, int], NDArray[np.uint8]]
+"""(place, address) → uint8 [16·S]."""
+NUMPY: dict[Type, Any] = {
+    Type.INT8: np.int8, Type.INT16: np.int16, Type.INT32: np.int32, Type.FP16: np.float16, Type.FP32: np.float32,
+}  # fmt: skip
+_FILE_LIMIT = 1 << 30
+
+
+def given(tensors: Mapping[str, Tensor], values: Mapping[str, Array]) -> None:
+    """InputError unless the values are exactly the inputs, in shape and type."""
+    wanted = {name: tensor for name, tensor in tensors.items() if tensor.given}
+    for name in values:
+        if name not in wanted:
+            raise InputError(f"the program has no input {name!r}{nearest(name, wanted)}; it takes {_named(wanted)}")
+    for name, tensor in wanted.items():
+        if name not in values:
+            raise InputError(f"no value for input {name!r}, {tensor}; the program takes {_named(wanted)}")
+        array = values[name]
+        if array.shape != tensor.shape or str(array.dtype) != tensor.dtype:
+            raise InputError(f"input {name!r} is {array.dtype}{list(array.shape)}, must be {tensor}")
+
+
+def with_inputs(program: Program, values: Mapping[str, Array]) -> Program:
+    """A program with its inputs in memory. InputError for a missing one, or one of another shape or type."""
+    given(program.tensors, values)
+    memory = {
+        place: dict(zip(image.addresses.tolist(), image.words, strict=True)) for place, image in program.memory.items()
+    }
+    for name, array in values.items():
+        tensor = program.tensors[name]
+        rows = laid_out(array, tensor, NUMPY[program.symbols[tensor.blocks[0]].type])
+        for index, block in enumerate(tensor.blocks):
+            _store(program, memory, program.symbols[block], rows[:, index * program.config.lanes :])
+    images = {place: Image.of(words, program.config.lanes) for place, words in memory.items()}
+    return dataclasses.replace(program, memory=images)
+
+
+def _store(program: Program, memory: dict[int, dict[int, Any]], symbol: Symbol, rows: Array) -> None:
+    lanes = program.config.lanes
+    padded = np.zeros((symbol.count, lanes), rows.dtype)
+    padded[:, : rows.shape[1]] = rows[:, :lanes]
+    octets = padded[..., None].view(np.uint8)
+    places = plane_slices(program.config, floorplan(program.config).slices[symbol.slice], symbol.type)
+    for plane, place in enumerate(places):
+        held = memory.setdefault(place, {})
+        held |= {symbol.address + row: octets[row, :, plane].copy() for row in range(symbol.count)}
+
+
+def output_words(program: Program) -> list[tuple[int, int]]:
+    """(place, address) of every word that holds a part of an output."""
+    found = set()
+    for tensor in program.tensors.values():
+        for symbol in (program.symbols[block] for block in tensor.blocks if not tensor.given):
+            first = floorplan(program.config).slices[symbol.slice]
+            for place in plane_slices(program.config, first, symbol.type):
+                found |= {(place, symbol.address + row) for row in range(symbol.count)}
+    return sorted(found)
+
+
+def outputs(program: Program, words: Words) -> dict[str, Array]:
+    """Every output, from what memory holds after a run."""
+    found = {}
+    for name, tensor in program.tensors.items():
+        if not tensor.given:
+            rows = [_load(program, program.symbols[block], words) for block in tensor.blocks]
+            found[name] = restored(np.concatenate(rows, axis=1), tensor)
+    return found
+
+
+def _load(program: Program, symbol: Symbol, words: Words) -> Array:
+    places = plane_slices(program.config, floorplan(program.config).slices[symbol.slice], symbol.type)
+    planes = [[words(place, symbol.address + row) for row in range(symbol.count)] for place in places]
+    octets = np.ascontiguousarray(np.moveaxis(np.array(planes, np.uint8), 0, -1))
+    found: Array = octets.view(NUMPY[symbol.type])[..., 0]
+    return found
+
+
+def laid_out(array: Array, tensor: Tensor, stored: Any) -> Array:
+    """[rows, features] as memory has them: what an image's pixel is a row of its channels."""
+    moved = np.moveaxis(array, 1, -1) if tensor.channels_first else array
+    rows = moved.reshape(-1, tensor.features)
+    return rows.astype(stored) if not tensor.offset else (rows.astype(np.int64) - tensor.offset).astype(stored)
+
+
+def restored(rows: Array, tensor: Tensor) -> Array:
+    """The tensor of [rows, at least features]."""
+    whole = rows[:, : tensor.features]
+    if tensor.offset:
+        whole = whole.astype(np.int64) + tensor.offset
+    whole = whole.astype(tensor.dtype)
+    if not tensor.channels_first:
+        return np.ascontiguousarray(whole.reshape(tensor.shape))
+    n, channels, *pixels = tensor.shape
+    return np.ascontiguousarray(np.moveaxis(whole.reshape(n, *pixels, channels), -1, 1))
+
+
+def read_array(path: Path) -> Array:
+    """An array of a ``.npy`` file; InputError for anything else."""
+    return parse_npy(read_bounded(path, _FILE_LIMIT), str(path))
+
+
+def check_layout(program: Program) -> None:
+    """InputError unless every tensor's blocks are symbols that hold exactly its numbers."""
+    lanes = program.config.lanes
+    for name, tensor in program.tensors.items():
+        symbols = [program.symbols.get(block) for block in tensor.blocks]
+        rows = math.prod(tensor.shape) // tensor.features
+        right = all(s is not None and s.count == rows and s.type == symbols[0].type for s in symbols if symbols[0])
+        if not symbols or symbols[0] is None or not right or len(symbols) != -(-tensor.features // lanes):
+            raise InputError(f"tensor {name!r}, {tensor}, does not lie in {', '.join(tensor.blocks) or 'any symbol'}")
+        if (symbols[0].type in FLOAT_TYPES) != tensor.dtype.startswith("float"):
+            raise InputError(f"tensor {name!r}, {tensor}, lies in words of {symbols[0].type.name.lower()}")
+
+
+def _named(tensors: Mapping[str, Tensor]) -> str:
+    return ", ".join(f"{name} {tensor}" for name, tensor in tensors.items()) or "none"
