@@ -76,8 +76,8 @@ def resolve(name: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-def _unit(name: str, top: str) -> Bench:
-    return Bench(top, f"tb.unit.sources:{name}", f"tb.unit.{name}")
+def _unit(name: str, top: str, check_bits: bool = False) -> Bench:
+    return Bench(top, f"tb.unit.sources:{name}", f"tb.unit.{name}", check_bits)
 
 
 BENCHES: dict[str, Bench | Job] = {
@@ -88,6 +88,7 @@ BENCHES: dict[str, Bench | Job] = {
     "mxm": _unit("mxm", "mxm_hemisphere"),
     "sxm": _unit("sxm", "sxm_column"),
     "station": _unit("station", "station"),
+    "host_port": _unit("host_port", "host_port", check_bits=True),
     "icu": _unit("icu", "icu"),
     "counters": Bench("icu", "tb.unit.sources:icu", "tb.unit.counters"),
     "chip": Bench("chip", "tb.machine:sources", "tb.unit.chip", check_bits=True),

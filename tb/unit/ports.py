@@ -58,6 +58,10 @@ class Ports:
             await RisingEdge(self._dut.clk)
         await ReadOnly()
 
+    async def hold(self, cycles: int) -> None:
+        """So many more cycles with the same inputs, which nobody looks at."""
+        await Timer(cycles * self._beats * PERIOD_NS + PERIOD_NS // 2, "ns")
+
     def __getitem__(self, name: str) -> int:
         """An output in this cycle. ValueError when it has undefined bits, which only Icarus shows."""
         return int(self._handle(name).value)
