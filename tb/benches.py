@@ -33,15 +33,17 @@ class Bench:
         sources: ``module:function``, called with the config, returns the Verilog files.
         tests: importable name of the module with the cocotb tests. It finds :meth:`config`'s fields, as JSON, in
             ``TSP_CONFIG``.
+        check_bits: whether it hands in words with check bits, where a configuration has them.
     """
 
     top: str
     sources: str
     tests: str
+    check_bits: bool = False
 
     def config(self, config: ChipConfig) -> ChipConfig:
-        """What the bench makes of a configuration: it hands words to a part of a chip without check bits."""
-        return config if self.top == "chip" else config.override(["ecc=off"])
+        """What the bench makes of a configuration: most hand words to a part of a chip without check bits."""
+        return config if self.check_bits else config.override(["ecc=off"])
 
     def module(self, config: ChipConfig) -> str:
         """The module that the simulator runs."""
@@ -74,8 +76,8 @@ def resolve(name: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-def _unit(name: str, top: str) -> Bench:
-    return Bench(top, f"tb.unit.sources:{name}", f"tb.unit.{name}")
+def _unit(name: str, top: str, check_bits: bool = False) -> Bench:
+    return Bench(top, f"tb.unit.sources:{name}", f"tb.unit.{name}", check_bits)
 
 
 BENCHES: dict[str, Bench | Job] = {
@@ -86,8 +88,9 @@ BENCHES: dict[str, Bench | Job] = {
     "mxm": _unit("mxm", "mxm_hemisphere"),
     "sxm": _unit("sxm", "sxm_column"),
     "station": _unit("station", "station"),
+    "host_port": _unit("host_port", "host_port", check_bits=True),
     "icu": _unit("icu", "icu"),
     "counters": Bench("icu", "tb.unit.sources:icu", "tb.unit.counters"),
-    "chip": Bench("chip", "tb.machine:sources", "tb.unit.chip"),
+    "chip": Bench("chip", "tb.machine:sources", "tb.unit.chip", check_bits=True),
     "digits": Job("tb.digits:run", config="tiny", package="programs.digits"),
 }

@@ -69,6 +69,7 @@ BLOCKS: dict[str, Block] = {
     "sxm_across": Block(("sxm",), ("sxm_across",)),
     "sxm_movers": Block(("sxm",), ("sxm_permute_row", "sxm_shifter")),
     "station": Block(("station",), ("station",)),
+    "host_port": Block(("host_port",), ("host_port",)),
     "icu_queue": Block(("icu", "counters"), ("icu_queue_*",)),
     "icu_control": Block(("icu", "counters"), ("icu",)),
     "counters": Block(("counters", "icu"), ("icu",), ("control__counters__*", "hac", "sac", "delta")),

@@ -122,13 +122,12 @@ def parse(text: str, module: str, terms: Terms) -> Machine:
     """A machine out of what ``write_smt2`` wrote: functions of a state, which become expressions of its parts."""
     name, sort = re.escape(module), f"|{module}_s|"
     outputs = re.findall(r"^; yosys-smt2-output (\S+) ", text, re.MULTILINE)
-    found = re.findall(rf"^\(declare-fun \|({name}#[^|]*)\| \(\S+\) (.*?)\)(?: ; \\?(.*))?$", text, re.MULTILINE)
-    parts, called = [part[:2] for part in found], {part: f"now {name}" for name, _, part in found}
+    parts = re.findall(rf"^\(declare-fun \|({name}#[^|]*)\| \(\S+\) (.*?)\)(?: ; .*)?$", text, re.MULTILINE)
     kinds = dict(re.findall(rf"^\(define-fun \|{name}_n (\S+)\| \(\(state \S+\)\) (Bool|\(.*?\)) ", text, re.MULTILINE))
     lines = [text, f"(declare-const now {sort})", f"(declare-const then {sort})"]
     for part, kind in parts:
         lines += [f"(declare-const |now {part}| {kind})", f"(assert (= |now {part}| (|{part}| now)))"]
-    for output in [*outputs, CONTROL]:
+    for output in [*outputs, CONTROL, *terms.most]:
         lines += [f"(declare-const |out {output}| {kinds[output]})"]
         lines += [f"(assert (= |out {output}| (|{module}_n {output}| now)))"]
     said = z3.parse_smt2_string("\n".join([*lines, f"(assert (|{module}_t| now then))"]))
@@ -143,7 +142,7 @@ def parse(text: str, module: str, terms: Terms) -> Machine:
     control = shown.pop(CONTROL)
     state = {part: variables[part] for part in following}
     inputs = [variable for part, variable in variables.items() if part not in state and not variable.eq(control)]
-    assumed = [z3.ULE(variables[called[name]], most) for name, most in terms.most.items()]
+    assumed = [z3.ULE(shown.pop(name), most) for name, most in terms.most.items()]
     return Machine(control, inputs, state, shown, following, assumed, terms)
 
 
@@ -165,21 +164,32 @@ def _induct(right: Machine, wrong: Machine, steps: int, effort: int) -> bool:
             return False
         model = _model(assumed, [_differs(ours[part], theirs[part], same[part]) for part in same], effort)
         if model is None:
-            return steps == 1 or _begins(right, wrong, same, steps, effort)
+            begun = _begun(right, wrong, same, steps, effort)
+            if begun is None or begun is same:
+                return begun is same
+            same = begun
+            continue
         if model is False:
             return False
         same = {part: _left(mask, model, ours[part], theirs[part]) for part, mask in same.items()}
 
 
-def _begins(right: Machine, wrong: Machine, same: Mapping[str, Any], steps: int, effort: int) -> bool:
-    """Whether from one state outputs and chosen bits are the same for the first ``steps - 1`` cycles."""
+def _begun(
+    right: Machine, wrong: Machine, same: Mapping[str, Any], steps: int, effort: int
+) -> Mapping[str, Any] | None:
+    """Those of the chosen bits that are the same in the first ``steps - 1`` cycles from one state; ``same`` itself if
+    all are, None if an output is not."""
     everything = {part: _ones(variable) for part, variable in right.state.items()}
     for count in range(1, steps):
         assumed, outputs, ours, theirs = _unrolled(right, wrong, everything, same, count)
-        bits = [_differs(ours[part], theirs[part], same[part]) for part in same]
-        if _model(assumed, outputs + bits, effort) is not None:
-            return False
-    return True
+        if _model(assumed, outputs, effort) is not None:
+            return None
+        model = _model(assumed, [_differs(ours[part], theirs[part], same[part]) for part in same], effort)
+        if model is False:
+            return None
+        if model is not None:
+            return {part: _left(mask, model, ours[part], theirs[part]) for part, mask in same.items()}
+    return same
 
 
 def _unrolled(

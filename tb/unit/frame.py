@@ -54,4 +54,4 @@ class Frame(Component):
 
 
 def _in_beats(name: str, member: Member) -> bool:
-    return isinstance(member.shape, StructLayout) or name.startswith("host_rdata")
+    return isinstance(member.shape, StructLayout) or (name.startswith("host_rdata") and member.shape != WORD_BITS)

@@ -114,15 +114,12 @@ def first_fault(unrolled: Unrolled) -> tuple[int, int, int] | None:
 def check_whole(run: Run, unrolled: Unrolled, config: ChipConfig) -> None:
     """Everything up to the first fault: issues, vectors asked for, power in every cycle, and the fault's pulse."""
     fault = first_fault(unrolled)
-    end = run.cycles[-1].now if fault is None else fault[0]
-    # A fault of a cycle does not keep other queues from issuing in it, but only the lowest is told of.
-    cycles = [cycle for cycle in run.cycles if cycle.now <= end]
-    want = [issue for issue in issues(unrolled) if issue[2] != "IFETCH" and issue[0] <= end]
-    check_issues(Run(run.first, cycles), want)
+    end = run.cycles[-1].now + 1 if fault is None else fault[0]
+    cycles = [cycle for cycle in run.cycles if cycle.now < end]
+    check_issues(Run(run.first, cycles), [i for i in issues(unrolled) if i[2] != "IFETCH" and i[0] < end])
     seen = sorted((cycle.now, queue, stream) for cycle in cycles for queue, stream in cycle.asked)
-    last = end if fault is None else end - 1  # a vector that is a fault is not asked for
-    asked = [command for command in commands(unrolled) if command[0] <= last]
-    assert [command for command in seen if command[0] <= last] == asked, f"asked for {seen}, must be {asked}"
+    asked = [command for command in commands(unrolled) if command[0] < end]
+    assert seen == asked, f"asked for {seen}, must be {asked}"
     if config.superlanes > 1:
         counts = unrolled.power(config).at(np.asarray([cycle.now for cycle in cycles], np.int64))
         assert [cycle.power for cycle in cycles] == counts.tolist(), "power"

@@ -14,6 +14,8 @@ from cocotb.triggers import ReadOnly, RisingEdge, Timer
 from tsp.config import ChipConfig
 
 PERIOD_NS = 2
+Values = dict[str, int]
+"""Of ports, by name."""
 
 
 @functools.cache
@@ -56,6 +58,10 @@ class Ports:
             await RisingEdge(self._dut.clk)
         await ReadOnly()
 
+    async def hold(self, cycles: int) -> None:
+        """So many more cycles with the same inputs, which nobody looks at."""
+        await Timer(cycles * self._beats * PERIOD_NS + PERIOD_NS // 2, "ns")
+
     def __getitem__(self, name: str) -> int:
         """An output in this cycle. ValueError when it has undefined bits, which only Icarus shows."""
         return int(self._handle(name).value)
@@ -74,3 +80,10 @@ class Ports:
         if name not in self._handles:
             self._handles[name] = getattr(self._dut, name)
         return self._handles[name]
+
+
+def compare(cycle: int, want: Values, ports: Ports) -> None:
+    """The scoreboard of a cycle: outputs that are not wanted may be anything."""
+    for name, value in want.items():
+        seen = ports[name]
+        assert seen == value, f"cycle {cycle}: {name} is {seen:#x}, must be {value:#x}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from amaranth.lib.wiring import Component
 
 from rtl import verilog
+from rtl.host_port import HostPort
 from rtl.icu import Icu
 from rtl.mem import MemSite
 from rtl.station import Station
@@ -54,6 +55,11 @@ def sxm(config: ChipConfig) -> Sequence[Path]:
 def station(config: ChipConfig) -> Sequence[Path]:
     """A station."""
     return _module(config, Station)
+
+
+def host_port(config: ChipConfig) -> Sequence[Path]:
+    """The host port."""
+    return _module(config, HostPort)
 
 
 def icu(config: ChipConfig) -> Sequence[Path]:

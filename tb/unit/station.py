@@ -5,7 +5,7 @@ from typing import Any
 
 import cocotb
 
-from tb.unit.ports import Ports, config, seeded
+from tb.unit.ports import Ports, Values, compare, config, seeded
 from tsp.floorplan import floorplan
 
 CYCLES = 1000
@@ -13,7 +13,6 @@ NUMBER = 2
 """Of the superlane."""
 REQUEST = {"superlane": 6, "write": 1, "signature": 1, "place": 9, "address": 13, "wdata": 128}
 """Fields of a request and their widths."""
-Values = dict[str, int]
 
 
 class StationModel:
@@ -77,13 +76,6 @@ class StationModel:
         if given["north_answer_valid"]:
             own.append(given["north_answer_data"])
         return {"south_answer_valid": 1, "south_answer_data": own[0]} if own else {"south_answer_valid": 0}
-
-
-def compare(cycle: int, want: Values, ports: Ports) -> None:
-    """The scoreboard."""
-    for name, value in want.items():
-        seen = ports[name]
-        assert seen == value, f"cycle {cycle}: {name} is {seen:#x}, must be {value:#x}"
 
 
 async def started(dut: Any, model: StationModel, rng: random.Random) -> Ports:

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 import golden.machine
-from tb.unit import icu, schedule_clock, site_model, station, vxm_float
+from tb.unit import host_port_model, icu, schedule_clock, site_model, station, vxm_float
 
 SITES = ("stream", "mem", "vxm", "mxm", "sxm")
 LATE = 30
@@ -78,11 +78,22 @@ def wrong_time() -> None:
     station.StationModel.outputs = outputs  # type: ignore[method-assign]
 
 
+def wrong_register() -> None:
+    """Registers should show one more than they do."""
+    right = host_port_model.HostPortModel.register
+
+    def register(model: host_port_model.HostPortModel, number: int, given: Any) -> int:
+        return right(model, number, given) + 1
+
+    host_port_model.HostPortModel.register = register  # type: ignore[method-assign]
+
+
 BREAK = {
     **dict.fromkeys(SITES, wrong_word),
     "icu": wrong_issue,
     "counters": wrong_counter,
     "station": wrong_time,
+    "host_port": wrong_register,
     "vxm_float": wrong_sum,
     "chip": wrong_prediction,
 }

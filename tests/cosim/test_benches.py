@@ -28,6 +28,7 @@ NOTICED = {
     "mxm": ("legal_traffic", r"cycle \d+, superlane 0: [ew]\d+ is 0x.*, must be 0x"),
     "sxm": ("legal_traffic", r"cycle \d+, superlane 0: [ew]\d+ is 0x.*, must be 0x"),
     "station": ("everything_is_a_cycle_later_on_the_other_side", r"cycle \d+: north_time is 0x.*, must be 0x"),
+    "host_port": ("accesses_answers_and_events_in_every_cycle", r"cycle \d+: host_rdata is 0x.*, must be 0x"),
     "icu": ("programs_with_barriers", r"issued \(\d+, .*, must be \(\d+, "),
     "counters": ("deskews_without_drift", r"\(now, HAC, SAC, delta\) are .*, must be "),
     "chip": ("the_example_adds", r"took \d+ cycles, predicted \d+"),
