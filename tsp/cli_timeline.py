@@ -7,17 +7,32 @@ from rich.console import Console
 
 from tsp.cli import config_options, load_program
 from tsp.config import ChipConfig
-from tsp.errors import EXIT_RIGHT
+from tsp.errors import EXIT_RIGHT, InputError
+from tsp.files import refuse_same, write_atomic
 from tsp.timeline.model import timeline
+from tsp.timeline.perfetto import trace
 from tsp.timeline.text import render
 
 
 @click.command("timeline")
 @click.argument("program")
+@click.option("--perfetto", metavar="FILE", help="Write a trace for ui.perfetto.dev; a cycle is a microsecond.")
 @config_options(required=False)
-def show_timeline(program: str, config: ChipConfig | None) -> int:
-    """Show what PROGRAM (.npz or source) does in every cycle: in the terminal, or in files for a browser."""
-    shown = timeline(load_program(program, config))
-    console = Console(highlight=False)
-    console.print(render(shown, Path(program).name, console.width))
+def show_timeline(program: str, perfetto: str | None, config: ChipConfig | None) -> int:
+    """Show what PROGRAM (.npz or source) does in every cycle: in the terminal, or in files to look at."""
+    makers = {"--perfetto": (perfetto, trace)}
+    files = {option: (Path(file), make) for option, (file, make) in makers.items() if file is not None}
+    for option, (file, _) in files.items():
+        if not file.name:
+            raise InputError(f"{option}: must name a file")
+        refuse_same(file, Path(program))
+    shown, name = timeline(load_program(program, config)), Path(program).name
+    if not files:
+        console = Console(highlight=False)
+        console.print(render(shown, name, console.width))
+        return EXIT_RIGHT
+    made = [(file, make(shown, name)) for file, make in files.values()]
+    for file, data in made:
+        write_atomic(file, data)
+        click.echo(f"{file}: {len(data):,} bytes")
     return EXIT_RIGHT

@@ -1,5 +1,6 @@
 """``tsp timeline``: what it counts, what it prints, and one sentence for everything that goes wrong."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,60 @@ def test_the_assembled_example_is_the_same(tmp_path, capsys: Capture):
     text = capsys.readouterr().out
     run(["timeline", str(tmp_path / "vector_add.npz")])
     assert capsys.readouterr().out.replace("vector_add.npz", "vector_add.tsp") == text
+
+
+def trace_of(tmp_path, text=HAND):
+    (tmp_path / "a.tsp").write_text(text)
+    assert run(["timeline", str(tmp_path / "a.tsp"), "--perfetto", str(tmp_path / "a.json")]) == 0
+    return json.loads((tmp_path / "a.json").read_bytes())["traceEvents"]
+
+
+def test_perfetto_slices_are_the_dispatch(tmp_path):
+    program = legal(5, preset("tiny"))
+    program.save(tmp_path / "a.npz")
+    assert run(["timeline", str(tmp_path / "a.npz"), "--perfetto", str(tmp_path / "a.json")]) == 0
+    events = json.loads((tmp_path / "a.json").read_bytes())["traceEvents"]
+    slices = [e for e in events if e["ph"] == "X"]
+    assert all(e["dur"] >= 1 and e["args"]["issues"] in (0, e["dur"]) for e in slices)
+    issued = [(e["tid"] - 1, e["ts"] + i) for e in slices for i in range(e["args"]["issues"])]
+    unrolled = expand_program(program)
+    expected = [(b.queue, b.start + i * b.interval) for b in unrolled.bursts for i in range(b.count)]
+    assert sorted(issued) == sorted(expected + [(c.queue, c.cycle) for c in unrolled.controls])
+    waits = {(e["tid"] - 1, e["ts"] + e["dur"]) for e in slices if e["name"] == "waiting"}
+    assert waits == {(c.queue, c.resume) for c in unrolled.controls if c.resume > c.cycle + 1}
+
+
+def test_perfetto_has_a_track_a_queue_and_a_counter_a_unit(tmp_path):
+    events = trace_of(tmp_path)
+    names = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e["name"] in ("process_name", "thread_name")}
+    tracks = {name: names[pid, 0] for (pid, tid), name in names.items() if tid}
+    assert tracks == {"mem.w0": "MEM", "mem.e0": "MEM", "mem.e4": "MEM"}
+    (read,) = [e for e in events if e.get("cat") == "READ" and e["ts"] == 4]
+    assert read["dur"] == 1
+    assert read["args"] == {"instruction": "READ x, e4", "where": "a.tsp:4", "issue": 1, "issues": 1}
+    counts = [(e["ts"], e["args"]["busy"]) for e in events if e["ph"] == "C" and e["name"] == "MEM busy %"]
+    # One of 24 queues is 4.17 %: in cycle 6 mem.w0 and mem.e4, in cycle 20 mem.e0.
+    one, two = 4.17, 8.33
+    reads = [(2, one), (3, 0), (4, one), (5, 0), (6, two), (7, 0), (8, one), (9, 0), (20, one), (21, 0)]
+    assert counts == [(0, 0), *reads, (23, 0)]
+
+
+def test_too_much_for_perfetto_is_a_sentence(tmp_path, capsys: Capture):
+    repeats = "READ 0, e0\nREPEAT 65535, 2\n" * 17
+    (tmp_path / "a.tsp").write_text(f".config tiny\n.queue mem.e0\n{repeats}")
+    assert run(["timeline", str(tmp_path / "a.tsp"), "--perfetto", str(tmp_path / "a.json")]) == 2
+    assert "1114112 slices, at most 1000000 can be shown; use --html" in capsys.readouterr().err
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_the_input_is_never_overwritten(tmp_path, capsys: Capture):
+    source = tmp_path / "a.tsp"
+    source.write_text(HAND)
+    (tmp_path / "link").symlink_to(source)
+    for file in (source, tmp_path / "link"):
+        assert run(["timeline", str(source), "--perfetto", str(file)]) == 2
+        assert capsys.readouterr().err == f"{file}: is what is read, must be another file\n"
+    assert source.read_text() == HAND
+    assert run(["timeline", str(source), "--perfetto", ""]) == 2
+    assert run(["timeline", str(source), "--perfetto", str(tmp_path / "none" / "a.json")]) == 2
+    assert capsys.readouterr().err.count("\n") == 2
