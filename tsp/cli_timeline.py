@@ -9,6 +9,7 @@ from tsp.cli import config_options, load_program
 from tsp.config import ChipConfig
 from tsp.errors import EXIT_RIGHT, InputError
 from tsp.files import refuse_same, write_atomic
+from tsp.timeline.html import page
 from tsp.timeline.model import timeline
 from tsp.timeline.perfetto import trace
 from tsp.timeline.text import render
@@ -16,16 +17,19 @@ from tsp.timeline.text import render
 
 @click.command("timeline")
 @click.argument("program")
+@click.option("--html", metavar="FILE", help="Write a page to look at it in a browser, and to follow its data.")
 @click.option("--perfetto", metavar="FILE", help="Write a trace for ui.perfetto.dev; a cycle is a microsecond.")
 @config_options(required=False)
-def show_timeline(program: str, perfetto: str | None, config: ChipConfig | None) -> int:
+def show_timeline(program: str, html: str | None, perfetto: str | None, config: ChipConfig | None) -> int:
     """Show what PROGRAM (.npz or source) does in every cycle: in the terminal, or in files to look at."""
-    makers = {"--perfetto": (perfetto, trace)}
+    makers = {"--html": (html, page), "--perfetto": (perfetto, trace)}
     files = {option: (Path(file), make) for option, (file, make) in makers.items() if file is not None}
     for option, (file, _) in files.items():
         if not file.name:
             raise InputError(f"{option}: must name a file")
         refuse_same(file, Path(program))
+    if len({file.resolve() for file, _ in files.values()}) < len(files):
+        raise InputError(f"{html}: is named by --html and by --perfetto, must be two files")
     shown, name = timeline(load_program(program, config)), Path(program).name
     if not files:
         console = Console(highlight=False)

@@ -1,0 +1,110 @@
+"""The page's own search for who reads what, in node, against the dataflow that checker and golden model use."""
+
+import json
+import shutil
+import subprocess
+from importlib import resources
+
+import numpy as np
+import pytest
+
+from tsp.assembler import assemble_file
+from tsp.config import preset
+from tsp.floorplan import floorplan
+from tsp.flow import NONE
+from tsp.randprog import legal
+from tsp.timeline.html import content
+from tsp.timeline.model import timeline
+
+NODE = shutil.which("node")
+pytestmark = pytest.mark.skipif(NODE is None, reason="needs node")
+
+ASK = """
+const all = [], words = [];
+for (const queue of model.queues)
+  for (let bar = 0; bar < queue.length; bar++)
+    for (let step = 0; step < model.count[queue.form[bar]] && !(bar in queue.reason); step++) {
+      const issue = { queue, bar, step }, me = [queue.name, cycleOf(model, issue)];
+      for (const { operand, stream, planes, drive } of sourcesOf(model, issue)) {
+        const from = drive ? [drive.issue.queue.name, cycleOf(model, drive.issue)] : ["", -1];
+        for (let p = 0; p < planes; p++) all.push([...me, operand, stream + p, ...from]);
+      }
+      const drive = driveOf(model, issue);
+      if (drive)
+        for (const r of journeyOf(model, drive).readers)
+          for (let p = 0; p < r.planes; p++)
+            words.push(["read", r.issue.queue.name, cycleOf(model, r.issue), r.operand, r.stream + p, ...me]);
+      const store = storeOf(model, issue);
+      if (store) words.push(["store", ...me, cycleOf(model, store)]);
+      const word = wordOf(model, issue);
+      if (word) for (const r of word.reads) words.push(["word", ...me, cycleOf(model, r)]);
+    }
+console.log(JSON.stringify([all, words]));
+"""
+
+
+def node(found, script):
+    texts = [(resources.files("tsp.timeline") / file).read_text() for file in ("page_data.js", "page_follow.js")]
+    data = f"const model = decode({json.dumps(content(found, 'x'))});"
+    done = subprocess.run([NODE, "-"], input="\n".join([*texts, data, script]), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def resolved(flow):
+    """(sources, readers, stores) as the dataflow has them."""
+    names = [queue.name for queue in floorplan(flow.config).queues]
+    queue, time = flow.issues.queue, flow.issues.time
+
+    def who(issue):
+        return names[queue[issue]], int(time[issue])
+
+    sources, readers = [], []
+    for row, drive in enumerate(flow.source.tolist()):
+        what = int(flow.reads.operand[row]), int(flow.reads.stream[row])
+        source = ("", -1) if drive == NONE else who(flow.drives.issue[drive])
+        sources.append([*who(flow.reads.issue[row]), *what, *source])
+        if drive != NONE:
+            readers.append(["read", *who(flow.reads.issue[row]), *what, *source])
+    loads = np.flatnonzero(flow.loads.store != NONE)
+    pairs = [(who(flow.loads.issue[i]), who(flow.stores.issue[flow.loads.store[i]])) for i in loads]
+    stores = [["store", *load, store[1]] for load, store in pairs]
+    stores += [["word", *store, load[1]] for load, store in pairs]
+    return sorted(sources), sorted(readers + stores)
+
+
+@pytest.mark.parametrize("name, seed", [("tiny", 1), ("tiny", 2), ("tiny", 3), ("board", 4)])
+def test_the_page_follows_as_the_dataflow_does(name, seed):
+    found = timeline(legal(seed, preset(name)))
+    sources, others = node(found, ASK)
+    assert len(sources) > 100 and len(others) > 50
+    assert (sorted(sources), sorted(others)) == resolved(found.flow)
+
+
+def test_where_a_vector_is(tmp_path):
+    """The walk of docs/programming.md: x is beside the VXM in cycle 2, the sum beside mem.e.1 in cycle 5."""
+    (tmp_path / "a.tsp").write_text(
+        ".config tiny\n.queue mem.w0\nREAD 0, e4\n.queue mem.e0\nREAD 0, w4\n.queue vxm.r0s0\n"
+        "@2 ADD.sat e4:int8, w4:int8 -> e8:int8\n.queue mem.e4\n@5 WRITE 0, e8\n.queue mem.w4\n@3 READ 5, e8\n"
+    )
+    found = timeline(assemble_file(tmp_path / "a.tsp"))
+    script = """
+    const queue = name => model.queues.find(q => q.name === name);
+    const at = (name, cycle) => {
+      const journey = journeyOf(model, driveOf(model, issueAt(model, queue(name), cycle)));
+      return {
+        registers: [...Array(12).keys()].map(t => registerAt(model, journey, t)),
+        edge: journey.edge, last: journey.last,
+        readers: journey.readers.map(r => [r.issue.queue.name, r.cycle, r.operand]),
+        gone: journey.gone.map(g => g && [g.site, g.cycle]),
+      };
+    };
+    console.log(JSON.stringify([at("vxm.r0s0", 2), at("mem.e0", 0), at("mem.w4", 3)]));
+    """
+    added, west, other = node(found, script)
+    # tiny: sites 0 … 10, the VXM is 5, mem.e.0 is 6, mem.e.1 is 7; SR n lies east of site n.
+    assert added["registers"] == [-1, -1, -1, -1, 5, 6, 7, 8, 9, -1, -1, -1]
+    assert added["readers"] == [["mem.e4", 5, 0]] and added["edge"] == added["last"] == 8
+    assert west["registers"] == [-1, -1, 5, 4, 3, 2, 1, 0, -1, -1, -1, -1] and west["readers"] == [["vxm.r0s0", 2, 1]]
+    # mem.w4 is site 3; the ALU drives e8 in cycle 4, two sites on, where this comes in cycle 7.
+    assert other["gone"] == [None] and other["last"] == 11
