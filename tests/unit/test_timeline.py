@@ -209,3 +209,19 @@ def test_the_input_is_never_overwritten(tmp_path, capsys: Capture):
     assert run(["timeline", str(source), "--perfetto", ""]) == 2
     assert run(["timeline", str(source), "--perfetto", str(tmp_path / "none" / "a.json")]) == 2
     assert capsys.readouterr().err.count("\n") == 2
+
+
+def luminance(colour):
+    """Relative luminance as WCAG 2 defines it."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_kinds_are_told_apart_on_light_and_dark():
+    assert len({kind.letter for kind in KINDS}) == len({kind.colour for kind in KINDS}) == len(KINDS)
+    dark, light = luminance("#1d2329"), luminance("#ffffff")
+    for kind in KINDS:
+        mine = luminance(kind.colour)
+        assert (light + 0.05) / (mine + 0.05) > 2.7, kind
+        assert (mine + 0.05) / (dark + 0.05) > 2.7, kind

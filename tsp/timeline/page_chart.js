@@ -207,7 +207,7 @@ class Chart {
   }
 }
 
-const UNIT_COLOURS = { MEM: "#2a9d8f", VXM: "#e9a23b", MXM: "#4c6fe0", SXM: "#d0568f" };
+const UNIT_COLOURS = { MEM: "#2a9d8f", VXM: "#c98416", MXM: "#4c6fe0", SXM: "#d0568f" };
 
 /** Whether black is read better on it than white. */
 function isLight(colour) {
