@@ -20,7 +20,7 @@ NODE = shutil.which("node")
 pytestmark = pytest.mark.skipif(NODE is None, reason="needs node")
 
 ASK = """
-const all = [], words = [];
+const all = [], words = [], handed = [];
 for (const queue of model.queues)
   for (let bar = 0; bar < queue.length; bar++)
     for (let step = 0; step < model.count[queue.form[bar]] && !(bar in queue.reason); step++) {
@@ -36,10 +36,14 @@ for (const queue of model.queues)
             words.push(["read", r.issue.queue.name, cycleOf(model, r.issue), r.operand, r.stream + p, ...me]);
       const store = storeOf(model, issue);
       if (store) words.push(["store", ...me, cycleOf(model, store)]);
+      for (const { operand, issue: from } of takenFrom(model, issue)) {
+        words.push(["takes", ...me, operand, ...(from ? [from.queue.name, cycleOf(model, from)] : ["", -1])]);
+      }
+      for (const to of handedTo(model, issue)) handed.push([to.queue.name, cycleOf(model, to), ...me].join());
       const word = wordOf(model, issue);
       if (word) for (const r of word.reads) words.push(["word", ...me, cycleOf(model, r)]);
     }
-console.log(JSON.stringify([all, words]));
+console.log(JSON.stringify([all, words, handed]));
 """
 
 
@@ -70,15 +74,25 @@ def resolved(flow):
     pairs = [(who(flow.loads.issue[i]), who(flow.stores.issue[flow.loads.store[i]])) for i in loads]
     stores = [["store", *load, store[1]] for load, store in pairs]
     stores += [["word", *store, load[1]] for load, store in pairs]
-    return sorted(sources), sorted(readers + stores)
+    chains = [
+        ["takes", *who(issue), int(operand), *(("", -1) if source == NONE else who(source))]
+        for issue, operand, source in zip(flow.chains.issue, flow.chains.operand, flow.chains.source, strict=True)
+    ]
+    for issue, product in zip(flow.accumulations.issue, flow.accumulations.product, strict=True):
+        source = ("", -1) if product == NONE else who(flow.products.issue[product])
+        chains.append(["takes", *who(issue), 0, *source])
+    return sorted(sources), sorted(readers + stores + chains)
 
 
 @pytest.mark.parametrize("name, seed", [("tiny", 1), ("tiny", 2), ("tiny", 3), ("board", 4)])
 def test_the_page_follows_as_the_dataflow_does(name, seed):
     found = timeline(legal(seed, preset(name)))
-    sources, others = node(found, ASK)
+    sources, others, handed = node(found, ASK)
     assert len(sources) > 100 and len(others) > 50
     assert (sorted(sources), sorted(others)) == resolved(found.flow)
+    # The same seen from the other end; an ALU that takes a result twice is told of it once.
+    taken = {f"{row[1]},{row[2]},{row[4]},{row[5]}" for row in others if row[0] == "takes" and row[5] >= 0}
+    assert sorted(handed) == sorted(taken) and taken
 
 
 def test_where_a_vector_is(tmp_path):

@@ -47,6 +47,7 @@ def content(timeline: Timeline, name: str) -> dict[str, Any]:
         queue = plan.queues[index]
         where = plan.slices[queue.slice].name if queue.slice >= 0 else ""
         row = {"name": queue.name, "unit": units.index(unit_of(queue)), "site": queue.site, "slice": where}
+        row |= {"kind": queue.kind, "alu": queue.number if queue.kind == "vxm" else -1}
         queues.append(row | writer.columns(bars))
     used = {line for (queue, _), line in timeline.program.source.lines.items() if queue in timeline.bars}
     text = timeline.program.source.text
@@ -63,6 +64,8 @@ def content(timeline: Timeline, name: str) -> dict[str, Any]:
         "kinds": [[kind.name, kind.colour, int(kind.control)] for kind in KINDS],
         "units": [[use.unit, use.queues, use.busy] for use in timeline.uses],
         "write_read": table.write_read,
+        "alu_next": table.alu_next,
+        "abc_acc": table.abc_acc,
         "queues": queues,
         "texts": list(writer.texts),
         "shapes": [json.loads(shape) for shape in writer.shapes],
@@ -96,13 +99,13 @@ class _Writer:
         self._names = address_names(timeline.program)
         bursts = timeline.flow.unrolled.bursts
         specs = Collector(bursts, timeline.config)
-        self._streams: dict[tuple[int, int], tuple[list[list[int]], list[list[int]]]] = {}
+        self._specs: dict[tuple[int, int], list[list[list[int]]]] = {}
         for burst in bursts:
-            self._streams[burst.queue, burst.index] = ([], [])
-        for side, lines in enumerate((specs.drives.lines, specs.reads.lines)):
-            for number, stream, planes, latency, operand in lines:
-                key = bursts[number].queue, bursts[number].index
-                self._streams[key][side].append([stream, planes, latency, operand])
+            self._specs[burst.queue, burst.index] = [[], [], [], []]
+        tables = specs.drives, specs.reads, specs.chains, specs.next
+        for side, table in enumerate(tables):
+            for number, *line in table.lines:
+                self._specs[bursts[number].queue, bursts[number].index][side].append(line)
 
     def columns(self, bars: list[Bar]) -> dict[str, Any]:
         """Of a queue's bars: starts, words and lines each less those before; ``wait`` and ``reason`` by bar number."""
@@ -121,9 +124,18 @@ class _Writer:
         if bar.instruction is not None:
             text = spell(bar.instruction, self._queues[bar.queue], self._names)
             read, write = (bar.instruction.values.get(f"{half}_address", -1) for half in ("read", "write"))
-        streams = ([], []) if bar.reason else self._streams.get((bar.queue, bar.index), ([], []))
-        scatters = bar.instruction is not None and bar.instruction.mnemonic == "SCATTER"
-        shape = json.dumps([*streams, isa.OPERAND_NAMES if _is_alu(bar) else [], int(scatters)])
+        none: list[list[list[int]]] = [[], [], [], []]
+        drives, reads, chains, following = none if bar.reason else self._specs.get((bar.queue, bar.index), none)
+        shape = json.dumps(
+            {
+                "drives": drives,
+                "reads": reads,
+                "chains": chains,
+                "next": len(following),
+                "names": isa.OPERAND_NAMES if _is_alu(bar) else [],
+                "scatters": int(bar.instruction is not None and bar.instruction.mnemonic == "SCATTER"),
+            }
+        )
         numbers = _number(self.texts, text), bar.kind, bar.count, bar.interval, bar.step_a, bar.step_b
         return _number(self.forms, (*numbers, _number(self.shapes, shape), read, write))
 

@@ -61,6 +61,11 @@ function describe(issue) {
     const name = `${streamNames(stream, planes)}${operandName(model, issue, operand) && `, operand ${operandName(model, issue, operand)}`}`;
     row("Takes", `${name}: `, drive ? link(drive.issue, `from ${named(drive.issue)}: ${textOf(drive.issue)}`) : "nothing arrives");
   }
+  for (const { operand, issue: from } of bar in queue.reason ? [] : takenFrom(model, issue)) {
+    const name = operandName(model, issue, operand);
+    row("Takes", name ? `operand ${name}: ` : "the sums ", from ? link(from, `from ${named(from)}: ${textOf(from)}`) : "that nobody makes");
+  }
+  for (const to of bar in queue.reason ? [] : handedTo(model, issue)) row("Hands on", link(to, `to ${named(to)}: ${textOf(to)}`));
   if (bar in queue.wait) row("Then waits", `${queue.wait[bar]} cycles`);
   if (bar in queue.reason) row("Skipped", queue.reason[bar]);
   $("details").replaceChildren(make("h2", textOf(issue), { class: "code" }), list);

@@ -32,9 +32,9 @@ function queueOf(model, row, number) {
     queue.counts.dispatched[i] = skipped ? 0 : 1;
     queue.counts.busy[i] = skipped || model.kinds[model.kind[f]][2] ? 0 : 1;
     for (const what of WEIGHTS) queue[what][i + 1] = queue[what][i] + (queue.counts[what][i] ? count : 0);
-    const [driven, read] = model.shapes[model.shape[f]];
-    for (const d of driven) drives.add(d[2]);
-    for (const r of read) reads.add(r[2]);
+    const shape = model.shapes[model.shape[f]];
+    for (const [, , latency] of shape.drives) drives.add(latency);
+    for (const [, , latency] of shape.reads) reads.add(latency);
   }
   queue.driveLatencies = [...drives].sort((a, b) => a - b);
   queue.readLatencies = [...reads].sort((a, b) => a - b);
@@ -74,9 +74,11 @@ function issueAt(model, queue, cycle) {
 const formOf = issue => issue.queue.form[issue.bar];
 const cycleOf = (model, issue) => issue.queue.start[issue.bar] + issue.step * model.interval[formOf(issue)];
 const shapeOf = (model, issue) => model.shapes[model.shape[formOf(issue)]];
-const drivesOf = (model, issue) => shapeOf(model, issue)[0];
-const readsOf = (model, issue) => shapeOf(model, issue)[1];
-const operandName = (model, issue, operand) => shapeOf(model, issue)[2][operand] || "";
+const kindOf = (model, issue) => model.kinds[model.kind[formOf(issue)]][0];
+/** [first stream, streams, latency, operand] of what an issue drives, and of each operand it reads. */
+const drivesOf = (model, issue) => shapeOf(model, issue).drives;
+const readsOf = (model, issue) => shapeOf(model, issue).reads;
+const operandName = (model, issue, operand) => shapeOf(model, issue).names[operand] || "";
 
 /** The address an issue reads or writes, -1 if it names none. */
 function addressOf(model, issue, half) {

@@ -109,7 +109,7 @@ function wordOf(model, issue) {
     if (word.until && queue.start[bar] >= cycleOf(model, word.until) + model.write_read) break;
     const f = queue.form[bar];
     if (bar in queue.reason) continue;
-    word.scatters ||= model.shapes[model.shape[f]][3] === 1;
+    word.scatters ||= model.shapes[model.shape[f]].scatters === 1;
     const stores = stepWith(model.writeAddress[f], model.stepB[f], model.count[f], address);
     for (let step = stores ? stores.first : 1; stores && !word.until && step <= stores.last; step++)
       if (cycleOf(model, { queue, bar, step }) > cycle) word.until = { queue, bar, step };
@@ -138,5 +138,32 @@ function storeOf(model, issue) {
   return null;
 }
 
-if (typeof module !== "undefined")
-  module.exports = { decode, issueAt, driveOf, sourcesOf, journeyOf, registerAt, wordOf, storeOf, cycleOf, lastBefore, issuedBefore };
+/** Issues whose results an issue takes without a stream, {operand, issue}: of ALUs of the stage before, and the product
+ *  that an ACC adds up. issue is null where there is none. */
+function takenFrom(model, issue) {
+  const cycle = cycleOf(model, issue);
+  const found = shapeOf(model, issue).chains.map(([operand, alu]) => {
+    const queue = model.queues.find(other => other.alu === alu), before = queue && issueAt(model, queue, cycle - model.alu_next);
+    return { operand, issue: before && shapeOf(model, before).next ? before : null };
+  });
+  if (kindOf(model, issue) === "ACC") found.push({ operand: 0, issue: ofPlane(model, issue, "mxm_activations", "ABC", -model.abc_acc) });
+  return found;
+}
+
+/** Issues that take an issue's result without a stream: ALUs of the next stage, and the ACC of a product. */
+function handedTo(model, issue) {
+  const found = [], cycle = cycleOf(model, issue);
+  for (const queue of shapeOf(model, issue).next ? model.queues : []) {
+    const after = queue.alu >= 0 ? issueAt(model, queue, cycle + model.alu_next) : null;
+    if (after && shapeOf(model, after).chains.some(([, alu]) => alu === issue.queue.alu)) found.push(after);
+  }
+  const sum = kindOf(model, issue).startsWith("ABC") && ofPlane(model, issue, "mxm_accumulate", "ACC", model.abc_acc);
+  return sum ? [...found, sum] : found;
+}
+
+/** What another queue of the same plane issues so many cycles later, if it is of that kind. */
+function ofPlane(model, issue, kind, name, cycles) {
+  const queue = model.queues.find(other => other.kind === kind && other.slice === issue.queue.slice);
+  const found = queue ? issueAt(model, queue, cycleOf(model, issue) + cycles) : null;
+  return found && kindOf(model, found).startsWith(name) ? found : null;
+}
