@@ -1,18 +1,24 @@
 """``tsp timeline``: what it counts, what it prints, and one sentence for everything that goes wrong."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from tsp.assembler import assemble, assemble_file
 from tsp.cli import run
 from tsp.config import preset
+from tsp.errors import InputError
 from tsp.floorplan import floorplan
 from tsp.flow.fetch import expand_program
-from tsp.randprog import legal
+from tsp.randprog import MISTAKES, illegal, legal
+from tsp.timeline.html import page
 from tsp.timeline.kinds import KINDS
 from tsp.timeline.model import timeline, unit_of
+from tsp.timeline.perfetto import trace
+from tsp.timeline.text import render
 
 EXAMPLES = Path(__file__).parents[2] / "programs" / "examples"
 EXAMPLE = str(EXAMPLES / "vector_add.tsp")
@@ -225,3 +231,21 @@ def test_kinds_are_told_apart_on_light_and_dark():
         mine = luminance(kind.colour)
         assert (light + 0.05) / (mine + 0.05) > 2.7, kind
         assert (mine + 0.05) / (dark + 0.05) > 2.7, kind
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_broken_programs_have_a_timeline_too(turn):
+    """Every class of mistake of the random generator is shown in all three forms."""
+    config = preset("tiny")
+    for seed in range(turn, len(MISTAKES), 3):
+        program, _ = illegal(seed, config)
+        try:
+            found = timeline(program)
+        except InputError as error:
+            assert "IFETCH" in str(error)  # of words that the program makes itself
+            continue
+        assert found.issues == sum(bar.count for row in found.bars.values() for bar in row if not bar.reason)
+        assert bool(found.fault) == bool(found.flow.faults)
+        for made in (page(found, "x"), trace(found, "x")):
+            assert len(made) > 1000
+        Console(file=io.StringIO(), width=100).print(render(found, "x", 100))

@@ -13,7 +13,7 @@ from tsp.config import preset
 from tsp.floorplan import floorplan
 from tsp.flow import NONE
 from tsp.randprog import legal
-from tsp.timeline.html import content
+from tsp.timeline.html import SCRIPTS, content
 from tsp.timeline.model import timeline
 
 NODE = shutil.which("node")
@@ -48,7 +48,7 @@ console.log(JSON.stringify([all, words, handed]));
 
 
 def node(found, script):
-    texts = [(resources.files("tsp.timeline") / file).read_text() for file in ("page_data.js", "page_follow.js")]
+    texts = [(resources.files("tsp.timeline") / file).read_text() for file in SCRIPTS[:3]]
     data = f"const model = decode({json.dumps(content(found, 'x'))});"
     done = subprocess.run([NODE, "-"], input="\n".join([*texts, data, script]), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -122,3 +122,14 @@ def test_where_a_vector_is(tmp_path):
     assert west["registers"] == [-1, -1, 5, 4, 3, 2, 1, 0, -1, -1, -1, -1] and west["readers"] == [["vxm.r0s0", 2, 1]]
     # mem.w4 is site 3; the ALU drives e8 in cycle 4, two sites on, where this comes in cycle 7.
     assert other["gone"] == [None] and other["last"] == 11
+
+
+@pytest.mark.parametrize("cycles", [1, 7, 20])
+def test_the_page_counts_as_the_table_does(cycles):
+    found = timeline(legal(2, preset("tiny")))
+    bins = -(-found.span // cycles)
+    script = f"console.log(JSON.stringify(busyOver(model, 0, {cycles}, {bins}).map(row => [...row])))"
+    assert node(found, script) == [busy.tolist() for busy in found.busy(cycles).values()]
+    # What is not in view does not count, whatever began before it.
+    script = f"console.log(JSON.stringify(busyOver(model, {3 * cycles}, {cycles}, 2).map(row => [...row])))"
+    assert node(found, script) == [busy.tolist()[3:5] for busy in found.busy(cycles).values()]

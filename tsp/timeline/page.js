@@ -96,12 +96,12 @@ function follow(one) {
   for (const end of new Set(journey.gone.filter(Boolean).map(g => g.issue.queue.name)))
     stops.push(stop(journey.gone.find(g => g && g.issue.queue.name === end).cycle, `${end} drives the stream anew`));
   if (!journey.gone.every(Boolean)) stops.push(stop(journey.edge + 1, "beyond the chip's edge"));
-  stops.sort((a, b) => a.dataset.cycle - b.dataset.cycle);
   if (word) {
     stops.push(stop(word.cycle, `in ${placeName(model, word.slice, word.address)}${word.scatters ? "; SCATTERs may change it" : ""}`));
     for (const read of word.reads) stops.push(stop(cycleOf(model, read), link(read, `READ again: ${textOf(read)}`)));
     if (word.until) stops.push(stop(cycleOf(model, word.until), link(word.until, `overwritten: ${textOf(word.until)}`)));
   }
+  stops.sort((a, b) => a.dataset.cycle - b.dataset.cycle);
   $("stops").replaceChildren(...stops);
   drawFollowed();
 }

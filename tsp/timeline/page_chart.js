@@ -90,6 +90,7 @@ class Chart {
   drawAxis() {
     const c = this.context, step = niceStep(70 / this.scale);
     for (let t = Math.ceil(this.from / step) * step; this.x(t) < LABEL + this.width; t += step) {
+      if (t > this.model.span) break;
       c.fillStyle = this.colour("line");
       c.fillRect(Math.round(this.x(t)), AXIS - 5, 1, this.height);
       c.fillStyle = this.colour("pale");
