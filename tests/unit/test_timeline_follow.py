@@ -8,7 +8,7 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from tsp.assembler import assemble_file
+from tsp.assembler import assemble, assemble_file
 from tsp.config import preset
 from tsp.floorplan import floorplan
 from tsp.flow import NONE
@@ -133,3 +133,27 @@ def test_the_page_counts_as_the_table_does(cycles):
     # What is not in view does not count, whatever began before it.
     script = f"console.log(JSON.stringify(busyOver(model, {3 * cycles}, {cycles}, 2).map(row => [...row])))"
     assert node(found, script) == [busy.tolist()[3:5] for busy in found.busy(cycles).values()]
+
+
+def test_what_becomes_of_a_word():
+    found = timeline(
+        assemble(
+            ".config tiny\n.queue mem.w0\nREAD 0, e1\nREPEAT 20, 1\n.queue mem.e4\n"
+            "@5 WRITE 7, e1\nREPEAT 2, 1, 1\nREAD 7, e2\nREAD 7, e2\nREPEAT 2, 1, 1\nWRITE 7, e1\nREAD 7, e2\n"
+            "@15 READ 3, e2 & WRITE 67, e1\nREAD 67, e2"
+        )
+    )
+    script = """
+    const queue = model.queues.find(q => q.name === "mem.e4"), at = t => issueAt(model, queue, t);
+    const word = t => {
+      const w = wordOf(model, at(t));
+      return [w.address, w.cycle, w.reads.map(r => cycleOf(model, r)), w.until && cycleOf(model, w.until)];
+    };
+    const store = t => { const s = storeOf(model, at(t)); return s && cycleOf(model, s); };
+    console.log(JSON.stringify([[5, 6, 7, 12, 15].map(word), [8, 9, 10, 11, 13, 15, 16].map(store)]));
+    """
+    # 5, 6, 7 write words 7, 8, 9; 8 reads 7; 9, 10, 11 read 7, 8, 9; 12 writes 7 anew, which 13 reads the cycle after.
+    words, stores = node(found, script)
+    assert words[:3] == [[7, 5, [8, 9], 12], [8, 6, [10], None], [9, 7, [11], None]]
+    assert words[3:] == [[7, 12, [13], None], [67, 15, [16], None]]
+    assert stores == [5, 5, 6, 7, 12, None, 15]

@@ -103,10 +103,10 @@ class Chart {
     const columns = Math.ceil(this.width / this.scale / per) + 1;
     const key = [from, per, columns].join();
     if (this.sumsOf !== key) [this.sumsOf, this.sums] = [key, busyOver(this.model, from, per, columns)];
-    this.model.units.forEach(([name, queues], unit) => {
+    this.model.units.forEach(([name, queues, all], unit) => {
       const y = AXIS + unit * STRIP;
       c.fillStyle = this.colour("pale");
-      c.fillText(name, 6, y + STRIP / 2);
+      c.fillText(`${name}  ${(100 * all / (queues * this.model.span)).toFixed(1)} %`, 6, y + STRIP / 2);
       c.fillStyle = UNIT_COLOURS[name] || this.colour("pale");
       for (let i = 0; i < columns; i++) {
         const cycles = cyclesIn(from + i * per, per, this.model.span), left = Math.max(this.x(from + i * per), LABEL);
