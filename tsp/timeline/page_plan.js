@@ -7,7 +7,7 @@ class Plan {
   constructor(svg, model) {
     Object.assign(this, { svg, model });
     this.wide = model.sites.length * (SITE + GAP) - GAP + 20;
-    svg.setAttribute("viewBox", `0 0 ${this.wide} ${ABOVE + HIGH + 44}`);
+    svg.setAttribute("viewBox", `-60 0 ${this.wide + 120} ${ABOVE + HIGH + 44}`);
     svg.style.maxHeight = "250px";
     svg.style.minWidth = `${0.85 * this.wide}px`;
   }
