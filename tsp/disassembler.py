@@ -122,6 +122,11 @@ def _stretches(addresses: list[int]) -> Iterator[tuple[int, int]]:
             first = i
 
 
+def address_names(program: Program) -> dict[tuple[int, int], str]:
+    """Place and address → how the address is written, for :func:`spell`."""
+    return _names(program.config, _usable_symbols(program))
+
+
 def _names(config: ChipConfig, symbols: dict[str, Symbol]) -> dict[tuple[int, int], str]:
     """Place and address → how the address is written."""
     names = {}

@@ -73,6 +73,7 @@ def test_a_program_is_assembled_checked_and_run(python: Python, tmp_path: Path) 
         (["asm", "add.tsp", "-o", "add.npz"], "add.npz: 6 words in 4 queues"),
         (["disasm", "add.npz"], ".queue mem.e0"),
         (["run", "add.npz", "--on", "golden", "--dump", "z"], SUM),
+        (["timeline", "add.npz", "--html", "add.html"], "add.html: "),
     ]:
         done = python(*TSP, *arguments)
         assert (done.returncode, done.stderr) == (0, ""), arguments
