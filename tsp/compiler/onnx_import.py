@@ -24,7 +24,9 @@ from tsp.program import Tensor
 MAX_BYTES = 1 << 31
 """Of a model file: protobuf's own limit."""
 Array = NDArray[Any]
-_ELEMENTS: dict[int, str] = {onnx.TensorProto.INT8: "int8", onnx.TensorProto.UINT8: "uint8", onnx.TensorProto.INT32: "int32"}
+_ELEMENTS: dict[int, str] = {
+    onnx.TensorProto.INT8: "int8", onnx.TensorProto.UINT8: "uint8", onnx.TensorProto.INT32: "int32",
+}  # fmt: skip
 
 
 @dataclasses.dataclass
