@@ -71,7 +71,7 @@ BLOCKS: dict[str, Block] = {
     "station": Block(("station",), ("station",)),
     "host_port": Block(("host_port",), ("host_port",)),
     "icu_queue": Block(("icu", "counters"), ("icu_queue_*",)),
-    "icu_control": Block(("icu", "counters"), ("icu",)),
+    "icu_control": Block(("icu", "counters"), ("icu",), ("control__*",)),
     "counters": Block(("counters", "icu"), ("icu",), ("control__counters__*", "hac", "sac", "delta")),
 }
 

@@ -168,6 +168,14 @@ class SxmBench:
             word = put(word, map_.lo, map_.width, rng.choice(MAPS))
         return word
 
+    def permute(self, map_: list[int]) -> None:
+        """A PERMUTE alone in its row."""
+        octets = (bytes(number >> 8 * plane & 0xFF for number in map_) for plane in range(2))
+        row = Row(arrivals={1: self.rng.getrandbits(8 * self.config.lanes)})
+        row.arrivals |= {MAPS[0] + plane: int.from_bytes(word, "little") for plane, word in enumerate(octets)}
+        row.instructions[0] = isa.instruction("PERMUTE", source=1, map=MAPS[0], result=5).encode()
+        self.traffic.add(row)
+
     def finish(self) -> None:
         """Rows in which everything settles that crosses superlanes."""
         for _ in range(timing(self.config).sxm_across_func // 4 + 1):
@@ -210,6 +218,23 @@ async def faults_pulse_for_the_lowest_queue_and_kind(dut):
         bench.traffic.mistaken(80, density)
     bench.finish()
     assert bench.traffic.faults() > 60
+    await bench.site.reset()
+    await bench.play()
+
+
+@cocotb.test()
+async def maps_that_are_wrong_in_one_lane(dut):
+    """Every lane of a map in turn names what another names too, or a lane that is not there by one bit."""
+    bench = SxmBench(dut, "maps")
+    lanes = bench.config.lanes
+    for lane in range(lanes):
+        map_ = bench.rng.sample(range(lanes), lanes)
+        bench.permute(map_)
+        bench.permute([*map_[:lane], map_[lane - 1], *map_[lane + 1 :]])
+        bit = bench.rng.randrange((lanes - 1).bit_length(), 16)
+        bench.permute([*map_[:lane], map_[lane] | 1 << bit, *map_[lane + 1 :]])
+    bench.finish()
+    assert bench.traffic.faults() == 2 * lanes
     await bench.site.reset()
     await bench.play()
 
