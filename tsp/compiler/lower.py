@@ -181,6 +181,10 @@ class _Lowering:
     def _pass(self, chain: _Chain, index: int, first: int, count: int) -> Pass:
         x = chain.tensor
         tiles = self._tiles(chain.product, index, first, count) if chain.product is not None else []
+        # Passes that run side by side begin with different blocks, as a slice is read for one of them at a time.
+        planes = max(1, self.config.mxm_planes_w + self.config.mxm_planes_e)
+        begin = index % planes * max(1, len(tiles) // planes) % max(1, len(tiles))
+        tiles = [*tiles[begin:], *tiles[:begin]]
         names = [f"{chain.product.inputs[0].name} matmul"] if chain.product is not None else []
         name = " ".join([*names, *(step.op for step, _ in chain.steps)])
         steps = tuple(self._step(step, before, index, first, count) for step, before in chain.steps)
