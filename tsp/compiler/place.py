@@ -55,8 +55,9 @@ class _Placer:
         self.order = [*names[0], *names[1]]
         groups = len(self.order) // GROUP16
         # Weights are read sixteen slices at a time beside what they multiply: vectors lie elsewhere if there is room.
-        shares = max(1, (groups + 1) // 2)
-        self.groups = [tuple(self.order[GROUP16 * g : GROUP16 * (g + 1)]) for g in range(min(shares, groups))]
+        planes = config.mxm_planes_w + config.mxm_planes_e
+        shares = min(planes, max(1, groups - 1))
+        self.groups = [tuple(self.order[GROUP16 * g : GROUP16 * (g + 1)]) for g in range(shares)]
         taken = {name for group in self.groups for name in group}
         rest = [name for name in self.order if name not in taken]
         self.vectors = rest if len(rest) >= GROUP16 // 2 else self.order
@@ -64,10 +65,10 @@ class _Placer:
         self.tiles: dict[str, WeightsHome] = {}
         self.blocks: dict[str, Home] = {}
 
-    def weights(self, tile: Tile) -> None:
-        """In the group of slices with most room, a row of weights in each."""
+    def weights(self, tile: Tile, number: int) -> None:
+        """In a group of slices, a row of weights in each: for passes that run side by side in different ones."""
         columns = self.config.superlanes
-        group = min(self.groups, key=lambda names: max(self.used[name] for name in names))
+        group = self.groups[number % len(self.groups)]
         address = max(self.used[name] for name in group)
         self._reserve(tile.name, group, address, columns)
         self.tiles[tile.name] = WeightsHome(tile, group, address)
@@ -123,10 +124,10 @@ def place(passes: Sequence[Pass], config: ChipConfig) -> Places:
         together = step.together()
         for block in together:
             beside[block.name] |= {other.name: other for other in together if other.name != block.name}
-    for step in passes:
+    for number, step in enumerate(passes):
         for tile in step.tiles:
             if tile.name not in placer.tiles:
-                placer.weights(tile)
+                placer.weights(tile, number)
     for name, block in sorted(blocks.items(), key=lambda item: -item[1].type.planes):
         placer.block(block, list(beside[name].values()))
     return Places({name: placer.blocks[name] for name in blocks}, placer.tiles)
