@@ -66,7 +66,8 @@ BLOCKS: dict[str, Block] = {
     "mxm_site": Block(("mxm",), ("mxm_site_*",)),
     "sxm_tile": Block(("sxm",), ("sxm_tile",)),
     "sxm_site": Block(("sxm",), ("sxm_site",)),
-    "sxm_across": Block(("sxm",), ("sxm_across",)),
+    # Its results count in the cycles that the tiles know.
+    "sxm_across": Block(("sxm",), ("sxm_across",), within="sxm_column"),
     "sxm_movers": Block(("sxm",), ("sxm_permute_row", "sxm_shifter")),
     "station": Block(("station",), ("station",)),
     "host_port": Block(("host_port",), ("host_port",)),

@@ -13,7 +13,7 @@ from tb.unit.registers import check_empty_streams
 from tb.unit.site import OPERAND_ABSENT, Row, compare, signature
 from tb.unit.site_driver import SiteDriver
 from tb.unit.site_model import SiteModel
-from tb.unit.traffic import Traffic, operands
+from tb.unit.traffic import Traffic, operands, payload
 from tb.unit.words import legal_word, put
 from tsp import isa, isa_rules
 from tsp.config import ChipConfig
@@ -231,10 +231,30 @@ async def maps_that_are_wrong_in_one_lane(dut):
         map_ = bench.rng.sample(range(lanes), lanes)
         bench.permute(map_)
         bench.permute([*map_[:lane], map_[lane - 1], *map_[lane + 1 :]])
-        bit = bench.rng.randrange((lanes - 1).bit_length(), 16)
-        bench.permute([*map_[:lane], map_[lane] | 1 << bit, *map_[lane + 1 :]])
+        for bit in range((lanes - 1).bit_length(), 16):
+            bench.permute([*map_[:lane], map_[lane] | 1 << bit, *map_[lane + 1 :]])
     bench.finish()
-    assert bench.traffic.faults() == 2 * lanes
+    assert bench.traffic.faults() == lanes * (17 - (lanes - 1).bit_length())
+    await bench.site.reset()
+    await bench.play()
+
+
+@cocotb.test()
+async def any_bit_selects_what_is_shifted(dut):
+    """In both queues, by every distance within a superlane; a byte of zeros selects the lane as it was."""
+    bench = SxmBench(dut, "select")
+    lanes, shifts = bench.config.lanes, [n for n, q in enumerate(bench.traffic.queues) if q.kind == "sxm_shift"]
+    for n in range(18):
+        row = Row()
+        for number, queue in enumerate(shifts):
+            octets = bytes(0 if lane % 9 == 8 else 1 << (lane + n + number) % 8 for lane in range(lanes))
+            source, select = 2 + 4 * number, 3 + 4 * number
+            row.arrivals |= {source: bench.rng.getrandbits(8 * lanes), select: int.from_bytes(octets, "little")}
+            word = isa.instruction("SHIFT", source=source, select=select, selects=1, n=n, way=n % 2, result=4 + number)
+            row.instructions[queue] = payload(bench.traffic.queues[queue], word.encode())
+        bench.traffic.add(row)
+    bench.finish()
+    assert bench.traffic.faults() == 0
     await bench.site.reset()
     await bench.play()
 
