@@ -6,10 +6,11 @@ import cocotb
 
 from tb.unit.icu_driver import IcuDriver
 from tb.unit.icu_fetch import Memory, all_queues, check_whole, fetch_programs, first_fault
-from tb.unit.icu_programs import barrier_programs, expected, long_programs
+from tb.unit.icu_programs import Writer, barrier_programs, expected, long_programs
 from tb.unit.icu_record import COLLISION, ILLEGAL_INSTRUCTION, RUN_DRY, Run, check_steady
 from tb.unit.ports import config, seeded
 from tb.unit.schedule_clock import steady
+from tsp.floorplan import floorplan
 from tsp.flow.fetch import expand_program
 from tsp.randprog import deskew_count, legal
 
@@ -64,6 +65,18 @@ async def illegal_words_take_a_cycle_and_the_lowest_queue_reports(dut):
     for _ in range(PROGRAMS):
         await bench.play()
     assert bench.issued > 50 and bench.faults > 10
+
+
+@cocotb.test()
+async def every_kind_of_queue_refuses_what_is_illegal(dut):
+    """A queue at a time, so that each of its faults is seen."""
+    icu, rng = IcuDriver(dut, config()), seeded("kinds")
+    kinds = {(queue.kind, queue.hemisphere): queue for queue in floorplan(config()).queues}
+    for queue in kinds.values():
+        programs = {queue.index: Writer(rng, queue, config()).doubtful(config().queue_depth)}
+        want = expected(programs, config())
+        check_steady(await icu.run(programs, config().queue_depth + WATCH, steady), want)
+        assert want.illegal
 
 
 @cocotb.test()

@@ -15,6 +15,10 @@ Issue = tuple[int, int, str, tuple[tuple[str, int], ...]]
 """Cycle, queue, mnemonic, operand values."""
 
 
+WAITING = {isa.BY_MNEMONIC[name].opcode for name in ("NOP", "REPEAT", "SYNC", "IFETCH", "DESKEW", "RUNTIME_DESKEW")}
+"""Opcodes of words that may take more than a cycle."""
+
+
 def small_config() -> ChipConfig:
     """Every kind of queue but the SXM's, a supercell count that is no power of two, short epochs, shallow queues."""
     settings = "superlanes=3 streams=16 mem_slices=8 vxm_rows=1 vxm_stages=2 links_w=0 sxm=false hac_period=64"
@@ -63,6 +67,16 @@ class Writer:
                 found.append(self.word("NOP", n=self.rng.randint(1, 9)))
             else:
                 found += self.issue()
+        return found
+
+    def doubtful(self, words: int) -> list[int]:
+        """Words on both sides of the border to what is legal; none that waits."""
+        found: list[int] = []
+        while len(found) < words:
+            word = any_word(self.rng, self.queue, self.config)
+            waits = isa.decode(word) is not None and word & 0xFF in WAITING
+            if not waits or isa_rules.broken_rule(word, self.queue, self.config) is not None:
+                found.append(word)
         return found
 
     def illegal(self) -> int:
