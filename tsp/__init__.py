@@ -7,8 +7,8 @@ if TYPE_CHECKING:
     from tsp.config import ChipConfig
 
 
-def compile(model: Any, config: "ChipConfig") -> "Compiled":
+def compile(model: Any, config: "ChipConfig", name: str = "network") -> "Compiled":
     """Compile a :class:`tsp.compiler.graph.Graph` or an ONNX model; see :func:`tsp.compiler.compile`."""
     from tsp.compiler import compile as compile_model
 
-    return compile_model(model, config)
+    return compile_model(model, config, name)

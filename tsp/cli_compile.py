@@ -1,12 +1,13 @@
-"""``tsp compile``: a network becomes a program."""
+"""``tsp compile``: a network becomes a program. ``tsp explain``: what it costs."""
 
+import json
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from tsp.cli import config_options
+from tsp.cli import config_options, load_program
 from tsp.config import ChipConfig
 from tsp.errors import EXIT_DIFFERS, InputError, counted
 from tsp.files import refuse_same
@@ -32,7 +33,7 @@ def compile_model(model: str, output: str, stage: str | None, config: ChipConfig
     if stage is not None and stage not in STAGES:
         raise InputError(f"--dump-after {stage}: no such stage; stages are {', '.join(STAGES)}")
     refuse_same(Path(output), Path(model))
-    compiled = compile(load(Path(model)), config)
+    compiled = compile(load(Path(model)), config, Path(model).name)
     if stage is not None:
         click.echo(compiled.dump(stage))
     report = check(compiled.program)
@@ -46,4 +47,20 @@ def compile_model(model: str, output: str, stage: str | None, config: ChipConfig
     queues = compiled.program.queues
     size = f"{counted(sum(map(len, queues.values())), 'word')} in {counted(len(queues), 'queue')}"
     click.echo(f"{output}: {report}, {size}")
+    return 0
+
+
+@click.command("explain")
+@click.argument("program")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; for bad input nothing but the sentence on stderr.")
+def explain_program(program: str, as_json: bool) -> int:
+    """Print what each pass of a compiled PROGRAM (.npz) costs, where it runs, and what bounds it."""
+    from tsp.explain import explain, table
+
+    loaded = load_program(program, None)
+    parts = explain(loaded)
+    if as_json:
+        click.echo(json.dumps([part.as_dict() for part in parts], indent=2))
+    else:
+        Console().print(table(parts, loaded))
     return 0

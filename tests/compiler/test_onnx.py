@@ -1,5 +1,6 @@
 """ONNX models: the chip's outputs are onnxruntime's, bit for bit."""
 
+import json
 import os
 
 import numpy as np
@@ -12,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 import tsp
 from programs.digits import networks
 from programs.digits.data import load_digits
+from tsp.checker import check
 from tsp.cli import cli
 from tsp.cli import run as tsp_command
 from tsp.compiler.onnx_import import import_model, load
@@ -213,6 +215,29 @@ def test_commands(tmp_path, capsys):
     want = reference(networks.mlp(6), images=IMAGES[:6])["logits"]
     assert np.array_equal(np.load(tmp_path / "y.npy"), want)
     assert tsp_command(arguments[:4]) == 0 and "logits int32[6, 10]:" in capsys.readouterr().out
+
+
+def test_explain(tmp_path, capsys):
+    """Of the convolution on one plane: nine tiles of 64 pixels, so 576 products; its pools take a row at a time."""
+    path = str(tmp_path / "cnn.npz")
+    tsp.compile(networks.cnn(1), preset("tiny"), "cnn.onnx").program.save(path)
+    assert tsp_command(["explain", path, "--json"]) == 0
+    parts = json.loads(capsys.readouterr().out)
+    first = parts[0]
+    assert (first["products"], first["loads"], first["bound"]) == (576, 9 * 2, "products")
+    assert first["text"].startswith("convert_1.0 rows 0…63: images.0 × constant_0.0.0 + ")
+    assert sum(part["products"] for part in parts) == 576 + 16
+    assert tsp_command(["explain", path]) == 0 and "bound by" in capsys.readouterr().out
+    assert tsp_command(["explain", "programs/examples/vector_add.tsp"]) == 2
+    assert "was not compiled from a network" in capsys.readouterr().err
+
+
+def test_messages_name_the_pass():
+    """The checker blames the pass that a word is of."""
+    compiled = tsp.compile(networks.mlp(4), preset("tiny"), "mlp.onnx")
+    compiled.program.queues = {index: words for index, words in compiled.program.queues.items() if index}
+    problem = str(check(compiled.program).problems[0])
+    assert problem.startswith("mlp.onnx:")
 
 
 @pytest.mark.parametrize(

@@ -63,9 +63,9 @@ class Compiled:
         return "\n".join(map(str, found[stage]))
 
 
-def compile(model: "Graph | Imported | onnx.ModelProto", config: ChipConfig) -> Compiled:
+def compile(model: "Graph | Imported | onnx.ModelProto", config: ChipConfig, name: str = "network") -> Compiled:
     """Compile a graph or an ONNX model for a chip. Same model and config, same bytes. InputError names what does not
-    fit, and what would."""
+    fit, and what would. ``name`` is what messages call the network."""
     if isinstance(model, Graph):
         graph, tensors = model, _plain(model)
     else:
@@ -76,7 +76,7 @@ def compile(model: "Graph | Imported | onnx.ModelProto", config: ChipConfig) -> 
     passes = lower(graph, config)
     places = place(passes, config)
     bursts = schedule(passes, places, config)
-    program = emit(bursts, places, config)
+    program = emit(bursts, places, passes, name, config)
     used = {name: _placed(tensor, graph, places, config) for name, tensor in tensors.items()}
     program.tensors = {name: tensor for name, tensor in used.items() if tensor.blocks}
     return Compiled(config, passes, places, bursts, program)

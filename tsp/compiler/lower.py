@@ -65,6 +65,8 @@ class Tile:
     view: View
 
 
+SHOWN = 3
+"""Tiles of a pass that are written out."""
 PREVIOUS = "previous"
 """Operand: what the step before made, or the sums of the MXM."""
 Operand = View | int | float | str
@@ -110,8 +112,9 @@ class Pass:
     def __str__(self) -> str:
         first = self.result.runs[0][0]
         tiles = [f"{tile.view.block.name} × {tile.name}" for tile in self.tiles]
-        arrow = " → " if tiles else ""
-        made = f"{' + '.join(tiles)}{arrow}{' → '.join(map(str, self.steps))}"
+        if len(tiles) > SHOWN:
+            tiles = [*tiles[: SHOWN - 1], f"… {len(tiles)} tiles"]
+        made = " → ".join([*([" + ".join(tiles)] if tiles else []), *map(str, self.steps)])
         return f"{self.result.block.name} rows {first}…{first + self.count - 1}: {made}"
 
 

@@ -26,8 +26,8 @@ class Burst:
     at: int
     count: int
     arguments: tuple[tuple[str, Any], ...]
-    source: str
-    """The pass it is of."""
+    number: int
+    """Of the pass it is of, from 1 on."""
 
     def __str__(self) -> str:
         times = f" ×{self.count}" if self.count > 1 else ""
@@ -69,11 +69,11 @@ class Scheduler:
         self.planes = [_Plane(s.name) for s in floorplan(config).slices if s.unit == "mxm"]
         self._ready: dict[str, NDArray[np.int64]] = {}
         """Block → the first cycle in which each row can be read."""
-        self._source = ""
+        self._number = 0
 
     def schedule(self, pass_: Pass) -> None:
         """Place a pass. InputError if it never fits."""
-        self._source = pass_.name
+        self._number += 1
         if not pass_.tiles:
             self._finish(pass_, None, 0, [], [])
             return
@@ -279,7 +279,7 @@ class Scheduler:
         return travel.travel(self.config, source, target)
 
     def _burst(self, method: str, queue: str, at: int, count: int, **arguments: Any) -> None:
-        self.bursts.append(Burst(method, queue, at, count, tuple(arguments.items()), self._source))
+        self.bursts.append(Burst(method, queue, at, count, tuple(arguments.items()), self._number))
 
 
 def _rows(runs: Runs) -> NDArray[np.int64]:

@@ -1,0 +1,98 @@
+"""What each part of a compiled program costs, and what bounds it: read from the program alone."""
+
+import dataclasses
+from collections import defaultdict
+from typing import Any
+
+from rich.table import Table
+
+from tsp.dispatch import Burst
+from tsp.errors import InputError, counted
+from tsp.floorplan import floorplan
+from tsp.flow.fetch import expand_program
+from tsp.program import Program
+
+MOSTLY = 0.8
+"""Share of its span from which on a thing that a pass is busy with bounds it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A pass: a source line of a compiled program.
+
+    Attributes:
+        text: what it computes.
+        first, last: cycles of its first and last dispatch.
+        products, loads: cycles in which its planes multiply, and in which they take weights.
+        alus: cycles in which its ALUs work, over all of them.
+        planes, units: names of the planes and ALUs that it uses.
+    """
+
+    text: str
+    first: int
+    last: int
+    products: int
+    loads: int
+    alus: int
+    planes: tuple[str, ...]
+    units: tuple[str, ...]
+
+    @property
+    def cycles(self) -> int:
+        return self.last - self.first + 1
+
+    @property
+    def bound(self) -> str:
+        """What it is busy with in most of its cycles; latency if nothing."""
+        busy = {"products": self.products, "weights": self.loads}
+        if not self.planes:
+            busy = {"rows": self.alus // max(1, len(self.units))}
+        name = max(busy, key=lambda kind: busy[kind])
+        return name if busy[name] >= MOSTLY * self.cycles * max(1, len(self.planes)) else "latency"
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self) | {"cycles": self.cycles, "bound": self.bound}
+
+
+def explain(program: Program) -> list[Part]:
+    """Its passes in the order of their first cycles. InputError for a program that was not compiled."""
+    if not program.tensors:
+        raise InputError("the program was not compiled from a network; tsp timeline shows any program")
+    queues = floorplan(program.config).queues
+    found: dict[int, list[tuple[str, Burst]]] = defaultdict(list)
+    for burst in expand_program(program).bursts:
+        line = program.source.lines.get((burst.queue, burst.index), 0)
+        found[line].append((queues[burst.queue].name, burst))
+    parts = [_part(program.source.text.get(line, "?"), bursts) for line, bursts in found.items()]
+    return sorted(parts, key=lambda part: (part.first, part.last))
+
+
+def _part(text: str, bursts: list[tuple[str, Burst]]) -> Part:
+    def cycles(kind: str, *mnemonics: str) -> int:
+        return sum(
+            b.count for name, b in bursts if kind in name and (not mnemonics or b.instruction.mnemonic in mnemonics)
+        )
+
+    planes = sorted({name.rpartition(".")[0] for name, _ in bursts if name.startswith("mxm")})
+    units = sorted({name for name, _ in bursts if name.startswith("vxm")})
+    return Part(
+        text, min(b.start for _, b in bursts), max(b.end for _, b in bursts) - 1, cycles(".activations"),
+        cycles(".weights", "LW", "LW_IW"), cycles("vxm."), tuple(planes), tuple(units),
+    )  # fmt: skip
+
+
+def table(parts: list[Part], program: Program) -> Table:
+    """A row per pass, and the planes' share of the whole."""
+    found = Table("cycles", "from", "products", "weights", "bound by", "where", "what")
+    for column in found.columns[:4]:
+        column.justify = "right"
+    for part in parts:
+        where = " ".join([*part.planes, counted(len(part.units), "ALU") if part.units else ""])
+        share = f"{100 * part.products / part.cycles / max(1, len(part.planes)):.0f} %" if part.planes else ""
+        found.add_row(str(part.cycles), str(part.first), share, str(part.loads or ""), part.bound, where, part.text)
+    planes = program.config.mxm_planes_w + program.config.mxm_planes_e
+    total = max((part.last for part in parts), default=0) + 1
+    busy = 100 * sum(part.products for part in parts) / max(1, planes * total)
+    found.add_section()
+    found.add_row(str(total), "", f"{busy:.0f} %", "", "", counted(planes, "plane"), "all")
+    return found
