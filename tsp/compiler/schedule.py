@@ -78,9 +78,17 @@ class Scheduler:
             self._finish(pass_, None, 0, [], [])
             return
         plane = min(self.planes, key=lambda plane: plane.free)
-        for number, tile in enumerate(pass_.tiles):
-            loaded = self._load(plane, tile)
-            self._multiply(plane, pass_, number, loaded)
+        # Few rows take less time than weights: then the next tile's come first, and products where they leave room.
+        ahead = pass_.count <= 2 * self.config.superlanes
+        loaded = self._load(plane, pass_.tiles[0])
+        for number in range(len(pass_.tiles)):
+            following = pass_.tiles[number + 1 : number + 2]
+            self._install(plane, loaded)
+            if ahead:
+                loaded = max([0, *(self._load(plane, tile) for tile in following)])
+            self._multiply(plane, pass_, number)
+            if not ahead:
+                loaded = max([0, *(self._load(plane, tile) for tile in following)])
 
     def _load(self, plane: _Plane, tile: Tile) -> int:
         """LWs of a tile; the first cycle an IW may install it in."""
@@ -97,14 +105,21 @@ class Scheduler:
         self._burst("lw", queue, placed.start, columns, supercell=0, stream_=f"{way}{stream}")
         return placed.start + columns - 1 + self.table.lw_iw
 
-    def _multiply(self, plane: _Plane, pass_: Pass, number: int, loaded: int) -> None:
-        """IW, ABCs and ACCs of a tile; with the last one everything that follows the sums."""
+    def _install(self, plane: _Plane, loaded: int) -> None:
+        """IW, at the earliest with the last ABC of the weights before."""
+        queue = f"{plane.name}.weights"
+        placed = self.booking.place(max(loaded, plane.free - 1), [Slot(queue, 0, 1)], [], f"IW of {plane.name}")
+        self._burst("iw", queue, placed.start, 1)
+        plane.installed = placed.start
+
+    def _multiply(self, plane: _Plane, pass_: Pass, number: int) -> None:
+        """ABCs and ACCs of a tile; with the last one everything that follows the sums."""
         tile, last = pass_.tiles[number], number == len(pass_.tiles) - 1
-        queues = {kind: f"{plane.name}.{kind}" for kind in ("weights", "activations", "accumulate")}
-        slots = [Slot(queues["weights"], -self.table.iw_abc, 1), Slot(queues["activations"], 0, pass_.count)]
+        queues = {kind: f"{plane.name}.{kind}" for kind in ("activations", "accumulate")}
+        slots = [Slot(queues["activations"], 0, pass_.count)]
         slots.append(Slot(queues["accumulate"], self.table.abc_acc, pass_.count))
         read = _Read(self.places.blocks[tile.view.block.name], plane.name, 0, tile.view.runs)
-        least = max(loaded + self.table.iw_abc, plane.free, plane.installed + 1 + self.table.iw_abc)
+        least = max(plane.free, plane.installed + self.table.iw_abc)
         modes = {(True, True): "pass", (True, False): "store", (False, True): "peek", (False, False): "add"}
         mode = modes[number == 0, last]
         if last:
@@ -113,10 +128,9 @@ class Scheduler:
             placed = self._place(least, slots, [read], [], pass_)
             start, stream = placed.start, placed.streams[0]
             self._acc(plane, start + self.table.abc_acc, pass_, mode, None)
-        self._burst("iw", queues["weights"], start - self.table.iw_abc, 1)
         way = self._way(read.home.slices[0], plane.name)
         self._burst("abc", queues["activations"], start, pass_.count, stream_=f"{way}{stream}")
-        plane.installed, plane.free = start - self.table.iw_abc, start + pass_.count
+        plane.free = start + pass_.count
 
     def _acc(self, plane: _Plane, at: int, pass_: Pass, mode: str, to: str | None) -> None:
         self._burst("acc", f"{plane.name}.accumulate", at, pass_.count, row=0, mode=mode, to=to)
