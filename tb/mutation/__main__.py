@@ -58,7 +58,7 @@ def mutate(name: str, block: Block, plan: Plan, progress: Progress) -> dict[str,
     times = {"build_seconds": built.seconds, "run_seconds": played - started}
     times["proof_seconds"] = time.perf_counter() - played
     progress.remove_task(task)
-    return report.row(name, made, verdicts, equal, **{key: round(value, 1) for key, value in times.items()})
+    return report.row(name, made, verdicts, equal, sim=plan.sim, **{key: round(s, 1) for key, s in times.items()})
 
 
 def prove(
@@ -84,7 +84,8 @@ def prove(
 @click.option("--sim", default="icarus", show_default=True, help="verilator takes longer to build than it saves.")
 @click.option("--list", "listing", is_flag=True, help="List the blocks and stop.")
 def main(names: str, count: int, seed: int, settings: Sequence[str], jobs: int, sim: str, listing: bool) -> None:
-    """Mutate blocks and run their benches on every mutant. Exit code 1 when too few are killed."""
+    """Mutate blocks and run their benches on every mutant. The report keeps the rows of blocks that are not asked for.
+    Exit code 1 when too few are killed."""
     if listing:
         print("\n".join(BLOCKS))
         return
@@ -93,11 +94,13 @@ def main(names: str, count: int, seed: int, settings: Sequence[str], jobs: int, 
         simulator.tool(sim)  # before anything is generated
         path, rows = report_path("mutate"), []
         plan = Plan(blocks.config().override(settings), count, seed, jobs, sim)
+        plans = {"seed": seed, "count": count, "config": plan.config.as_dict()}
+        others = report.kept(path, plans, [name for name in BLOCKS if name not in chosen])
         with Progress(console=Console(stderr=True), transient=True) as progress:
             for name in chosen:
                 rows.append(mutate(name, BLOCKS[name], plan, progress))
                 # After every block: what is there is there if a later one is stopped.
-                write_report(path, report.report(rows, seed=seed, sim=sim, config=plan.config.as_dict()))
+                write_report(path, report.report([*others, *rows], **plans))
     found = report.report(rows)
     console = Console()
     console.print(report.table(found))

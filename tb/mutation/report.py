@@ -1,7 +1,9 @@
 """The verdicts as numbers: a table for the terminal, a file for CI."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -51,6 +53,17 @@ def report(rows: Sequence[dict[str, Any]], **more: Any) -> dict[str, Any]:
     sums = {key: sum(row[key] for row in rows) for key in ("mutants", "killed", "equivalent", "survived")}
     total = score(sums["killed"], sums["mutants"], sums["equivalent"])
     return {"score": round(total, 2), **sums, **more, "rows": list(rows)}
+
+
+def kept(path: Path, plans: Mapping[str, Any], blocks: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of blocks in a report that was made by the same plans; none if there is no such report."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return []
+    if any(found.get(key) != value for key, value in plans.items()):
+        return []
+    return [row for row in found["rows"] if row["block"] in blocks]
 
 
 def table(found: Mapping[str, Any]) -> Table:

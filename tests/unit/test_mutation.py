@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from tb import simulator
 from tb.benches import Bench
 from tb.mutation import __main__ as command
-from tb.mutation import blocks, equivalence, netlist
+from tb.mutation import blocks, equivalence, netlist, report
 from tb.mutation.blocks import Block
 from tb.mutation.netlist import Mutant
 from tb.mutation.run import play
@@ -107,6 +107,17 @@ def test_a_bench_that_fails_without_a_mutant_is_no_verdict(files, tmp_path):
     built = simulator.build("icarus", made.files, "top")
     with pytest.raises(simulator.TestsFailed, match="mutant_0_mutation_bench_it_counts"):
         play(made, built, ["mutation_bench"], blocks.config(), 1, 1)
+
+
+def test_rows_of_other_blocks_stay_if_they_were_made_alike(tmp_path):
+    path, plans = tmp_path / "mutate.json", {"seed": 1, "count": 100, "config": {"superlanes": 2}}
+    assert report.kept(path, plans, ["a"]) == []
+    rows = [{"block": name, "mutants": 1, "killed": 1, "equivalent": 0, "survived": 0} for name in "ab"]
+    path.write_text(json.dumps(report.report(rows, **plans)))
+    assert report.kept(path, plans, ["b", "c"]) == rows[1:]
+    assert report.kept(path, plans | {"seed": 2}, ["b"]) == []
+    path.write_text("{")
+    assert report.kept(path, plans, ["b"]) == []
 
 
 def test_the_choice_is_led_to_the_mutated_module_only(files, tmp_path):
