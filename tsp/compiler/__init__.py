@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tsp.compiler.bursts import Burst
 from tsp.compiler.emit import emit
 from tsp.compiler.graph import Graph
-from tsp.compiler.lower import Pass, blocks_of, lower
+from tsp.compiler.lower import blocks_of, lower
+from tsp.compiler.passes import Pass
 from tsp.compiler.place import Places, place
-from tsp.compiler.schedule import Burst, schedule
+from tsp.compiler.schedule import schedule
 from tsp.config import ChipConfig
 from tsp.errors import InputError, nearest
 from tsp.program import Program, Tensor

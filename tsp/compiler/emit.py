@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from tsp.builder import Builder
-from tsp.compiler.lower import Pass
+from tsp.compiler.bursts import Burst
+from tsp.compiler.passes import Pass
 from tsp.compiler.place import Places, words_of
-from tsp.compiler.schedule import Burst
 from tsp.config import ChipConfig
 from tsp.program import Program, Source
 

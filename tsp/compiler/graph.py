@@ -7,7 +7,7 @@ g.output("logits", g.add(g.matmul(h, w2), b2))   # int32
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -201,12 +201,14 @@ class Graph:
 
     def evaluate(self, values: Mapping[str, ArrayLike]) -> dict[str, Array]:
         """Every output in numpy."""
+        from tsp.compiler.reference import evaluate
+
         known: dict[str, Array] = {x.name: self.given(x, values) for x in self.inputs}
         for x in self.tensors.values():
             if x.value is not None:
                 known[x.name] = x.value
             elif x.op:
-                known[x.name] = _evaluate(x, [known[y.name] for y in x.inputs])
+                known[x.name] = evaluate(x, [known[y.name] for y in x.inputs])
         return {name: known[x.name] for name, x in self.outputs.items()}
 
     def given(self, x: Tensor, values: Mapping[str, ArrayLike]) -> Array:
@@ -252,34 +254,6 @@ def _wide(dtype: str) -> str:
     return "int32" if dtype in INTEGERS else "float32"
 
 
-def _saturated(wide: Array, dtype: str) -> Array:
-    limits = np.iinfo(DTYPES[dtype])
-    return np.clip(wide, limits.min, limits.max).astype(DTYPES[dtype])
-
-
-def _converted(x: Array, dtype: str) -> Array:
-    if dtype not in INTEGERS:
-        with np.errstate(over="ignore"):
-            return x.astype(DTYPES[dtype])
-    if x.dtype.kind == "f":
-        return _saturated(np.rint(np.nan_to_num(x.astype(np.float64), posinf=np.inf, neginf=-np.inf)), dtype)
-    return _saturated(x.astype(np.int64), dtype)
-
-
-def _shifted(x: Array, shift: int) -> Array:
-    wide = x.astype(np.int64)
-    low, rest = wide >> shift, wide & (1 << shift) - 1
-    half = (1 << shift) >> 1
-    up = (rest > half) | ((rest == half) & (low & 1 == 1)) if shift else np.zeros(wide.shape, bool)
-    return _saturated(low + up, "int8")
-
-
-_NUMPY: dict[str, Callable[..., Array]] = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "minimum": np.minimum, "maximum": np.maximum,
-    "relu": lambda x: np.maximum(x, np.zeros((), x.dtype)),
-}  # fmt: skip
-
-
 @dataclasses.dataclass(frozen=True)
 class Windows:
     """Where windows stand on an image, down and across. ``pads``: above, left, below and right, as ONNX orders them."""
@@ -306,32 +280,3 @@ class Windows:
             inside = (at >= 0) & (at < lines) & (beside >= 0) & (beside < columns)
             taps.append(tuple(np.where(inside, (n * lines + at) * columns + beside, -1).tolist()))
         return tuple(taps), (count, high, wide)
-
-
-def _taken(x: Array, rows: Rows, fill: int = 0) -> Array:
-    return x if rows is None else np.vstack([x, np.full((1, x.shape[1]), fill, x.dtype)])[np.asarray(rows)]
-
-
-def _products(x: Tensor, value: Array, weights: Array) -> Array:
-    """Sums over all taps, exact and then modulo 2^32."""
-    taps, features = x.attribute("taps"), value.shape[1]
-    parts = (weights[tap * features : (tap + 1) * features].astype(np.int64) for tap in range(len(taps)))
-    exact = sum(
-        _taken(value, rows, x.attribute("fill")).astype(np.int64) @ part for rows, part in zip(taps, parts, strict=True)
-    )
-    return np.asarray(exact).astype(np.int32)
-
-
-def _evaluate(x: Tensor, inputs: list[Array]) -> Array:
-    if x.op == "matmul":
-        return _products(x, inputs[0], inputs[1])
-    if x.op == "rows":
-        return _taken(inputs[0], x.attribute("rows"))
-    if x.op == "convert":
-        return _converted(inputs[0], x.dtype)
-    if x.op == "shift":
-        return _shifted(inputs[0], x.attribute("shift"))
-    if x.op == "saturate":
-        return _saturated(inputs[0].astype(np.int64), x.dtype)
-    wide = DTYPES[x.dtype]
-    return np.asarray(_NUMPY[x.op](*(value.astype(wide) for value in inputs)), wide)

@@ -2,120 +2,16 @@
 of ALUs, or through both, and writes one block."""
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tsp.compiler.graph import DTYPES, INTEGERS, Array, Graph, Rows, Tensor
+from tsp.compiler.graph import DTYPES, INTEGERS, Graph, Rows, Tensor
+from tsp.compiler.passes import PREVIOUS, TYPES, Block, Operand, Pass, Step, Tile, View, runs_of
 from tsp.config import ChipConfig
 from tsp.errors import InputError
 from tsp.isa import Type
 
-TYPES = {"int8": Type.INT8, "int16": Type.INT16, "int32": Type.INT32, "float16": Type.FP16, "float32": Type.FP32}
 MNEMONICS = {"add": "ADD", "sub": "SUB", "mul": "MUL", "minimum": "MIN", "maximum": "MAX", "relu": "RELU"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Block:
-    """Up to 16·S features of a tensor: a vector for each row, and one more for rows that a view takes from nowhere.
-
-    Attributes:
-        values: of a constant, [rows, features].
-        given: it is of an input.
-        fill: what the vector behind the last row holds; None if there is none.
-    """
-
-    tensor: str
-    index: int
-    rows: int
-    type: Type
-    values: Array | None = dataclasses.field(default=None, compare=False)
-    given: bool = False
-    fill: int | None = None
-
-    @property
-    def name(self) -> str:
-        return f"{self.tensor}.{self.index}"
-
-    @property
-    def words(self) -> int:
-        """How many it takes of each of its slices."""
-        return self.rows + (self.fill is not None)
-
-
-Runs = tuple[tuple[int, int, int], ...]
-"""Rows in the order in which they are read or written: first row, how many, step."""
-
-
-@dataclasses.dataclass(frozen=True)
-class View:
-    """Rows of a block."""
-
-    block: Block
-    runs: Runs
-
-
-@dataclasses.dataclass(frozen=True)
-class Tile:
-    """Weights int8 [out ≤ 16·S, in ≤ 16·S] and the rows they multiply."""
-
-    name: str
-    weights: NDArray[np.int8] = dataclasses.field(compare=False)
-    view: View
-
-
-SHOWN = 3
-"""Tiles of a pass that are written out."""
-PREVIOUS = "previous"
-"""Operand: what the step before made, or the sums of the MXM."""
-Operand = View | int | float | str
-
-
-@dataclasses.dataclass(frozen=True)
-class Step:
-    """An instruction of the VXM. ``is_float``: its result is fp32, else int32; ``from_float``: so is what it takes."""
-
-    mnemonic: str
-    operands: tuple[Operand, ...]
-    is_float: bool
-    from_float: bool
-
-    def __str__(self) -> str:
-        return f"{self.mnemonic}({', '.join(o.block.name if isinstance(o, View) else str(o) for o in self.operands)})"
-
-
-@dataclasses.dataclass(frozen=True)
-class Pass:
-    """``count`` rows of ``result``, one a cycle. Without tiles the first step reads blocks."""
-
-    name: str
-    count: int
-    tiles: tuple[Tile, ...]
-    steps: tuple[Step, ...]
-    result: View
-
-    def views(self) -> list[View]:
-        """Those its steps read, each once."""
-        return list(dict.fromkeys(o for step in self.steps for o in step.operands if isinstance(o, View)))
-
-    def blocks(self) -> Iterator[Block]:
-        """All that it reads or writes, but the weights."""
-        views = [*(tile.view for tile in self.tiles), *self.views(), self.result]
-        yield from dict.fromkeys(view.block for view in views)
-
-    def together(self) -> list[Block]:
-        """Those it reads or writes at the same time: with the last of its tiles."""
-        views = [*(tile.view for tile in self.tiles[-1:]), *self.views(), self.result]
-        return list(dict.fromkeys(view.block for view in views))
-
-    def __str__(self) -> str:
-        first = self.result.runs[0][0]
-        tiles = [f"{tile.view.block.name} × {tile.name}" for tile in self.tiles]
-        if len(tiles) > SHOWN:
-            tiles = [*tiles[: SHOWN - 1], f"… {len(tiles)} tiles"]
-        made = " → ".join([*([" + ".join(tiles)] if tiles else []), *map(str, self.steps)])
-        return f"{self.result.block.name} rows {first}…{first + self.count - 1}: {made}"
 
 
 @dataclasses.dataclass
@@ -259,22 +155,6 @@ def _fills(graph: Graph) -> dict[str, int]:
             if found.setdefault(name, fill) != fill:
                 raise InputError(f"{name} is padded with {found[name]} and, for {x}, with {fill}; one number must do")
     return found
-
-
-def runs_of(rows: NDArray[np.int64]) -> Runs:
-    """Rows as few runs: each goes on as long as the step stays the same."""
-    found: list[tuple[int, int, int]] = []
-    at = 0
-    steps = np.diff(rows)
-    while at < len(rows):
-        if at == len(rows) - 1:
-            found.append((int(rows[at]), 1, 0))
-            break
-        other = np.flatnonzero(steps[at:] != steps[at])
-        count = int(other[0]) + 1 if len(other) else len(rows) - at
-        found.append((int(rows[at]), count, int(steps[at])))
-        at += count
-    return tuple(found)
 
 
 def _base(x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tsp.compiler.lower import Block, Pass, Tile
+from tsp.compiler.passes import Block, Pass, Tile
 from tsp.config import ChipConfig
 from tsp.errors import InputError
 from tsp.floorplan import floorplan

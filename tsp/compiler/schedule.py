@@ -9,30 +9,13 @@ from numpy.typing import NDArray
 
 from tsp import travel
 from tsp.compiler.booking import Booking, Lane, Slot
-from tsp.compiler.lower import PREVIOUS, Operand, Pass, Runs, Step, Tile, View
+from tsp.compiler.bursts import Burst, spell
+from tsp.compiler.passes import PREVIOUS, Pass, Runs, Tile, View, rows_of
 from tsp.compiler.place import Home, Places
 from tsp.config import ChipConfig
 from tsp.floorplan import EAST, floorplan
 from tsp.isa import GROUP16, Type
 from tsp.timing import timing
-
-
-@dataclasses.dataclass(frozen=True)
-class Burst:
-    """An instruction that issues ``count`` times, a cycle apart: a call of :class:`tsp.builder.Builder`'s method."""
-
-    method: str
-    queue: str
-    at: int
-    count: int
-    arguments: tuple[tuple[str, Any], ...]
-    number: int
-    """Of the pass it is of, from 1 on."""
-
-    def __str__(self) -> str:
-        times = f" ×{self.count}" if self.count > 1 else ""
-        values = " ".join(f"{name}={value}" for name, value in self.arguments)
-        return f"{self.at:6} {self.queue:20} {self.method}{times} {values}"
 
 
 @dataclasses.dataclass
@@ -162,7 +145,7 @@ class Scheduler:
         for part, (name, offset) in enumerate(writes):
             way, stream = spelled[-1][0], int(spelled[-1][1:])
             self._move("write", name, start + offset, home.address, f"{way}{stream + part}", pass_.result.runs)
-        written = _rows(pass_.result.runs)
+        written = rows_of(pass_.result.runs)
         ready = self._ready.setdefault(pass_.result.block.name, np.zeros(home.block.words, np.int64))
         ready[written] = start + max(offset for _, offset in writes) + np.arange(count) + self.table.write_read
         return start, streams[0]
@@ -217,7 +200,7 @@ class Scheduler:
                 elif operand == PREVIOUS and j == 0:
                     operands.append(f"{spelled[0]}:int32")
                 else:
-                    operands.append(_spell(operand, step, queues[j - 1]))
+                    operands.append(spell(operand, step, queues[j - 1]))
             to = f"{spelled[-1]}:{pass_.result.block.type.name.lower()}"
             if j < len(queues) - 1:
                 to = "next:fp32" if step.is_float and step.mnemonic.startswith("CONVERT") else "next"
@@ -259,7 +242,7 @@ class Scheduler:
         """The first start at which every row that is read has been written."""
         for read in reads:
             if (ready := self._ready.get(read.home.block.name)) is not None:
-                late = int((ready[_rows(read.runs)] - np.arange(pass_.count)).max())
+                late = int((ready[rows_of(read.runs)] - np.arange(pass_.count)).max())
                 least = max(least, *(late - read.after + self._travel(name, read.target) for name in read.home.slices))
         return least
 
@@ -296,21 +279,8 @@ class Scheduler:
         self.bursts.append(Burst(method, queue, at, count, tuple(arguments.items()), self._number))
 
 
-def _rows(runs: Runs) -> NDArray[np.int64]:
-    return np.concatenate([first + step * np.arange(count) for first, count, step in runs])
-
-
 def _aligned(width: int) -> int:
     return 1 << (width - 1).bit_length()
-
-
-def _spell(operand: Operand, step: Step, before: str) -> str:
-    """A number, or the row of the ALU before."""
-    if operand == PREVIOUS:
-        row = before.removeprefix("vxm.r").partition("s")[0]
-        return f"r{row}:fp32" if step.from_float else f"r{row}"
-    assert isinstance(operand, int | float)
-    return f"#{float(operand)!r}" if step.from_float else f"#{operand}"
 
 
 def schedule(passes: Sequence[Pass], places: Places, config: ChipConfig) -> list[Burst]:

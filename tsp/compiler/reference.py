@@ -1,0 +1,65 @@
+"""What each operation of a graph means in numpy."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tsp.compiler.graph import DTYPES, INTEGERS, Array, Rows, Tensor
+
+
+def _saturated(wide: Array, dtype: str) -> Array:
+    limits = np.iinfo(DTYPES[dtype])
+    return np.clip(wide, limits.min, limits.max).astype(DTYPES[dtype])
+
+
+def _converted(x: Array, dtype: str) -> Array:
+    if dtype not in INTEGERS:
+        with np.errstate(over="ignore"):
+            return x.astype(DTYPES[dtype])
+    if x.dtype.kind == "f":
+        return _saturated(np.rint(np.nan_to_num(x.astype(np.float64), posinf=np.inf, neginf=-np.inf)), dtype)
+    return _saturated(x.astype(np.int64), dtype)
+
+
+def _shifted(x: Array, shift: int) -> Array:
+    wide = x.astype(np.int64)
+    low, rest = wide >> shift, wide & (1 << shift) - 1
+    half = (1 << shift) >> 1
+    up = (rest > half) | ((rest == half) & (low & 1 == 1)) if shift else np.zeros(wide.shape, bool)
+    return _saturated(low + up, "int8")
+
+
+_NUMPY: dict[str, Callable[..., Array]] = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "minimum": np.minimum, "maximum": np.maximum,
+    "relu": lambda x: np.maximum(x, np.zeros((), x.dtype)),
+}  # fmt: skip
+
+
+def _taken(x: Array, rows: Rows, fill: int = 0) -> Array:
+    return x if rows is None else np.vstack([x, np.full((1, x.shape[1]), fill, x.dtype)])[np.asarray(rows)]
+
+
+def _products(x: Tensor, value: Array, weights: Array) -> Array:
+    """Sums over all taps, exact and then modulo 2^32."""
+    taps, features = x.attribute("taps"), value.shape[1]
+    parts = (weights[tap * features : (tap + 1) * features].astype(np.int64) for tap in range(len(taps)))
+    exact = sum(
+        _taken(value, rows, x.attribute("fill")).astype(np.int64) @ part for rows, part in zip(taps, parts, strict=True)
+    )
+    return np.asarray(exact).astype(np.int32)
+
+
+def evaluate(x: Tensor, inputs: list[Array]) -> Array:
+    """A tensor from its operands."""
+    if x.op == "matmul":
+        return _products(x, inputs[0], inputs[1])
+    if x.op == "rows":
+        return _taken(inputs[0], x.attribute("rows"))
+    if x.op == "convert":
+        return _converted(inputs[0], x.dtype)
+    if x.op == "shift":
+        return _shifted(inputs[0], x.attribute("shift"))
+    if x.op == "saturate":
+        return _saturated(inputs[0].astype(np.int64), x.dtype)
+    wide = DTYPES[x.dtype]
+    return np.asarray(_NUMPY[x.op](*(value.astype(wide) for value in inputs)), wide)
