@@ -34,7 +34,7 @@ _NPY_HEADER = 1 << 12
 _FILE_LIMIT = 1 << 30
 """Larger than the full memory and all queues of the published chip (220 MiB and 3 MiB)."""
 _AXES = 8
-DTYPES = ("int8", "uint8", "int16", "int32", "float16", "float32")
+DTYPES = ("bool", "int8", "uint8", "int16", "int32", "float16", "float32")
 """What a tensor's elements may be for its user."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _MASK64 = (1 << 64) - 1

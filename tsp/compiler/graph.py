@@ -20,6 +20,14 @@ DTYPES: dict[str, Any] = {
 }  # fmt: skip
 """What a tensor's elements may be."""
 INTEGERS = ("int8", "int16", "int32")
+ELEMENTWISE = {
+    "add": "ADD", "sub": "SUB", "mul": "MUL", "minimum": "MIN", "maximum": "MAX", "bit_and": "AND", "bit_or": "OR",
+    "bit_xor": "XOR", "shift_left": "SHL", "shift_right": "SRL", "equal": "EQ", "not_equal": "NE", "less": "LT",
+    "less_equal": "LE", "greater": "GT", "greater_equal": "GE",
+}  # fmt: skip
+"""Operations on two tensors, and the instructions that do them. ``shift_right`` shifts zeros in."""
+COMPARES = ("EQ", "NE", "LT", "LE", "GT", "GE")
+BITS = ("AND", "OR", "XOR", "SHL", "SRL")
 Array = NDArray[Any]
 Rows = tuple[int, ...] | None
 """Which rows of a tensor an operation takes, for each of its own; -1 is a row of zeros. None: one after the other."""
@@ -144,33 +152,36 @@ class Graph:
 
     def add(self, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
         """int32 modulo 2^32, or float32."""
-        return self._binary("add", a, b)
+        return self.elementwise("add", a, b)
 
     def sub(self, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
         """int32 modulo 2^32, or float32."""
-        return self._binary("sub", a, b)
+        return self.elementwise("sub", a, b)
 
     def mul(self, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
         """int32 modulo 2^32, or float32."""
-        return self._binary("mul", a, b)
+        return self.elementwise("mul", a, b)
 
     def minimum(self, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
         """The lesser of each two."""
-        return self._binary("minimum", a, b)
+        return self.elementwise("minimum", a, b)
 
     def maximum(self, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
         """The greater of each two."""
-        return self._binary("maximum", a, b)
+        return self.elementwise("maximum", a, b)
 
     def relu(self, x: Tensor) -> Tensor:
         """max(x, 0), of the type that x is computed in."""
         return self._make("relu", x.shape, _wide(x.dtype), (x,), x.image)
 
-    def convert(self, x: Tensor, dtype: str) -> Tensor:
-        """The nearest number of another type, ties to even; integers saturate."""
+    def convert(self, x: Tensor, dtype: str, wrap: bool = False) -> Tensor:
+        """The nearest number of another type, ties to even. An integer beyond the type saturates, or with ``wrap``
+        keeps its low bits."""
         if dtype not in DTYPES:
             raise InputError(f"convert {x} to {dtype}{nearest(dtype, DTYPES)}; known: {', '.join(DTYPES)}")
-        return self._make("convert", x.shape, dtype, (x,), x.image)
+        if wrap and x.dtype not in INTEGERS:
+            raise InputError(f"convert {x}: floats saturate; they have no low bits to keep")
+        return self._make("wrap" if wrap else "convert", x.shape, dtype, (x,), x.image)
 
     def requantise(
         self, x: Tensor, *, shift: int | None = None, scale: ArrayLike | None = None, zero: int = 0
@@ -220,7 +231,10 @@ class Graph:
             raise InputError(f"input {x.name!r} is {array.dtype}{list(array.shape)}, must be {x.dtype}{list(x.shape)}")
         return array
 
-    def _binary(self, op: str, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
+    def elementwise(self, op: str, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
+        """One of :data:`ELEMENTWISE`; in int32 or float32, or bits and shifts in int32. Compares give int32, 1 or 0."""
+        if op not in ELEMENTWISE:
+            raise InputError(f"unknown operation '{op}'{nearest(op, ELEMENTWISE)}; known: {', '.join(ELEMENTWISE)}")
         other = b if isinstance(b, Tensor) else self.constant(b, _wide(a.dtype))
         if (a.dtype in INTEGERS) != (other.dtype in INTEGERS):
             raise InputError(f"{op}: {a} and {other} are an integer and a float; convert one of them")
@@ -230,7 +244,10 @@ class Graph:
             raise InputError(f"{op}: {other} is computed, so it must have the shape of {a}")
         if other.value is not None and other.features == 1 and other.shape != (1, 1) and a.features > 1:
             other = self.constant(np.repeat(other.value, a.features, axis=1))
-        return self._make(op, a.shape, _wide(a.dtype), (a, other), a.image)
+        compares, bits = ELEMENTWISE[op] in COMPARES, ELEMENTWISE[op] in BITS
+        if bits and a.dtype not in INTEGERS:
+            raise InputError(f"{op}: {a} is a float; bits are of integers")
+        return self._make(op, a.shape, "int32" if compares else _wide(a.dtype), (a, other), a.image)
 
     def _make(
         self, op: str, shape: tuple[int, int], dtype: str, inputs: tuple[Tensor, ...],

@@ -5,13 +5,13 @@ import dataclasses
 
 import numpy as np
 
-from tsp.compiler.graph import DTYPES, INTEGERS, Graph, Rows, Tensor
+from tsp.compiler.graph import DTYPES, ELEMENTWISE, INTEGERS, Graph, Rows, Tensor
 from tsp.compiler.passes import PREVIOUS, TYPES, Block, Operand, Pass, Step, Tile, View, runs_of
 from tsp.config import ChipConfig
 from tsp.errors import InputError
 from tsp.isa import Type
 
-MNEMONICS = {"add": "ADD", "sub": "SUB", "mul": "MUL", "minimum": "MIN", "maximum": "MAX", "relu": "RELU"}
+MNEMONICS = ELEMENTWISE | {"relu": "RELU"}
 
 
 @dataclasses.dataclass
@@ -101,6 +101,8 @@ class _Lowering:
         is_float, from_float = x.dtype not in INTEGERS, x.inputs[0].dtype not in INTEGERS
         if x.op == "shift":
             return Step("SRA.sat", (*operands, int(x.attribute("shift"))), False, False)
+        if x.op == "wrap":
+            return Step("CONVERT", tuple(operands), False, False)
         if x.op in ("convert", "saturate"):
             return Step("CONVERT.sat", tuple(operands), is_float, from_float)
         return Step(MNEMONICS[x.op], tuple(operands), is_float, from_float)

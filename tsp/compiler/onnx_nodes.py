@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 
-from tsp.compiler.graph import Tensor
+from tsp.compiler.graph import COMPARES, ELEMENTWISE, Tensor
 from tsp.compiler.onnx_values import Constant, Value
 
 if TYPE_CHECKING:
@@ -155,18 +155,72 @@ def max_pool(i: "Importer", node: Node) -> Value:
 
 
 def _binary(name: str) -> Callable[["Importer", Node], Value]:
+    """An operation on whole numbers, which wrap as those of their type do; compares make bool."""
+
     def make(i: "Importer", node: Node) -> Value:
         parts = [i.known[name] for name in node.input]
         computed = [part for part in parts if isinstance(part, Value)]
-        if not computed or any(x.tensor.dtype != "int32" or x.scale is not None for x in computed):
-            raise i.refused("is supported on int32")
+        if any(x.dtype not in (*_BYTES, "int32") or x.scale is not None for x in computed) or len(parts) > 2:
+            raise i.refused("is supported on two tensors of int8, uint8 or int32")
+        if not computed or not isinstance(parts[0], Value):
+            raise i.refused("takes a tensor first, then a tensor or a constant")
         first = computed[0]
-        if len(computed) == 1 and not (isinstance(parts[0], Value) or name == "add"):
-            raise i.refused("of a constant and a tensor: put the tensor first")
-        other = computed[1].tensor if len(computed) == 2 else _broadcast(i, first, parts)
-        return dataclasses.replace(first, tensor=getattr(i.graph, name)(first.tensor, other))
+        if len(computed) == 2 and computed[1].shape != first.shape:
+            raise i.refused(f"of {list(first.shape)} and {list(computed[1].shape)}: only a constant is broadcast")
+        other = _exact(i, computed[1]) if len(computed) == 2 else _broadcast(i, first, parts)
+        tensor = i.graph.elementwise(name, _exact(i, first), other)
+        if ELEMENTWISE[name] in COMPARES:
+            return Value(i.graph.convert(tensor, "int8", wrap=True), "bool", first.shape)
+        return _wrapped(i, tensor, first)
 
     return make
+
+
+def _exact(i: "Importer", x: Value) -> Tensor:
+    """The numbers themselves, as int32 if they are held less something."""
+    return i.graph.add(x.tensor, np.int32(x.offset)) if x.offset else x.tensor
+
+
+def _wrapped(i: "Importer", tensor: Tensor, like: Value) -> Value:
+    """int32 brought to the type of a value, modulo its range."""
+    if like.dtype in _BYTES:
+        moved = i.graph.sub(tensor, np.int32(like.offset)) if like.offset else tensor
+        tensor = i.graph.convert(moved, "int8", wrap=True)
+    return dataclasses.replace(like, tensor=tensor)
+
+
+def bit_shift(i: "Importer", node: Node) -> Value:
+    """To the left, or to the right with the sign: of a negative number its complement is shifted."""
+    if i.attribute("direction", b"") == b"LEFT":
+        return _binary("shift_left")(i, node)
+    x = i.value(node, 0)
+    if x.dtype == "uint8":
+        return _binary("shift_right")(i, node)
+    graph, number = i.graph, x.tensor
+    sign = graph.mul(graph.elementwise("shift_right", number, np.int32(31)), np.int32(-1))
+    i.known[node.input[0]] = dataclasses.replace(x, tensor=graph.elementwise("bit_xor", number, sign), dtype="int32")
+    shifted = _binary("shift_right")(i, node).tensor
+    i.known[node.input[0]] = x
+    return _wrapped(i, graph.elementwise("bit_xor", shifted, sign), x)
+
+
+def clip(i: "Importer", node: Node) -> Value:
+    """Between constants, either of which may be missing."""
+    x = i.value(node, 0)
+    if x.dtype not in (*_BYTES, "int32") or x.scale is not None:
+        raise i.refused("is supported on int8, uint8 and int32")
+    tensor = _exact(i, x)
+    for number, name in ((1, "maximum"), (2, "minimum")):
+        if len(node.input) > number and node.input[number]:
+            tensor = i.graph.elementwise(name, tensor, np.int32(i.scalar(node, number)))
+    return _wrapped(i, tensor, x)
+
+
+def bitwise_not(i: "Importer", node: Node) -> Value:
+    x = i.value(node, 0)
+    if x.dtype not in (*_BYTES, "int32"):
+        raise i.refused("is supported on int8, uint8 and int32")
+    return _wrapped(i, i.graph.elementwise("bit_xor", _exact(i, x), np.int32(-1)), x)
 
 
 def _broadcast(i: "Importer", x: Value, parts: list[Any]) -> Any:
@@ -210,6 +264,9 @@ NODES: dict[str, Callable[["Importer", Node], Value | Constant]] = {
     "QLinearConv": qlinear_conv, "QuantizeLinear": quantize, "DequantizeLinear": dequantize, "MatMul": matmul,
     "Gemm": gemm, "Conv": conv, "Relu": relu, "MaxPool": max_pool, "Add": _binary("add"), "Sub": _binary("sub"),
     "Mul": _binary("mul"), "Min": _binary("minimum"), "Max": _binary("maximum"), "Identity": identity, "Cast": cast,
-    "Flatten": flatten,
+    "Flatten": flatten, "BitwiseAnd": _binary("bit_and"), "BitwiseOr": _binary("bit_or"), "BitwiseNot": bitwise_not,
+    "BitwiseXor": _binary("bit_xor"), "BitShift": bit_shift, "Clip": clip, "Equal": _binary("equal"),
+    "Less": _binary("less"), "LessOrEqual": _binary("less_equal"), "Greater": _binary("greater"),
+    "GreaterOrEqual": _binary("greater_equal"),
 }  # fmt: skip
 """Operator → what makes it."""

@@ -29,9 +29,21 @@ def _shifted(x: Array, shift: int) -> Array:
     return _saturated(low + up, "int8")
 
 
+def _moved(x: Array, distance: Array, shift: Callable[..., Array]) -> Array:
+    """Bits moved any distance, zeros behind them."""
+    moved = shift(x.view(np.uint32), np.minimum(distance, 31).astype(np.uint32))
+    return np.where(distance < 32, moved, 0).astype(np.uint32).view(np.int32)
+
+
+WIDE = {True: "int32", False: "float32"}
+"""What ALUs compute integers in, and floats."""
 _NUMPY: dict[str, Callable[..., Array]] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "minimum": np.minimum, "maximum": np.maximum,
     "relu": lambda x: np.maximum(x, np.zeros((), x.dtype)),
+    "bit_and": np.bitwise_and, "bit_or": np.bitwise_or, "bit_xor": np.bitwise_xor,
+    "shift_left": lambda x, n: _moved(x, n, np.left_shift), "shift_right": lambda x, n: _moved(x, n, np.right_shift),
+    "equal": np.equal, "not_equal": np.not_equal, "less": np.less, "less_equal": np.less_equal,
+    "greater": np.greater, "greater_equal": np.greater_equal,
 }  # fmt: skip
 
 
@@ -57,9 +69,12 @@ def evaluate(x: Tensor, inputs: list[Array]) -> Array:
         return _taken(inputs[0], x.attribute("rows"))
     if x.op == "convert":
         return _converted(inputs[0], x.dtype)
+    if x.op == "wrap":
+        return inputs[0].astype(DTYPES[x.dtype])
     if x.op == "shift":
         return _shifted(inputs[0], x.attribute("shift"))
     if x.op == "saturate":
         return _saturated(inputs[0].astype(np.int64), x.dtype)
-    wide = DTYPES[x.dtype]
-    return np.asarray(_NUMPY[x.op](*(value.astype(wide) for value in inputs)), wide)
+    wide = [DTYPES[WIDE[y.dtype in INTEGERS]] for y in x.inputs]
+    found = _NUMPY[x.op](*(value.astype(kind) for value, kind in zip(inputs, wide, strict=True)))
+    return np.asarray(found, DTYPES[x.dtype])

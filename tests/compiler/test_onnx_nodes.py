@@ -1,0 +1,89 @@
+"""The node tests that the onnx package ships, those with 8-bit types: none may give a wrong result.
+
+A model's scales, zero points and weights are inputs there; where the compiler wants constants, the given ones are put
+into the model, all but the first input.
+"""
+
+import warnings
+from collections import Counter
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, numpy_helper
+
+import tsp
+from tsp.compiler.onnx_import import import_model
+from tsp.config import preset
+from tsp.errors import InputError
+
+CONFIG = preset("tiny").override(["mem_words=2048", "queue_depth=4096"])
+BYTES = {TensorProto.INT8, TensorProto.UINT8}
+PASSED = 47
+"""So many of 97 so far; see docs/compiler.md."""
+
+
+def node_cases():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from onnx.backend.test.case.node import collect_testcases
+
+        cases = collect_testcases(None)
+    for case in cases:
+        if case.model is None:
+            continue
+        ends = [*case.model.graph.input, *case.model.graph.output]
+        if {end.type.tensor_type.elem_type for end in ends} & BYTES:
+            yield case
+
+
+def arrays(values):
+    return [numpy_helper.to_array(v) if isinstance(v, TensorProto) else np.asarray(v) for v in values]
+
+
+def with_constants(model, given):
+    """The model with all its inputs but the first as constants."""
+    changed = onnx.ModelProto()
+    changed.CopyFrom(model)
+    for value, array in list(zip(model.graph.input, given, strict=True))[1:]:
+        changed.graph.initializer.append(numpy_helper.from_array(array, value.name))
+    return changed
+
+
+def outcome(case):
+    """``passed``, or why it is not supported. AssertionError if a result is wrong."""
+    try:
+        given, wanted = (arrays(values) for values in case.data_sets[0])
+    except Exception:  # what the package itself cannot turn into arrays
+        return "a type that numpy has not"
+    try:
+        import_model(case.model)
+        model, inputs = case.model, dict(zip([v.name for v in case.model.graph.input], given, strict=True))
+    except InputError:
+        model, inputs = with_constants(case.model, given), {case.model.graph.input[0].name: given[0]}
+    try:
+        imported = import_model(model)
+        compiled = tsp.compile(imported, CONFIG)
+    except InputError as error:
+        return str(error)
+    found = compiled(**inputs)
+    for name, want in zip([v.name for v in case.model.graph.output], wanted, strict=True):
+        assert found[name].dtype == want.dtype and found[name].shape == want.shape, case.name
+        assert np.array_equal(found[name], want), f"{case.name}: {found[name]} must be {want}"
+    return "passed"
+
+
+@pytest.fixture(scope="module")
+def outcomes():
+    return {case.name: (case.model.graph.node[-1].op_type, outcome(case)) for case in node_cases()}
+
+
+def test_no_node_gives_a_wrong_result(outcomes):
+    """97 cases; each passes or is refused in a sentence."""
+    assert len(outcomes) == 97
+    passed = Counter(operator for operator, found in outcomes.values() if found == "passed")
+    every = Counter(operator for operator, _ in outcomes.values())
+    for operator in sorted(every):
+        reasons = sorted({found for name, found in outcomes.values() if name == operator} - {"passed"})
+        print(f"{operator:20} {passed[operator]:3} of {every[operator]:3}  {'; '.join(reasons)[:150]}")
+    assert sum(passed.values()) >= PASSED
