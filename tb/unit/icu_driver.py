@@ -23,6 +23,7 @@ class IcuDriver:
     def __init__(self, dut: Any, config: ChipConfig):
         self._ports = Ports(dut)
         # Queues without a payload have no port for one.
+        self.queues = floorplan(config).queues
         self._queues = [queue.index for queue in floorplan(config).queues if isa.PAYLOAD_BITS[queue.kind]]
         self._config = config
         self._nothing = Memory(unroll({}, config), {}, config)

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 
 from rtl.fetch import fetching_queues, fetching_sites
-from tb.unit.icu_programs import Programs, Writer, issues
-from tb.unit.icu_record import COLLISION, ILLEGAL_INSTRUCTION, RUN_DRY, Run, check_issues
+from tb.unit.icu_programs import Programs, Writer, issues, payloads
+from tb.unit.icu_record import COLLISION, ILLEGAL_INSTRUCTION, RUN_DRY, Run, check_issues, check_payloads
 from tsp.config import ChipConfig
 from tsp.dispatch import Unrolled, unroll
 from tsp.floorplan import Queue, floorplan
@@ -117,6 +117,7 @@ def check_whole(run: Run, unrolled: Unrolled, config: ChipConfig) -> None:
     end = run.cycles[-1].now + 1 if fault is None else fault[0]
     cycles = [cycle for cycle in run.cycles if cycle.now < end]
     check_issues(Run(run.first, cycles), [i for i in issues(unrolled) if i[2] != "IFETCH" and i[0] < end])
+    check_payloads(Run(run.first, cycles), {p: w for p, w in payloads(unrolled, config).items() if p[0] < end})
     seen = sorted((cycle.now, queue, stream) for cycle in cycles for queue, stream in cycle.asked)
     asked = [command for command in commands(unrolled) if command[0] < end]
     assert seen == asked, f"asked for {seen}, must be {asked}"

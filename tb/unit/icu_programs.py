@@ -70,9 +70,12 @@ class Writer:
         return found
 
     def doubtful(self, words: int) -> list[int]:
-        """Words on both sides of the border to what is legal; none that waits."""
+        """Words on both sides of the border to what is legal, none that waits; a REPEAT after some."""
         found: list[int] = []
         while len(found) < words:
+            if found and self.rng.random() < 0.15:
+                found.append(self.word("REPEAT", n=1, d=1, step_a=0, step_b=0))
+                continue
             word = any_word(self.rng, self.queue, self.config)
             waits = isa.decode(word) is not None and word & 0xFF in WAITING
             if not waits or isa_rules.broken_rule(word, self.queue, self.config) is not None:
@@ -126,6 +129,14 @@ def issues(unrolled: Unrolled) -> list[Issue]:
     return sorted(found)
 
 
+def payloads(unrolled: Unrolled, config: ChipConfig) -> dict[tuple[int, int], int]:
+    """(cycle, queue) of an instruction's first issue → all bits that the slice is given."""
+    queues = floorplan(config).queues
+    bursts = [burst for burst in unrolled.bursts if burst.instruction.mnemonic != "IFETCH"]
+    masks = {burst.queue: (1 << isa.PAYLOAD_BITS[queues[burst.queue].kind]) - 1 for burst in bursts}
+    return {(b.start, b.queue): unrolled.words[b.queue][b.index] & masks[b.queue] for b in bursts}
+
+
 def illegal_instructions(unrolled: Unrolled, programs: Programs) -> dict[int, int]:
     """Cycle → the lowest queue that meets an illegal instruction in it."""
     found: list[tuple[int, int]] = []
@@ -149,6 +160,8 @@ class Expected:
     illegal: dict[int, int]
     end: int | None
     """First cycle in which every queue is done; None if one hangs in a SYNC."""
+    payloads: dict[tuple[int, int], int]
+    """See :func:`payloads`."""
 
 
 def expected(programs: Programs, config: ChipConfig) -> Expected:
@@ -157,7 +170,7 @@ def expected(programs: Programs, config: ChipConfig) -> Expected:
     busy = [queue for queue, words in programs.items() if words]
     done = all(queue in unrolled.ends for queue in busy)
     end = max(unrolled.ends.values(), default=0) if done else None
-    return Expected(issues(unrolled), illegal_instructions(unrolled, programs), end)
+    return Expected(issues(unrolled), illegal_instructions(unrolled, programs), end, payloads(unrolled, config))
 
 
 @dataclasses.dataclass(frozen=True)

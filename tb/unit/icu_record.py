@@ -58,6 +58,7 @@ def check_steady(run: Run, want: Expected) -> None:
     assert [cycle.now for cycle in run.cycles] == list(range(len(run.cycles))), "schedule time stood still"
     end = len(run.cycles)
     check_issues(run, [issue for issue in want.issues if issue[0] < end])
+    check_payloads(run, {place: word for place, word in want.payloads.items() if place[0] < end})
     faults = {cycle: queue for cycle, queue in want.illegal.items() if cycle < end - 1}
     check_faults(run, ILLEGAL_INSTRUCTION, faults)
     idle = [cycle.now for cycle in run.cycles if cycle.idle]
@@ -86,6 +87,13 @@ def check_issues(run: Run, want: list[Issue]) -> None:
     for ours, theirs in zip(want, seen, strict=False):
         assert ours == theirs, f"issued {theirs}, must be {ours}"
     assert len(seen) == len(want), f"{len(seen)} instructions were issued, must be {len(want)}"
+
+
+def check_payloads(run: Run, want: dict[tuple[int, int], int]) -> None:
+    """Every bit of an instruction that is not repeated, also those that it does not name."""
+    seen = {(cycle.now, queue): payload for cycle in run.cycles for queue, payload in cycle.issued.items()}
+    for place, word in want.items():
+        assert seen[place] == word, f"(cycle, queue) {place}: issued {seen[place]:#x}, must be {word:#x}"
 
 
 def check_faults(run: Run, kind: int, want: dict[int, int]) -> None:
