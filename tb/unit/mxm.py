@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from golden import floats, mxm_fp16, vxm
 from tb.unit.hemisphere import hemisphere_of
 from tb.unit.ports import Ports, config, seeded
-from tb.unit.site import COLLISION, OPERAND_ABSENT, Row, compare, signature
+from tb.unit.site import COLLISION, OPERAND_ABSENT, Row, Shown, compare, signature
 from tb.unit.site_driver import SiteDriver
 from tb.unit.site_model import SiteModel
 from tb.unit.traffic import Traffic, payload
@@ -19,7 +19,7 @@ from tb.unit.words import legal_word, put
 from tsp import isa, isa_rules
 from tsp.config import ChipConfig
 from tsp.floorplan import Queue, floorplan
-from tsp.isa import GROUP16, AccMode, Instruction, Type
+from tsp.isa import GROUP16, AccMode, Instruction, Type, stream_name
 from tsp.timing import timing
 
 FIRST_TIME = 2**32 - 100
@@ -181,6 +181,8 @@ class HemisphereDriver(SiteDriver):
         super().__init__(ports, config, queues, place)
         self.superlanes = config.superlanes
         self.inward = inward
+        self._kept: list[dict[int, int | None]] = [{} for _ in range(self.superlanes)]
+        """Of each superlane, what was last on a stream."""
 
     def arriving(self, operand: int, superlane: int) -> str:
         return f"in_{operand & 31}_{superlane}"
@@ -194,6 +196,20 @@ class HemisphereDriver(SiteDriver):
 
     def port(self, name: str, superlane: int) -> str:
         return f"{name}_{superlane}"
+
+    async def reset(self) -> None:
+        """What a reset meets on its way to a stream may be loaded, without presence."""
+        self._kept = [{} for _ in range(self.superlanes)]
+        await super().reset()
+
+    def _look(self, superlane: int) -> Shown:
+        """An empty stream keeps its register, of which the last beat can be seen."""
+        shown, kept = super()._look(superlane), self._kept[superlane]
+        kept |= shown.streams
+        for operand, word in kept.items() if self.config.beats == 1 else ():
+            seen = self.ports.get(self.leaving(operand, superlane))
+            assert seen == word, f"{stream_name(operand)} changed without a drive, superlane {superlane}"
+        return shown
 
 
 class MxmBench:
