@@ -69,7 +69,9 @@ def prove(
     shares = [survivors[first :: plan.workers] for first in range(min(plan.workers, len(survivors)))]
     if not shares:
         return []
-    texts = {module: equivalence.smt(made, module, within) for module in {mutant.module for mutant in survivors}}
+    texts = {
+        module: equivalence.smt(made, module, within, block.alone) for module in {mutant.module for mutant in survivors}
+    }
     terms = [block.terms(plan.config)] * len(shares)
     with ProcessPoolExecutor(len(shares)) as pool:
         return sorted(sum(pool.map(equivalence.decide, [texts] * len(shares), shares, terms), []))

@@ -73,26 +73,27 @@ class Machine:
 @dataclass(frozen=True)
 class Texts:
     """A mutated module as SMT-LIB: ``whole``, with what stands in it, and, if anything does, ``alone``: what leads to
-    its instances are then outputs, and what comes from them inputs. ``top``: the module that is told apart."""
+    its instances are then outputs, and what comes from them inputs. One may be missing. ``top``: the module that is
+    told apart."""
 
     top: str
     alone: str | None
-    whole: str
+    whole: str | None
 
 
-def smt(netlist: Netlist, module: str, within: str = "") -> Texts:
-    """A mutated module, or the module ``within`` which it stands, as a whole."""
+def smt(netlist: Netlist, module: str, within: str = "", alone: bool = False) -> Texts:
+    """A mutated module, only ``alone`` if so asked, or the module ``within`` which it stands, as a whole."""
     source = netlist.directory / "source"
     if within:
         read = ["read_verilog ../mutated/*.v", f"hierarchy -top {within}", "proc", "flatten"]
         return Texts(within, None, _written(read, f"{module}.within.smt2", source))
     read = [f"read_rtlil {MUTATED}", f"hierarchy -top {module}"]
     placed = module in netlist.places
-    alone = [*read, "expose -evert", f"hierarchy -top {module}"]
+    bare = [*read, "expose -evert", f"hierarchy -top {module}"]
     return Texts(
         module,
-        _written(alone, f"{module}.alone.smt2", source) if placed else None,
-        _written([*read, "flatten"], f"{module}.smt2", source),
+        _written(bare, f"{module}.alone.smt2", source) if placed else None,
+        None if alone and placed else _written([*read, "flatten"], f"{module}.smt2", source),
     )
 
 
@@ -106,8 +107,9 @@ def machines(texts: Texts, terms: Terms | None = None) -> list[Machine]:
 
     The first and the last can do more than the module, so what holds for them holds, and z3 need not multiply.
     """
-    readings = [texts.alone] if texts.alone else []
-    readings += [texts.whole, *([_any_product(texts.whole)] if "bvmul" in texts.whole else [])]
+    readings = [text for text in (texts.alone, texts.whole) if text]
+    if texts.whole and "bvmul" in texts.whole:
+        readings.append(_any_product(texts.whole))
     return [parse(text, texts.top, terms or Terms()) for text in readings]
 
 
