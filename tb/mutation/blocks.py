@@ -61,7 +61,9 @@ BLOCKS: dict[str, Block] = {
     "mxm_plane_row": Block(
         ("mxm",),
         ("mxm_plane_row",),
-        valid={"sum": ("sum_valid", 0), "south_out_1": ("south_out_valid", 1)},
+        valid={"sum": ("sum_valid", 0), "south_out_1": ("south_out_valid", 1)}
+        | {f"supercell_{k}.load_data": (f"supercell_{k}.load", 0) for k in range(2)}
+        | {f"supercell_{k}.activation": (f"supercell_{k}.activate", 0) for k in range(2)},
         numbers={"load_index": "superlanes"},
         alone=True,
     ),

@@ -88,8 +88,8 @@ def smt(netlist: Netlist, module: str, within: str = "", alone: bool = False) ->
         read = ["read_verilog ../mutated/*.v", f"hierarchy -top {within}", "proc", "flatten"]
         return Texts(within, None, _written(read, f"{module}.within.smt2", source))
     read = [f"read_rtlil {MUTATED}", f"hierarchy -top {module}"]
-    placed = module in netlist.places
-    bare = [*read, "expose -evert", f"hierarchy -top {module}"]
+    placed = " ".join(f"{module}/t:{name}" for name in sorted(netlist.places.get(module, ())))
+    bare = [*read, f"expose -evert {placed}", f"hierarchy -top {module}"]
     return Texts(
         module,
         _written(bare, f"{module}.alone.smt2", source) if placed else None,

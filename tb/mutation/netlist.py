@@ -50,8 +50,8 @@ class Netlist:
     directory: Path
     files: Sequence[Path]
     mutants: Sequence[Mutant]
-    places: Collection[str]
-    """Mutated modules in which others stand."""
+    places: Mapping[str, Collection[str]]
+    """Mutated module → the modules that stand in it, if any do."""
 
 
 def make(
@@ -92,7 +92,7 @@ def make(
     mutated = {module: (changed / f"{module}.v").read_text() for module in chosen}
     for name, text in thread(texts | mutated, top, set(mutated), width).items():
         (changed / f"{name}.v").write_text(text)
-    places = [name for name in chosen if placed_in(texts[name], texts)]
+    places = {name: inner for name in chosen if (inner := placed_in(texts[name], texts))}
     return Netlist(top, directory, [changed / f"{name}.v" for name in sorted(texts)], found, places)
 
 

@@ -1,6 +1,7 @@
 """The mutation runner on a counter whose bench is blind for one output, and the equivalence of mutants."""
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -183,3 +184,14 @@ def test_a_line_of_yosys_is_read(tmp_path):
     )
     (mutant,) = netlist.parse([line])
     assert mutant == Mutant(1, "cnot1", "mem_tile", "$procdff$196", "Q", 3, 5, "\\word[30]", "a.v:9.3-10.52")
+
+
+def test_a_module_is_told_apart_by_what_it_hands_to_others(files, tmp_path):
+    """Of `top` alone what leads to the counter in it is an output, and its own signals are not."""
+    made = netlist.make(files, "top", ["top"], [], 5, 1, tmp_path / "made")
+    texts = equivalence.smt(made, "top")
+    inside = re.search(r"(\w+) \(", TOP.split(");", 1)[1].split("counter ", 1)[1])[1]
+    (machine,) = equivalence.machines(equivalence.Texts("top", texts.alone, None))
+    assert {f"{inside}.clk", f"{inside}.rst"} <= machine.outputs.keys()
+    assert all(name.startswith(f"{inside}.") or name in TOP.split(";")[0] for name in machine.outputs)
+    assert equivalence.smt(made, "top", alone=True).whole is None
