@@ -62,7 +62,7 @@ def make(
 
     Args:
         files: Verilog, a file per module and named after it; they stay as they are.
-        wires: if there are any, only mutants of cells that drive or read a signal with such a name.
+        wires: if there are any, only mutants of cells, not of instances, that drive or read a signal with such a name.
         directory: where everything is written.
     """
     texts = {file.stem: file.read_text() for file in files if file.suffix == ".v"}
@@ -75,7 +75,7 @@ def make(
     for name, text in texts.items():
         (source / f"{name}.v").write_text(text)
     read = [*chosen, *sorted(children(chosen, texts))]
-    cells = [f"{name}/w:{wire} %x" for name in chosen for wire in wires] or chosen
+    cells = [f"{name}/w:{wire} %x {name}/t:$* %i" for name in chosen for wire in wires] or chosen
     run_yosys(
         [f"read_verilog {name}.v" for name in read]
         + ["hierarchy", "proc", "opt_expr", "opt_clean", f"write_rtlil {BASE}"]
