@@ -68,7 +68,7 @@ BLOCKS: dict[str, Block] = {
         alone=True,
     ),
     "mxm_tile": Block(("mxm",), ("mxm_tile",)),
-    "mxm_site": Block(("mxm",), ("mxm_site_*",)),
+    "mxm_site": Block(("mxm",), ("mxm_site_*",), alone=True),
     "sxm_tile": Block(("sxm",), ("sxm_tile",)),
     "sxm_site": Block(("sxm",), ("sxm_site",)),
     # Its results count in the cycles that the tiles know.

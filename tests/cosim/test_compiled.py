@@ -1,5 +1,7 @@
 """Compiled networks on the RTL: onnxruntime's numbers in the predicted cycles."""
 
+import os
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -17,7 +19,8 @@ from tsp.timing import timing
 
 CONFIG = preset("tiny")
 IMAGES = load_digits().data.astype(np.int8)
-CASES = {"verilator": {"mlp": (24, 5), "cnn": (1, 100)}, "icarus": {"mlp": (3, 1)}}
+FULL = bool(os.environ.get("TSP_FULL"))
+CASES = {"verilator": {"mlp": (24, 5), "cnn": (1, 100 if FULL else 20)}, "icarus": {"mlp": (3, 1)}}
 """Simulator → network → images of a run, runs."""
 
 
