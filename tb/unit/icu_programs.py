@@ -15,6 +15,7 @@ Issue = tuple[int, int, str, tuple[tuple[str, int], ...]]
 """Cycle, queue, mnemonic, operand values."""
 
 
+_ADDRESSES = sum((1 << width) - 1 << lo for lo, width in (isa.ADDRESS_A, isa.ADDRESS_B))
 WAITING = {isa.BY_MNEMONIC[name].opcode for name in ("NOP", "REPEAT", "SYNC", "IFETCH", "DESKEW", "RUNTIME_DESKEW")}
 """Opcodes of words that may take more than a cycle."""
 
@@ -129,12 +130,17 @@ def issues(unrolled: Unrolled) -> list[Issue]:
     return sorted(found)
 
 
-def payloads(unrolled: Unrolled, config: ChipConfig) -> dict[tuple[int, int], int]:
-    """(cycle, queue) of an instruction's first issue → all bits that the slice is given."""
-    queues = floorplan(config).queues
-    bursts = [burst for burst in unrolled.bursts if burst.instruction.mnemonic != "IFETCH"]
-    masks = {burst.queue: (1 << isa.PAYLOAD_BITS[queues[burst.queue].kind]) - 1 for burst in bursts}
-    return {(b.start, b.queue): unrolled.words[b.queue][b.index] & masks[b.queue] for b in bursts}
+def payloads(unrolled: Unrolled, config: ChipConfig) -> dict[tuple[int, int], tuple[int, int]]:
+    """(cycle, queue) of an issue → the bits that the slice is given, and which of them are known: of an instruction
+    that is repeated all but its addresses."""
+    queues, found = floorplan(config).queues, {}
+    for burst in (burst for burst in unrolled.bursts if burst.instruction.mnemonic != "IFETCH"):
+        every = (1 << isa.PAYLOAD_BITS[queues[burst.queue].kind]) - 1
+        for number in range(burst.count):
+            known = every if number == 0 else every & ~_ADDRESSES
+            place = burst.start + number * burst.interval, burst.queue
+            found[place] = unrolled.words[burst.queue][burst.index] & known, known
+    return found
 
 
 def illegal_instructions(unrolled: Unrolled, programs: Programs) -> dict[int, int]:
@@ -160,7 +166,7 @@ class Expected:
     illegal: dict[int, int]
     end: int | None
     """First cycle in which every queue is done; None if one hangs in a SYNC."""
-    payloads: dict[tuple[int, int], int]
+    payloads: dict[tuple[int, int], tuple[int, int]]
     """See :func:`payloads`."""
 
 
