@@ -4,12 +4,15 @@ The convolution's filters are random and stay so; what reads them out is fitted 
 Everything is whole numbers, so that onnxruntime and the chip must agree in every bit.
 """
 
+from pathlib import Path
+
+import click
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from programs.digits.data import training_set
+from programs.digits.data import held_out_set, training_set
 from programs.digits.model import Weights, load_weights
 
 OPSET = 21
@@ -96,3 +99,19 @@ def cnn(images: int) -> onnx.ModelProto:
         helper.make_node("ConvInteger", ["pooled", "readout"], ["logits"]),
     ]
     return _model("digits-cnn", nodes, constants, [images, 1, SIDE, SIDE], [images, 10, 1, 1])
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+def main(folder: Path) -> None:
+    """Write the two models for 24 images and for one, and those images, to FOLDER."""
+    folder.mkdir(parents=True, exist_ok=True)
+    images = held_out_set().images
+    onnx.save(mlp(24), str(folder / "mlp.onnx"))
+    np.save(folder / "mlp.npy", images[:24])
+    onnx.save(cnn(1), str(folder / "cnn.onnx"))
+    np.save(folder / "cnn.npy", images[:1].reshape(1, 1, SIDE, SIDE))
+
+
+if __name__ == "__main__":
+    main()

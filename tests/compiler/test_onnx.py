@@ -217,6 +217,16 @@ def test_commands(tmp_path, capsys):
     assert tsp_command(arguments[:4]) == 0 and "logits int32[6, 10]:" in capsys.readouterr().out
 
 
+def test_the_readme(tmp_path, capsys):
+    """Its models and images fit each other."""
+    assert CliRunner().invoke(networks.main, [str(tmp_path)]).exit_code == 0
+    for name, shape in (("mlp", "int32[24, 10]"), ("cnn", "int32[1, 10, 1, 1]")):
+        made = [str(tmp_path / f"{name}.{suffix}") for suffix in ("onnx", "npz", "npy")]
+        assert tsp_command(["compile", made[0], "--config", "tiny", "-o", made[1]]) == 0
+        assert tsp_command(["run", made[1], "--input", made[2]]) == 0
+        assert f"logits {shape}:" in capsys.readouterr().out
+
+
 def test_explain(tmp_path, capsys):
     """Of the convolution on one plane: nine tiles of 64 pixels, so 576 products; its pools take a row at a time."""
     path = str(tmp_path / "cnn.npz")
