@@ -171,6 +171,7 @@ W8 = np.ones((8, 4), np.int8)
         (lambda g, x: None, "the graph has no output; name one"),
         (lambda g, x: g.output("y", x), "output x int8[4, 8] is an input or a constant"),
         (lambda g, x: g.input("x", (1, 1)), "tensor 'x' is there twice"),
+        (lambda g, x: g.output("x", g.relu(x)), "output 'x' is there twice, or an input; choose another name"),
         (lambda g, x: g.input("z", (0, 1)), "input 'z' has shape [0, 1], must be [rows, features], each at least 1"),
         (lambda g, x: g.input("z", (1, 1), "int9"), "input 'z' is int9; did you mean 'int8'?"),
         (lambda g, x: g.conv2d(x, np.ones((1, 8, 3, 3), np.int8)), "conv2d takes int8 images"),

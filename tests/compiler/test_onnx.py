@@ -117,7 +117,6 @@ def test_qlinear_conv(group, auto):
             **placed,
         )
     ]
-    shape = [1, 6, 3 if auto == "NOTSET" else 3, 6]
     lines = (6 + 1 - 3) // 2 + 1 if auto == "NOTSET" else 3
     columns = 7 + 1 - 3 + 1 if auto == "NOTSET" else 7
     shape = [1, 6 if group == 1 else 8, lines, columns]
@@ -129,6 +128,20 @@ def test_qlinear_conv(group, auto):
         yz=np.uint8(99), b=rng.integers(-3000, 3000, out).astype(np.int32),
     )  # fmt: skip
     same(made, TINY, x=rng.integers(0, 256, (1, 4, 6, 7)).astype(np.uint8))
+
+
+@pytest.mark.parametrize("kind, low", [("int8", -128), ("uint8", 0)])
+def test_a_pool_is_padded_with_less_than_anything(kind, low):
+    made = model(
+        [helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2])],
+        {"x": (getattr(TensorProto, kind.upper()), [1, 5, 6, 6])},
+        {"y": (getattr(TensorProto, kind.upper()), [1, 5, 3, 3])},
+    )
+    x = np.random.default_rng(5).integers(low, low + 60, (1, 5, 6, 6)).astype(kind)
+    same(made, TINY, x=x)
+    imported = import_model(made)
+    rows = np.moveaxis(x.astype(int) - imported.inputs["x"].offset, 1, -1).reshape(36, 5).astype(np.int8)
+    assert np.array_equal(tsp.compile(imported.graph, TINY)(rows)["y"], imported.graph.evaluate({"x": rows})["y"])
 
 
 def test_dequantised_graph():

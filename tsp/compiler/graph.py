@@ -1,4 +1,4 @@
-"""A network as a graph of tensors, and what each of its operations means in numpy.
+"""A network as a graph of tensors; ``reference.py`` says what each of its operations means in numpy.
 
 g = Graph()
 x = g.input("x", (360, 64))                      # int8, a sample in each row
@@ -30,7 +30,8 @@ COMPARES = ("EQ", "NE", "LT", "LE", "GT", "GE")
 BITS = ("AND", "OR", "XOR", "SHL", "SRL")
 Array = NDArray[Any]
 Rows = tuple[int, ...] | None
-"""Which rows of a tensor an operation takes, for each of its own; -1 is a row of zeros. None: one after the other."""
+"""Which rows of a tensor an operation takes, for each of its own; -1 is a row of its ``fill``. None: one after the
+other."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,9 +132,11 @@ class Graph:
         return self._make("matmul", shape, "int32", (x, found), image, taps=taps * len(parts), fill=fill)
 
     def max_pool(self, x: Tensor, size: tuple[int, int], windows: "Windows | None" = None) -> Tensor:
-        """The greatest of each window of an image; windows stand side by side if nothing else is said."""
+        """The greatest of each window of an image; windows stand side by side if nothing else is said. What pads the
+        image is less than anything."""
         taps, image = (windows or Windows(strides=size)).rows(x, size)
-        parts = [self._make("rows", (len(rows), x.features), x.dtype, (x,), image, rows=rows) for rows in taps]
+        least = np.iinfo(x.dtype).min if x.dtype in INTEGERS else -np.inf
+        parts = [self._make("rows", (len(t), x.features), x.dtype, (x,), image, rows=t, fill=least) for t in taps]
         # A copy first: two places of one tensor are not read at the same time.
         found = self.convert(parts[0], x.dtype)
         for part in parts[1:]:
@@ -206,8 +209,8 @@ class Graph:
         """What a run gives."""
         if x.op == "rows":
             x = self.convert(x, x.dtype)
-        if name in self.outputs:
-            raise InputError(f"output {name!r} is there twice; choose another name")
+        if name in self.outputs or name in (given.name for given in self.inputs):
+            raise InputError(f"output {name!r} is there twice, or an input; choose another name")
         self.outputs[name] = x
 
     def evaluate(self, values: Mapping[str, ArrayLike]) -> dict[str, Array]:

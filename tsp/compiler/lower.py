@@ -148,12 +148,12 @@ def _leaves(x: Tensor) -> bool:
     return any(rows is not None and min(rows) < 0 for rows in lists)
 
 
-def _fills(graph: Graph) -> dict[str, int]:
+def _fills(graph: Graph) -> dict[str, float]:
     """Tensor → what pads it; InputError if two operations want it padded with different numbers."""
-    found: dict[str, int] = {}
+    found: dict[str, float] = {}
     for x in graph.tensors.values():
         if _leaves(x):
-            name, fill = x.inputs[0].name, x.attribute("fill") if x.op == "matmul" else -128
+            name, fill = x.inputs[0].name, x.attribute("fill")
             if found.setdefault(name, fill) != fill:
                 raise InputError(f"{name} is padded with {found[name]} and, for {x}, with {fill}; one number must do")
     return found

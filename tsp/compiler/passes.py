@@ -28,7 +28,7 @@ class Block:
     type: Type
     values: Array | None = dataclasses.field(default=None, compare=False)
     given: bool = False
-    fill: int | None = None
+    fill: float | None = None
 
     @property
     def name(self) -> str:

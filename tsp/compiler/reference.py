@@ -47,7 +47,7 @@ _NUMPY: dict[str, Callable[..., Array]] = {
 }  # fmt: skip
 
 
-def _taken(x: Array, rows: Rows, fill: int = 0) -> Array:
+def _taken(x: Array, rows: Rows, fill: float) -> Array:
     return x if rows is None else np.vstack([x, np.full((1, x.shape[1]), fill, x.dtype)])[np.asarray(rows)]
 
 
@@ -66,7 +66,7 @@ def evaluate(x: Tensor, inputs: list[Array]) -> Array:
     if x.op == "matmul":
         return _products(x, inputs[0], inputs[1])
     if x.op == "rows":
-        return _taken(inputs[0], x.attribute("rows"))
+        return _taken(inputs[0], x.attribute("rows"), x.attribute("fill"))
     if x.op == "convert":
         return _converted(inputs[0], x.dtype)
     if x.op == "wrap":

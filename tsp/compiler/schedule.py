@@ -13,7 +13,7 @@ from tsp.compiler.bursts import Burst, spell
 from tsp.compiler.passes import PREVIOUS, Pass, Runs, Tile, View, rows_of
 from tsp.compiler.place import Home, Places
 from tsp.config import ChipConfig
-from tsp.floorplan import EAST, floorplan
+from tsp.floorplan import EAST, WEST, floorplan
 from tsp.isa import GROUP16, Type
 from tsp.timing import timing
 
@@ -254,10 +254,9 @@ class Scheduler:
 
     def _lane(self, target: str, width: int, count: int) -> tuple[str, Lane]:
         """Streams to the weights of a plane, read at the start of what is placed."""
-        plan = floorplan(self.config)
-        site, queue = plan.queue(target).site, plan.queue(target)
-        way = EAST if queue.hemisphere == "e" else 1
-        diagonal = -(site - 1) if way == EAST else site
+        queue = floorplan(self.config).queue(target)
+        way = EAST if queue.hemisphere == "e" else WEST
+        diagonal = 1 - queue.site if way == EAST else queue.site
         return "ew"[way], Lane(way, width, diagonal, count)
 
     def _driven(self, producer: str, target: str, width: int, at: int, count: int) -> tuple[str, Lane]:
