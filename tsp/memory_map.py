@@ -59,12 +59,11 @@ class MemoryMap:
         """Take words for ``values`` and define them: an array [n, at most 16·S], a row a vector filled up with zeros,
         or a flat one, which fills lane after lane; of integers, or for a floating-point type of any numbers. Raises
         InputError as :meth:`reserve` does, and for values out of range."""
-        rows = vectors(np.asarray(values), type_, self.config.lanes, name or slice_)
-        symbol = self.reserve(name, slice_, len(rows), type_, address)
-        data = rows.astype("<u4").view(np.uint8).reshape(len(rows), self.config.lanes, 4)
+        data = octets(np.asarray(values), type_, self.config.lanes, name or slice_)
+        symbol = self.reserve(name, slice_, len(data), type_, address)
         for plane, place in enumerate(plane_slices(self.config, floorplan(self.config).slices[symbol.slice], type_)):
             words = self._words.setdefault(place, {})
-            for i in range(len(rows)):
+            for i in range(len(data)):
                 words[symbol.address + i] = data[i, :, plane].copy()
         return symbol
 
@@ -105,6 +104,12 @@ def plane_slices(config: ChipConfig, first: Slice, type_: Type) -> list[int]:
         raise InputError(f"{type_.name.lower()} in {first.name} takes {type_.planes} slices outward; start at {close}")
     plan = floorplan(config)
     return [plan.slice(f"mem.{first.hemisphere}{first.number + plane}").index for plane in range(type_.planes)]
+
+
+def octets(values: NDArray[Any], type_: Type, lanes: int, name: str) -> NDArray[np.uint8]:
+    """uint8 [n, lanes, 4]: the byte planes of :func:`vectors`."""
+    rows = vectors(values, type_, lanes, name)
+    return rows.astype("<u4").view(np.uint8).reshape(len(rows), lanes, 4)
 
 
 def vectors(values: NDArray[Any], type_: Type, lanes: int, name: str) -> NDArray[np.int64]:

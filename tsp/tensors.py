@@ -12,16 +12,13 @@ from numpy.typing import NDArray
 from tsp.errors import InputError, nearest
 from tsp.files import parse_npy, read_bounded
 from tsp.floorplan import floorplan
-from tsp.isa import FLOAT_TYPES, Type
-from tsp.memory_map import plane_slices
+from tsp.isa import FLOAT_TYPES
+from tsp.memory_map import octets, plane_slices, typed
 from tsp.program import Image, Program, Symbol, Tensor
 
 Array = NDArray[Any]
 Words = Callable[[int, int], NDArray[np.uint8]]
 """(place, address) → uint8 [16·S]."""
-NUMPY: dict[Type, Any] = {
-    Type.INT8: np.int8, Type.INT16: np.int16, Type.INT32: np.int32, Type.FP16: np.float16, Type.FP32: np.float32,
-}  # fmt: skip
 _FILE_LIMIT = 1 << 30
 
 
@@ -47,7 +44,7 @@ def with_inputs(program: Program, values: Mapping[str, Array]) -> Program:
     }
     for name, array in values.items():
         tensor = program.tensors[name]
-        rows = laid_out(array, tensor, NUMPY[program.symbols[tensor.blocks[0]].type])
+        rows = laid_out(array, tensor)
         for index, block in enumerate(tensor.blocks):
             _store(program, memory, program.symbols[block], rows[:, index * program.config.lanes :])
     images = {place: Image.of(words, program.config.lanes) for place, words in memory.items()}
@@ -55,25 +52,14 @@ def with_inputs(program: Program, values: Mapping[str, Array]) -> Program:
 
 
 def _store(program: Program, memory: dict[int, dict[int, Any]], symbol: Symbol, rows: Array) -> None:
-    lanes = program.config.lanes
-    padded = np.zeros((symbol.count, lanes), rows.dtype)
-    padded[:, : rows.shape[1]] = rows[:, :lanes]
-    octets = padded[..., None].view(np.uint8)
-    places = plane_slices(program.config, floorplan(program.config).slices[symbol.slice], symbol.type)
-    for plane, place in enumerate(places):
+    data = octets(rows[:, : program.config.lanes], symbol.type, program.config.lanes, "input")
+    for plane, place in enumerate(_places(program, symbol)):
         held = memory.setdefault(place, {})
-        held |= {symbol.address + row: octets[row, :, plane].copy() for row in range(symbol.count)}
+        held |= {symbol.address + row: data[row, :, plane].copy() for row in range(symbol.count)}
 
 
-def output_words(program: Program) -> list[tuple[int, int]]:
-    """(place, address) of every word that holds a part of an output."""
-    found = set()
-    for tensor in program.tensors.values():
-        for symbol in (program.symbols[block] for block in tensor.blocks if not tensor.given):
-            first = floorplan(program.config).slices[symbol.slice]
-            for place in plane_slices(program.config, first, symbol.type):
-                found |= {(place, symbol.address + row) for row in range(symbol.count)}
-    return sorted(found)
+def _places(program: Program, symbol: Symbol) -> list[int]:
+    return plane_slices(program.config, floorplan(program.config).slices[symbol.slice], symbol.type)
 
 
 def outputs(program: Program, words: Words) -> dict[str, Array]:
@@ -87,18 +73,18 @@ def outputs(program: Program, words: Words) -> dict[str, Array]:
 
 
 def _load(program: Program, symbol: Symbol, words: Words) -> Array:
-    places = plane_slices(program.config, floorplan(program.config).slices[symbol.slice], symbol.type)
-    planes = [[words(place, symbol.address + row) for row in range(symbol.count)] for place in places]
-    octets = np.ascontiguousarray(np.moveaxis(np.array(planes, np.uint8), 0, -1))
-    found: Array = octets.view(NUMPY[symbol.type])[..., 0]
-    return found
+    addresses = np.arange(symbol.address, symbol.address + symbol.count)
+    held = {place: np.array([words(place, address) for address in addresses.tolist()], np.uint8)
+            for place in _places(program, symbol)}  # fmt: skip
+    images = {place: Image(addresses, rows) for place, rows in held.items()}
+    return typed(Program(program.config, memory=images), symbol)
 
 
-def laid_out(array: Array, tensor: Tensor, stored: Any) -> Array:
+def laid_out(array: Array, tensor: Tensor) -> Array:
     """[rows, features] as memory has them: what an image's pixel is a row of its channels."""
     moved = np.moveaxis(array, 1, -1) if tensor.channels_first else array
     rows = moved.reshape(-1, tensor.features)
-    return rows.astype(stored) if not tensor.offset else (rows.astype(np.int64) - tensor.offset).astype(stored)
+    return rows if array.dtype.kind == "f" else rows.astype(np.int64) - tensor.offset
 
 
 def restored(rows: Array, tensor: Tensor) -> Array:

@@ -14,7 +14,8 @@ from tb import machine, regress
 from tb.compare import compare
 from tb.machine import Job
 from tsp.config import preset
-from tsp.tensors import output_words, outputs
+from tsp.dump import dumped_words
+from tsp.tensors import outputs
 from tsp.timing import timing
 
 CONFIG = preset("tiny")
@@ -36,7 +37,8 @@ def test_digits(sim, name):
     want = golden.machine.run(programs[0])
     limit = want.cycles + timing(CONFIG).drain + 64
     # Of the first run everything is compared with the golden model, of the others what they give.
-    jobs = [regress.job(programs[0], want, ()), *(Job(p, limit, read=output_words(p)) for p in programs[1:])]
+    read = [word for block in programs[0].tensors["logits"].blocks for word in dumped_words(programs[0], block)]
+    jobs = [regress.job(programs[0], want, ()), *(Job(program, limit, read=read) for program in programs[1:])]
     found = machine.run(jobs, CONFIG, sim)
     assert [str(difference) for difference in compare(want, found[0], CONFIG)] == []
     for images, program, result in zip(given, programs, found, strict=True):
