@@ -15,9 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tsp.errors import InputError, nearest
 
-DTYPES: dict[str, Any] = {
-    "int8": np.int8, "int16": np.int16, "int32": np.int32, "float16": np.float16, "float32": np.float32,
-}  # fmt: skip
+DTYPES = ("int8", "int16", "int32", "float16", "float32")
 """What a tensor's elements may be."""
 INTEGERS = ("int8", "int16", "int32")
 ELEMENTWISE = {
@@ -99,7 +97,7 @@ class Graph:
             raise InputError(
                 f"constant {name or 'of ' + found} {list(array.shape)} must be a matrix or vector of {kinds}"
             )
-        cast = array.astype(DTYPES[found])
+        cast = array.astype(found)
         if not np.array_equal(cast, array, equal_nan=array.dtype.kind == "f") and found in INTEGERS:
             raise InputError(f"constant {name or 'given'} has values that are no {found}")
         return self._add(Tensor(name or self._fresh("constant"), cast.shape, found, value=cast))
@@ -175,7 +173,7 @@ class Graph:
 
     def relu(self, x: Tensor) -> Tensor:
         """max(x, 0), of the type that x is computed in."""
-        return self._make("relu", x.shape, _wide(x.dtype), (x,), x.image)
+        return self._make("relu", x.shape, wide(x.dtype), (x,), x.image)
 
     def convert(self, x: Tensor, dtype: str, wrap: bool = False) -> Tensor:
         """The nearest number of another type, ties to even. An integer beyond the type saturates, or with ``wrap``
@@ -230,7 +228,7 @@ class Graph:
         if x.name not in values:
             raise InputError(f"no value for input {x}; inputs are {', '.join(map(str, self.inputs))}")
         array = np.asarray(values[x.name])
-        if array.shape != x.shape or array.dtype != DTYPES[x.dtype]:
+        if array.shape != x.shape or array.dtype != x.dtype:
             raise InputError(f"input {x.name!r} is {array.dtype}{list(array.shape)}, must be {x.dtype}{list(x.shape)}")
         return array
 
@@ -238,7 +236,7 @@ class Graph:
         """One of :data:`ELEMENTWISE`; in int32 or float32, or bits and shifts in int32. Compares give int32, 1 or 0."""
         if op not in ELEMENTWISE:
             raise InputError(f"unknown operation '{op}'{nearest(op, ELEMENTWISE)}; known: {', '.join(ELEMENTWISE)}")
-        other = b if isinstance(b, Tensor) else self.constant(b, _wide(a.dtype))
+        other = b if isinstance(b, Tensor) else self.constant(b, wide(a.dtype))
         if (a.dtype in INTEGERS) != (other.dtype in INTEGERS):
             raise InputError(f"{op}: {a} and {other} are an integer and a float; convert one of them")
         if other.features not in (1, a.features) or other.rows not in (1, a.rows):
@@ -250,7 +248,7 @@ class Graph:
         compares, bits = ELEMENTWISE[op] in COMPARES, ELEMENTWISE[op] in BITS
         if bits and a.dtype not in INTEGERS:
             raise InputError(f"{op}: {a} is a float; bits are of integers")
-        return self._make(op, a.shape, "int32" if compares else _wide(a.dtype), (a, other), a.image)
+        return self._make(op, a.shape, "int32" if compares else wide(a.dtype), (a, other), a.image)
 
     def _make(
         self, op: str, shape: tuple[int, int], dtype: str, inputs: tuple[Tensor, ...],
@@ -269,7 +267,7 @@ class Graph:
         return f"{kind}_{number}"
 
 
-def _wide(dtype: str) -> str:
+def wide(dtype: str) -> str:
     """What the ALUs compute in."""
     return "int32" if dtype in INTEGERS else "float32"
 

@@ -5,7 +5,7 @@ import dataclasses
 
 import numpy as np
 
-from tsp.compiler.graph import DTYPES, ELEMENTWISE, INTEGERS, Graph, Rows, Tensor
+from tsp.compiler.graph import ELEMENTWISE, INTEGERS, Graph, Rows, Tensor
 from tsp.compiler.passes import PREVIOUS, TYPES, Block, Operand, Pass, Step, Tile, View, runs_of
 from tsp.config import ChipConfig
 from tsp.errors import InputError
@@ -192,7 +192,7 @@ def _narrowest(x: Tensor) -> Type:
     """The type with the fewest byte planes that holds a constant; ALUs compute in int32 anyway."""
     if x.value is None or x.dtype not in INTEGERS:
         return TYPES[x.dtype]
-    kinds = [dtype for dtype in INTEGERS if np.array_equal(x.value.astype(DTYPES[dtype]), x.value)]
+    kinds = [dtype for dtype in INTEGERS if np.array_equal(x.value.astype(dtype), x.value)]
     return TYPES[kinds[0]]
 
 

@@ -4,18 +4,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tsp.compiler.graph import DTYPES, INTEGERS, Array, Rows, Tensor
+from tsp.compiler.graph import INTEGERS, Array, Rows, Tensor, wide
 
 
 def _saturated(wide: Array, dtype: str) -> Array:
-    limits = np.iinfo(DTYPES[dtype])
-    return np.clip(wide, limits.min, limits.max).astype(DTYPES[dtype])
+    limits = np.iinfo(dtype)
+    return np.clip(wide, limits.min, limits.max).astype(dtype)
 
 
 def _converted(x: Array, dtype: str) -> Array:
     if dtype not in INTEGERS:
         with np.errstate(over="ignore"):
-            return x.astype(DTYPES[dtype])
+            return x.astype(dtype)
     if x.dtype.kind == "f":
         return _saturated(np.rint(np.nan_to_num(x.astype(np.float64), posinf=np.inf, neginf=-np.inf)), dtype)
     return _saturated(x.astype(np.int64), dtype)
@@ -35,8 +35,6 @@ def _moved(x: Array, distance: Array, shift: Callable[..., Array]) -> Array:
     return np.where(distance < 32, moved, 0).astype(np.uint32).view(np.int32)
 
 
-WIDE = {True: "int32", False: "float32"}
-"""What ALUs compute integers in, and floats."""
 _NUMPY: dict[str, Callable[..., Array]] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "minimum": np.minimum, "maximum": np.maximum,
     "relu": lambda x: np.maximum(x, np.zeros((), x.dtype)),
@@ -70,11 +68,10 @@ def evaluate(x: Tensor, inputs: list[Array]) -> Array:
     if x.op == "convert":
         return _converted(inputs[0], x.dtype)
     if x.op == "wrap":
-        return inputs[0].astype(DTYPES[x.dtype])
+        return inputs[0].astype(x.dtype)
     if x.op == "shift":
         return _shifted(inputs[0], x.attribute("shift"))
     if x.op == "saturate":
         return _saturated(inputs[0].astype(np.int64), x.dtype)
-    wide = [DTYPES[WIDE[y.dtype in INTEGERS]] for y in x.inputs]
-    found = _NUMPY[x.op](*(value.astype(kind) for value, kind in zip(inputs, wide, strict=True)))
-    return np.asarray(found, DTYPES[x.dtype])
+    found = _NUMPY[x.op](*(value.astype(wide(y.dtype)) for value, y in zip(inputs, x.inputs, strict=True)))
+    return np.asarray(found, x.dtype)
