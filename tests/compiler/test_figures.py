@@ -31,4 +31,4 @@ def test_large_matmuls_keep_the_planes_busy(rows):
 
 def test_weights_of_one_vector_come_fast():
     loaded = 13 * 8 * CONFIG.lanes**2
-    assert loaded / (2 * CONFIG.streams * CONFIG.lanes * cycles(1, 4096, 2304)) > 0.9 * 0.726
+    assert loaded / (2 * CONFIG.streams * CONFIG.lanes * cycles(1, 4096, 2304)) > 0.9 * 0.79

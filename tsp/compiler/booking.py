@@ -24,12 +24,16 @@ class Slot:
 
 @dataclasses.dataclass(frozen=True)
 class Lane:
-    """``width`` adjacent streams of a direction, the first a multiple of it, are needed for ``length`` diagonals."""
+    """``width`` adjacent streams of a direction, the first a multiple of it, are needed for ``length`` diagonals.
+
+    ``zones``: on which sides of the VXM; a value that has passed its last reader may be replaced.
+    """
 
     direction: int
     width: int
     diagonal: int
     length: int
+    zones: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,13 +47,13 @@ class Placed:
 class Booking:
     """Everything that is taken, as bit masks over time.
 
-    A stream is taken along a whole diagonal, so that a value may be read anywhere beyond its producer.
+    A stream is taken along a diagonal, on one side of the VXM or on both.
     """
 
     def __init__(self, config: ChipConfig):
         self._streams = config.streams
         self._queues: dict[str, int] = defaultdict(int)
-        self._lanes: dict[tuple[int, int], int] = defaultdict(int)
+        self._lanes: dict[tuple[str, int, int], int] = defaultdict(int)
 
     def place(self, least: int, slots: Sequence[Slot], lanes: Sequence[Lane], why: str) -> Placed:
         """Take everything where :meth:`find` finds room."""
@@ -86,11 +90,13 @@ class Booking:
         for number, lane in enumerate(lanes):
             mask = _mask(start + lane.diagonal + _BEFORE, lane.length)
             beside = [(other, first) for other, first in zip(lanes[:number], chosen, strict=False)
-                      if other.direction == lane.direction]  # fmt: skip
+                      if other.direction == lane.direction and set(other.zones) & set(lane.zones)]  # fmt: skip
             for first in range(0, self._streams - lane.width + 1, lane.width):
                 group = range(first, first + lane.width)
                 own = any(first < f + other.width and f < first + lane.width for other, f in beside)
-                if not own and not any(self._lanes[lane.direction, stream] & mask for stream in group):
+                if not own and not any(
+                    self._lanes[zone, lane.direction, stream] & mask for zone in lane.zones for stream in group
+                ):
                     chosen.append(first)
                     break
             else:
@@ -102,7 +108,9 @@ class Booking:
             self._queues[slot.queue] |= _mask(placed.start + slot.offset, slot.length)
         for lane, first in zip(lanes, placed.streams, strict=True):
             for stream in range(first, first + lane.width):
-                self._lanes[lane.direction, stream] |= _mask(placed.start + lane.diagonal + _BEFORE, lane.length)
+                for zone in lane.zones:
+                    mask = _mask(placed.start + lane.diagonal + _BEFORE, lane.length)
+                    self._lanes[zone, lane.direction, stream] |= mask
 
 
 def _mask(first: int, length: int) -> int:

@@ -7,8 +7,8 @@ import numpy as np
 
 from tsp.builder import Builder
 from tsp.compiler.bursts import Burst
-from tsp.compiler.passes import Pass
-from tsp.compiler.place import Places, words_of
+from tsp.compiler.passes import Block, Pass
+from tsp.compiler.place import Copy, Places, words_of
 from tsp.config import ChipConfig
 from tsp.program import Program, Source
 
@@ -36,22 +36,33 @@ def emit(bursts: Sequence[Burst], places: Places, passes: Sequence[Pass], name: 
 
 
 def _fill(builder: Builder, places: Places, config: ChipConfig) -> None:
-    """Constants, weights, and room for the rest."""
+    """Constants, weights, and room for the rest. What a copy is called: the first as the block or tile, others with a
+    number behind."""
     for home in places.blocks.values():
-        block, type_ = home.block, home.block.type.name.lower()
-        if block.values is not None:
-            builder.place(block.name, home.slices[0], block.values, type_, home.address)
-        elif block.given:
-            zeros = np.zeros((block.rows, config.lanes), np.int8)
-            builder.place(block.name, home.slices[0], zeros, type_, home.address)
-        else:
-            builder.space(block.name, home.slices[0], block.rows, type_, home.address)
-        if block.fill is not None:
-            fill = np.full((1, config.lanes), block.fill)
-            builder.place(f"{block.name}.fill", home.slices[0], fill, type_, home.address + block.rows)
+        for number, copy in enumerate(home.copies):
+            _fill_block(builder, home.block, copy, _numbered(home.block.name, number), config)
     for weights in places.tiles.values():
-        for j, (name, words) in enumerate(zip(weights.slices, words_of(weights, config.lanes), strict=True)):
-            builder.place(f"{weights.tile.name}.{j}", name, words, "int8", weights.address)
+        words = words_of(weights.tile, config.lanes)
+        for number, copy in enumerate(weights.copies):
+            for j, name in enumerate(copy.slices):
+                builder.place(f"{_numbered(weights.tile.name, number)}.{j}", name, words[j], "int8", copy.address)
+
+
+def _numbered(name: str, number: int) -> str:
+    return f"{name}.copy{number}" if number else name
+
+
+def _fill_block(builder: Builder, block: Block, copy: Copy, name: str, config: ChipConfig) -> None:
+    type_ = block.type.name.lower()
+    if block.values is not None:
+        builder.place(name, copy.slices[0], block.values, type_, copy.address)
+    elif block.given:
+        builder.place(name, copy.slices[0], np.zeros((block.rows, config.lanes), np.int8), type_, copy.address)
+    else:
+        builder.space(name, copy.slices[0], block.rows, type_, copy.address)
+    if block.fill is not None:
+        fill = np.full((1, config.lanes), block.fill)
+        builder.place(f"{name}.fill", copy.slices[0], fill, type_, copy.address + block.rows)
 
 
 def _call(builder: Builder, burst: Burst) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from tsp.compiler.graph import ELEMENTWISE, INTEGERS, Graph, Rows, Tensor
 from tsp.compiler.passes import PREVIOUS, TYPES, Block, Operand, Pass, Step, Tile, View, runs_of
+from tsp.compiler.spread import Share, spread
 from tsp.config import ChipConfig
 from tsp.errors import InputError
 from tsp.isa import Type
@@ -29,6 +30,7 @@ class _Lowering:
         self.graph, self.config = graph, config
         self.open: dict[str, _Chain] = {}
         self.passes: list[Pass] = []
+        self.layer = 0
         self.uses: dict[str, int] = {}
         for x in [*graph.outputs.values(), *(y for z in graph.tensors.values() for y in z.inputs)]:
             self.uses[x.name] = self.uses.get(x.name, 0) + 1
@@ -70,24 +72,26 @@ class _Lowering:
         """Write a tensor to memory, if it is not there."""
         if (chain := self.open.pop(_base(x).name, None)) is None:
             return
-        x = chain.tensor
-        several = chain.product is not None and len(self._tiles(chain.product, 0, 0, 1)) > 1
-        chunk = min(x.rows, self.config.acc_depth) if several else x.rows
-        for first in range(0, x.rows, chunk):
-            for index in range(blocks_of(x, self.config)):
-                self.passes.append(self._pass(chain, index, first, min(chunk, x.rows - first)))
+        x, self.layer = chain.tensor, self.layer + 1
+        blocks = blocks_of(x, self.config)
+        if chain.product is None:
+            self.passes += [self._pass(chain, Share(index, 0, x.rows, "", 0)) for index in range(blocks)]
+            return
+        several = len(chain.product.attribute("taps")) * blocks_of(chain.product.inputs[0], self.config) > 1
+        deepest = self.config.acc_depth if several else x.rows
+        self.passes += [self._pass(chain, share) for share in spread(x.rows, blocks, deepest, self.config)]
 
-    def _pass(self, chain: _Chain, index: int, first: int, count: int) -> Pass:
-        x = chain.tensor
+    def _pass(self, chain: _Chain, share: Share) -> Pass:
+        x, index, first, count = chain.tensor, share.index, share.first, share.count
         tiles = self._tiles(chain.product, index, first, count) if chain.product is not None else []
         # Passes that run side by side begin with different blocks, as a slice is read for one of them at a time.
-        planes = max(1, self.config.mxm_planes_w + self.config.mxm_planes_e)
-        begin = index % planes * max(1, len(tiles) // planes) % max(1, len(tiles))
+        begin = int(share.turn * len(tiles))
         tiles = [*tiles[begin:], *tiles[:begin]]
         names = [f"{chain.product.inputs[0].name} matmul"] if chain.product is not None else []
         name = " ".join([*names, *(step.op for step, _ in chain.steps)])
         steps = tuple(self._step(step, before, index, first, count) for step, before in chain.steps)
-        return Pass(name, count, tuple(tiles), steps, View(self.block(x, index), ((first, count, 1),)))
+        result = View(self.block(x, index), ((first, count, 1),))
+        return Pass(name, count, tuple(tiles), steps, result, self.layer, share.plane)
 
     def _step(self, x: Tensor, before: str, index: int, first: int, count: int) -> Step:
         operands: list[Operand] = []
@@ -108,17 +112,22 @@ class _Lowering:
         return Step(MNEMONICS[x.op], tuple(operands), is_float, from_float)
 
     def _tiles(self, product: Tensor, index: int, first: int, count: int) -> list[Tile]:
-        """For every tap and every block of what is multiplied one."""
+        """For every tap and every block of what is multiplied one, but where all weights are zero; those that are
+        alike have one name."""
         lanes = self.config.lanes
         x, w = product.inputs
         assert w.value is not None
         columns, found = slice(index * lanes, (index + 1) * lanes), []
+        names: dict[tuple[tuple[int, ...], bytes], str] = {}
         for tap, rows in enumerate(product.attribute("taps")):
             for part in range(blocks_of(x, self.config)):
                 low = tap * x.features + part * lanes
                 high = min(low + lanes, (tap + 1) * x.features)
                 matrix = np.ascontiguousarray(w.value[low:high, columns].T)
+                if not matrix.any() and (tap, part) != (0, 0):
+                    continue
                 name = f"{w.name}.{index}.{tap * blocks_of(x, self.config) + part}"
+                name = names.setdefault((matrix.shape, matrix.tobytes()), name)
                 found.append(Tile(name, matrix, self.view(x, part, rows, first, count)))
         return found
 

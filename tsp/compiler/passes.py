@@ -83,13 +83,20 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Pass:
-    """``count`` rows of ``result``, one a cycle. Without tiles the first step reads blocks."""
+    """``count`` rows of ``result``, one a cycle. Without tiles the first step reads blocks.
+
+    Attributes:
+        layer: passes of one may run at the same time.
+        plane: of the MXM, which multiplies the tiles.
+    """
 
     name: str
     count: int
     tiles: tuple[Tile, ...]
     steps: tuple[Step, ...]
     result: View
+    layer: int
+    plane: str
 
     def views(self) -> list[View]:
         """Those its steps read, each once."""

@@ -1,8 +1,8 @@
 """Stage 2: where blocks and weights lie in memory."""
 
 import dataclasses
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -14,27 +14,45 @@ from tsp.isa import GROUP16
 
 
 @dataclasses.dataclass(frozen=True)
-class Home:
-    """A block's words: byte plane p is at ``address`` + row of ``slices[p]``."""
+class Copy:
+    """Words of a block, or of a tile's weights: part p, a byte plane or every sixteenth row, is in ``slices[p]``."""
 
-    block: Block
     slices: tuple[str, ...]
     address: int
 
+    @property
+    def side(self) -> str:
+        """Its hemisphere, if it has only one."""
+        return self.slices[0][4] if len({name[4] for name in self.slices}) == 1 else ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Home:
+    """Where a block lies: row r at ``address`` + r of each copy. Passes that run side by side read different ones."""
+
+    block: Block
+    copies: tuple[Copy, ...]
+
     def __str__(self) -> str:
-        return f"{self.block.name}: {' '.join(self.slices)} [{self.address}…{self.address + self.block.words - 1}]"
+        words = self.block.words
+        where = [f"{' '.join(copy.slices)} [{copy.address}…{copy.address + words - 1}]" for copy in self.copies]
+        return f"{self.block.name}: {', '.join(where)}"
 
 
 @dataclasses.dataclass(frozen=True)
 class WeightsHome:
-    """A tile's words: row 16·sc + j of its weights is at ``address`` + sc of ``slices[j]``."""
+    """A tile's words: row 16·sc + j of its weights is at ``address`` + sc of ``slices[j]`` of each copy."""
 
     tile: Tile
-    slices: tuple[str, ...]
-    address: int
+    copies: tuple[Copy, ...]
+
+    def near(self, side: str) -> Copy:
+        """The copy in a hemisphere, or the first."""
+        return next((copy for copy in self.copies if copy.side == side), self.copies[0])
 
     def __str__(self) -> str:
-        return f"{self.tile.name}: {self.slices[0]}…{self.slices[-1]} [{self.address}]"
+        where = [f"{copy.slices[0]}…{copy.slices[-1]} [{copy.address}]" for copy in self.copies]
+        return f"{self.tile.name}: {', '.join(where)}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,55 +69,66 @@ class Places:
 class _Placer:
     def __init__(self, config: ChipConfig):
         self.config = config
-        names = [[f"mem.{side}{number}" for number in range(config.mem_slices)] for side in "ew"]
-        self.order = [*names[0], *names[1]]
-        groups = len(self.order) // GROUP16
-        # Weights are read sixteen slices at a time beside what they multiply: vectors lie elsewhere if there is room.
-        planes = config.mxm_planes_w + config.mxm_planes_e
-        shares = min(planes, max(1, groups - 1))
-        self.groups = [tuple(self.order[GROUP16 * g : GROUP16 * (g + 1)]) for g in range(shares)]
+        self.order = [f"mem.{side}{number}" for side in "ew" for number in range(config.mem_slices)]
+        self.groups = _weight_groups(config, self.order)
         taken = {name for group in self.groups for name in group}
         rest = [name for name in self.order if name not in taken]
         self.vectors = rest if len(rest) >= GROUP16 // 2 else self.order
         self.used: dict[str, int] = defaultdict(int)
-        self.tiles: dict[str, WeightsHome] = {}
-        self.blocks: dict[str, Home] = {}
+        self.tiles: dict[str, list[Copy]] = {}
+        self.blocks: dict[str, list[Copy]] = defaultdict(list)
 
-    def weights(self, tile: Tile, number: int) -> None:
-        """In a group of slices, a row of weights in each: for passes that run side by side in different ones."""
-        columns = self.config.superlanes
-        group = self.groups[number % len(self.groups)]
-        address = max(self.used[name] for name in group)
-        self._reserve(tile.name, group, address, columns)
-        self.tiles[tile.name] = WeightsHome(tile, group, address)
+    def weights(self, step: Pass) -> None:
+        """The tiles of a pass in a group of slices, a row of weights in each; in the hemisphere of its plane if there
+        is one. Passes that run side by side get different ones, as each takes the one that holds least."""
+        side, columns = step.plane[4:5], self.config.superlanes
+        near = [group for group in self.groups if Copy(group, 0).side == side] or self.groups
+        group = min(near, key=lambda names: max(self.used[name] for name in names))
+        for tile in step.tiles:
+            copies = self.tiles.setdefault(tile.name, [])
+            if any(copy.side in (side, "") for copy in copies):
+                continue
+            address = max(self.used[name] for name in group)
+            if not copies or address + columns <= self.config.mem_words // 2:
+                self._reserve(tile.name, group, address, columns)
+                copies.append(Copy(group, address))
 
-    def block(self, block: Block, beside: Sequence[Block]) -> None:
-        """In adjacent slices that none of the blocks uses which are read or written at the same time."""
-        busy = {name for other in beside if other.name in self.blocks for name in self.blocks[other.name].slices}
-        planes = block.type.planes
+    def block(self, block: Block, beside: Sequence[str], near: Sequence[str]) -> bool:
+        """A copy, in adjacent slices that no block uses which is read or written in the same pass, and if possible none
+        that is at the same time. False if there is no room for another copy. InputError if there is none for the
+        first."""
+        first = self.blocks[block.name]
+        busy = {name for other in [*beside, block.name] for copy in self.blocks[other] for name in copy.slices}
+        soft = Counter(name for other in near for copy in self.blocks[other] for name in copy.slices)
+        # What is written goes to all copies on one stream.
+        side = first[0].side if first and block.values is None and not block.given else ""
         found: list[tuple[str, ...]] = []
-        for among in (self.vectors, self.order):
-            found = found or [slices for slices in self._runs(planes, among) if not busy & set(slices)]
+        for among in (self.vectors, self.order)[: 1 if first else 2]:
+            found = found or [s for s in self._runs(block.type.planes, among, side) if not busy & set(s)]
+        if first:
+            found = [s for s in found if max(self.used[name] for name in s) + block.words <= self.config.mem_words]
+        if not found and first:
+            return False
         if not found:
             raise InputError(
-                f"{block.name} needs {planes} adjacent MEM slices that {len(beside)} other blocks leave free, but "
-                f"config {self.config.name} has {self.config.mem_slices} in a hemisphere; set mem_slices higher"
+                f"{block.name} needs {block.type.planes} adjacent MEM slices that {len(beside)} other blocks leave "
+                f"free, but config {self.config.name} has {self.config.mem_slices} in a hemisphere; set mem_slices "
+                "higher"
             )
-        slices = min(found, key=lambda names: max(self.used[name] for name in names))
+        slices = min(found, key=lambda names: (sum(soft[n] for n in names), max(self.used[n] for n in names)))
         address = max(self.used[name] for name in slices)
         self._reserve(block.name, slices, address, block.words)
-        self.blocks[block.name] = Home(block, slices, address)
+        first.append(Copy(slices, address))
+        return True
 
-    def _runs(self, planes: int, among: Sequence[str]) -> list[tuple[str, ...]]:
+    def _runs(self, planes: int, among: Sequence[str], side: str) -> Iterator[tuple[str, ...]]:
         plan = floorplan(self.config)
         free = set(among)
-        runs = []
         for name in among:
             first = plan.slice(name)
             run = tuple(f"mem.{first.hemisphere}{first.number + plane}" for plane in range(planes))
-            if free >= set(run):
-                runs.append(run)
-        return runs
+            if free >= set(run) and side in ("", first.hemisphere):
+                yield run
 
     def _reserve(self, what: str, slices: Sequence[str], address: int, words: int) -> None:
         end = address + words
@@ -114,28 +143,75 @@ class _Placer:
             self.used[name] = end
 
 
+def _weight_groups(config: ChipConfig, order: Sequence[str]) -> list[tuple[str, ...]]:
+    """Sixteen slices each, which an LW reads at once beside what it multiplies: vectors lie elsewhere if there is room.
+    In each hemisphere the outermost, as near to the planes as can be."""
+    planes = {"w": config.mxm_planes_w, "e": config.mxm_planes_e}
+    per_side = min(max(planes.values()), (config.mem_slices - GROUP16 // 2) // GROUP16)
+    if per_side < 1:
+        shares = min(sum(planes.values()), max(1, len(order) // GROUP16 - 1))
+        return [tuple(order[GROUP16 * g : GROUP16 * (g + 1)]) for g in range(shares)]
+    last = config.mem_slices - GROUP16 * per_side
+    firsts = [(side, last + GROUP16 * g) for g in range(per_side) for side in "ew" if planes[side]]
+    return [tuple(f"mem.{side}{first + j}" for j in range(GROUP16)) for side, first in firsts]
+
+
+def rounds(passes: Sequence[Pass]) -> Iterator[list[Pass]]:
+    """Passes of one layer on different planes: they may run at the same time."""
+    found: list[Pass] = []
+    for step in passes:
+        if found and (step.layer != found[0].layer or not step.plane or step.plane in [p.plane for p in found]):
+            yield found
+            found = []
+        found.append(step)
+    if found:
+        yield found
+
+
+def _wanted(round_: Sequence[Pass]) -> Counter[str]:
+    """Block → how many of its vectors are read in a cycle if the passes of a round go in step."""
+    found: Counter[str] = Counter()
+    for number in range(max(len(step.tiles) for step in round_)):
+        found |= Counter(step.tiles[number].view.block.name for step in round_ if number < len(step.tiles))
+    return found | Counter(view.block.name for step in round_ for view in step.views())
+
+
 def place(passes: Sequence[Pass], config: ChipConfig) -> Places:
     """A home for everything that passes read and write. InputError names what does not fit, and how much is missing."""
     placer = _Placer(config)
-    beside: dict[str, dict[str, Block]] = defaultdict(dict)
     blocks: dict[str, Block] = {}
+    tiles: dict[str, Tile] = {}
+    beside: dict[str, dict[str, None]] = defaultdict(dict)
+    near: dict[str, dict[str, None]] = defaultdict(dict)
+    wanted: Counter[str] = Counter()
+    for round_ in rounds(passes):
+        wanted |= _wanted(round_)
+        for together, of in [*((step.together(), beside) for step in round_), (_all(round_), near)]:
+            for block in together:
+                of[block.name] |= dict.fromkeys(other.name for other in together if other.name != block.name)
+        blocks |= {block.name: block for step in round_ for block in step.blocks()}
     for step in passes:
-        blocks |= {block.name: block for block in step.blocks() if block.name not in blocks}
-        together = step.together()
-        for block in together:
-            beside[block.name] |= {other.name: other for other in together if other.name != block.name}
-    for number, step in enumerate(passes):
-        for tile in step.tiles:
-            if tile.name not in placer.tiles:
-                placer.weights(tile, number)
-    for name, block in sorted(blocks.items(), key=lambda item: -item[1].type.planes):
-        placer.block(block, list(beside[name].values()))
-    return Places({name: placer.blocks[name] for name in blocks}, placer.tiles)
+        tiles |= {tile.name: tile for tile in step.tiles}
+        placer.weights(step)
+    ordered = sorted(blocks.values(), key=lambda block: -block.type.planes)
+    for block in ordered:
+        placer.block(block, list(beside[block.name]), list(near[block.name]))
+    for block in ordered:
+        for _ in range(1, wanted[block.name]):
+            if not placer.block(block, list(beside[block.name]), list(near[block.name])):
+                break
+    return Places(
+        {name: Home(block, tuple(placer.blocks[name])) for name, block in blocks.items()},
+        {name: WeightsHome(tile, tuple(placer.tiles[name])) for name, tile in tiles.items()},
+    )
 
 
-def words_of(home: WeightsHome, lanes: int) -> list[np.ndarray]:
+def _all(round_: Sequence[Pass]) -> list[Block]:
+    return list(dict.fromkeys(block for step in round_ for block in step.blocks()))
+
+
+def words_of(tile: Tile, lanes: int) -> list[np.ndarray]:
     """For each of the sixteen slices int8 [16·S / 16, 16·S], the vectors of a tile's weights, filled up with zeros."""
-    weights = home.tile.weights
     padded = np.zeros((lanes, lanes), np.int8)
-    padded[: len(weights), : weights.shape[1]] = weights
+    padded[: len(tile.weights), : tile.weights.shape[1]] = tile.weights
     return [padded[j::GROUP16] for j in range(GROUP16)]

@@ -1,0 +1,152 @@
+"""Reads, writes and the streams between them, as what they take of queues and streams."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tsp import travel
+from tsp.compiler.booking import Booking, Lane, Placed, Slot
+from tsp.compiler.bursts import Burst
+from tsp.compiler.passes import Pass, Runs, View, rows_of
+from tsp.compiler.place import Copy, Places
+from tsp.config import ChipConfig
+from tsp.floorplan import EAST, WEST, floorplan
+from tsp.timing import timing
+
+
+@dataclasses.dataclass(frozen=True)
+class Read:
+    """Rows of a block that meet ``target``, the first ``after`` cycles behind the start of what is placed."""
+
+    view: View
+    copy: Copy
+    target: str
+    after: int
+
+    @property
+    def runs(self) -> Runs:
+        return self.view.runs
+
+
+class Routes:
+    """What the scheduler and its parts share: what is taken, what was scheduled, and when rows can be read."""
+
+    def __init__(self, places: Places, config: ChipConfig):
+        self.places, self.config = places, config
+        self.table, self.plan = timing(config), floorplan(config)
+        self.planes = [slice_.name for slice_ in self.plan.slices if slice_.unit == "mxm"]
+        self.booking = Booking(config)
+        self.bursts: list[Burst] = []
+        self.number = 0
+        """Of the pass at hand."""
+        self._ready: dict[str, NDArray[np.int64]] = {}
+        """Block → the first cycle in which each row can be read."""
+
+    def read_of(self, view: View, pass_: Pass, target: str, after: int, turn: int = 0) -> Read:
+        """A read of the copy that a pass takes: each plane its own, and each of several views of one block."""
+        copies = self.places.blocks[view.block.name].copies
+        number = self.planes.index(pass_.plane) if pass_.plane else 0
+        return Read(view, copies[(number + turn) % len(copies)], target, after)
+
+    def operands(self, pass_: Pass, alus: int) -> list[Read]:
+        """The views that steps read, in the order of their operands; the first step works ``alus`` cycles behind the
+        start."""
+        found: dict[View, Read] = {}
+        seen: Counter[str] = Counter()
+        for j, step in enumerate(pass_.steps):
+            for operand in step.operands:
+                if isinstance(operand, View) and operand not in found:
+                    found[operand] = self.read_of(operand, pass_, "vxm", alus + j, seen[operand.block.name])
+                    seen[operand.block.name] += 1
+        return list(found.values())
+
+    def place(self, least: int, slots: list[Slot], reads: list[Read], lanes: list[Lane], pass_: Pass) -> Placed:
+        """Book slots, reads and lanes at the earliest start, and emit the READs."""
+        every = self._with_reads(slots, reads, lanes, pass_)
+        placed = self.booking.place(self._least(least, reads, pass_), *every, f"pass {pass_.name}")
+        for read, stream in zip(reads, placed.streams, strict=False):
+            way = self.way(read.copy.slices[0], read.target)
+            for part, name in enumerate(read.copy.slices):
+                at = placed.start + read.after - self.travel(name, read.target)
+                self.move("read", name, at, read.copy.address, f"{way}{stream + part}", read.runs)
+        return placed
+
+    def probe(self, least: int, slots: list[Slot], reads: list[Read], lanes: list[Lane], pass_: Pass) -> int:
+        """The start at which :meth:`place` would."""
+        every = self._with_reads(slots, reads, lanes, pass_)
+        return self.booking.find(self._least(least, reads, pass_), *every, f"pass {pass_.name}").start
+
+    def _with_reads(
+        self, slots: list[Slot], reads: list[Read], lanes: list[Lane], pass_: Pass
+    ) -> tuple[list[Slot], list[Lane]]:
+        more, brought = [], []
+        for read in reads:
+            offsets = [read.after - self.travel(name, read.target) for name in read.copy.slices]
+            more += [Slot(name, at, pass_.count) for name, at in zip(read.copy.slices, offsets, strict=True)]
+            brought.append(self.driven(read.copy.slices[0], [read.target], offsets[0], pass_.count, len(offsets)))
+        return [*slots, *more], [*brought, *lanes]
+
+    def _least(self, least: int, reads: list[Read], pass_: Pass) -> int:
+        """The first start at which every row that is read has been written."""
+        for read in reads:
+            if (ready := self._ready.get(read.view.block.name)) is not None:
+                late = int((ready[rows_of(read.runs)] - np.arange(pass_.count)).max())
+                least = max(least, *(late - read.after + self.travel(name, read.target) for name in read.copy.slices))
+        return least
+
+    def writes(self, pass_: Pass, producer: str, at: int) -> Iterator[tuple[str, int, int, int]]:
+        """(slice, offset, address, byte plane) of every WRITE of the result of what dispatches ``at`` cycles behind the
+        start."""
+        for copy in self.places.blocks[pass_.result.block.name].copies:
+            for part, name in enumerate(copy.slices):
+                yield name, at + self.travel(producer, name), copy.address, part
+
+    def written(self, pass_: Pass, last: int) -> None:
+        """The result's rows can be read: the first is written at the latest in cycle ``last``."""
+        block = pass_.result.block
+        ready = self._ready.setdefault(block.name, np.zeros(block.words, np.int64))
+        ready[rows_of(pass_.result.runs)] = last + np.arange(pass_.count) + self.table.write_read
+
+    def move(self, method: str, slice_: str, at: int, address: int, stream: str, runs: Runs) -> None:
+        """READs or WRITEs of rows, one a cycle."""
+        for first, count, step in runs:
+            self.burst(method, slice_, at, count, address=address + first, stream_=stream, step=step)
+            at += count
+
+    def weights_lane(self, target: str, sources: Sequence[str], count: int) -> tuple[str, Lane]:
+        """Streams from slices to the weights of a plane, read at the start of what is placed."""
+        queue = self.plan.queue(target)
+        way = EAST if queue.hemisphere == "e" else WEST
+        diagonal = 1 - queue.site if way == EAST else queue.site
+        zones = self._zones([queue.site, *(self.plan.slice(name).site for name in sources)])
+        return "ew"[way], Lane(way, len(sources), diagonal, count, zones)
+
+    def driven(self, producer: str, targets: Sequence[str], at: int, count: int, width: int) -> Lane:
+        """Streams from a producer that dispatches ``at`` cycles behind the start, toward targets on one side of it."""
+        slice_ = self.plan.slice(producer)
+        func = {"mem": self.table.read_func, "vxm": self.table.alu_func, "mxm": self.table.acc_func}[slice_.unit]
+        way = travel.direction(self.config, producer, targets[0])
+        diagonal = at + func - slice_.site if way == EAST else at + func + slice_.site - 1
+        zones = self._zones([slice_.site, *(self.plan.slice(target).site for target in targets)])
+        return Lane(way, 1 << (width - 1).bit_length(), diagonal, count, zones)
+
+    def _zones(self, sites: Sequence[int]) -> tuple[str, ...]:
+        """The sides of the VXM on which a stream runs that visits sites."""
+        west, east = min(sites) < self.plan.vxm_site, max(sites) > self.plan.vxm_site
+        return (*(["w"] if west else []), *(["e"] if east else []))
+
+    def way(self, source: str, target: str) -> str:
+        """``e`` or ``w``."""
+        return "ew"[travel.direction(self.config, source, target)]
+
+    def travel(self, source: str, target: str) -> int:
+        """See :func:`tsp.travel.travel`."""
+        return travel.travel(self.config, source, target)
+
+    def burst(self, method: str, queue: str, at: int, count: int, **arguments: Any) -> None:
+        """Add an instruction."""
+        self.bursts.append(Burst(method, queue, at, count, tuple(arguments.items()), self.number))

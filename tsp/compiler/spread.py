@@ -1,0 +1,52 @@
+"""How the rows and blocks of a matmul are spread over the planes of the MXM."""
+
+import dataclasses
+from collections.abc import Iterator
+
+from tsp.config import ChipConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """Rows of a block of outputs for one plane. ``turn``: how far on in its tiles it begins, in shares of a round."""
+
+    index: int
+    first: int
+    count: int
+    plane: str
+    turn: float
+
+
+def spread(rows: int, blocks: int, deepest: int, config: ChipConfig) -> list[Share]:
+    """The shares of a matmul of ``rows`` rows and ``blocks`` blocks of outputs, ``deepest`` rows at most in each.
+
+    Of three ways the fastest: a block for each plane; a block for each hemisphere, whose planes share its rows and
+    each load of weights; every block for all planes. A plane that multiplies fewer rows than a load takes cycles waits.
+    """
+    sides = [[f"mxm.{side}{n}" for n in range(count)]
+             for side, count in (("e", config.mxm_planes_e), ("w", config.mxm_planes_w)) if count]  # fmt: skip
+    planes = sum(map(len, sides))
+    alike = len({len(side) for side in sides}) == 1
+    ways = [(blocks + planes - 1) // planes * max(rows, config.superlanes)]
+    per_side = max(-(-rows // len(sides[0])), config.superlanes)
+    ways.append((blocks + len(sides) - 1) // len(sides) * per_side if alike else 2 * ways[0] + 1)
+    ways.append(blocks * max(-(-rows // planes), config.superlanes))
+    best = ways.index(min(ways))
+    # One after the other from both hemispheres, so that a round takes all planes.
+    singles = [[side[n]] for n in range(max(map(len, sides))) for side in sides if n < len(side)]
+    gangs = [singles, sides, [[name for side in sides for name in side]]][best]
+    return list(_shares(rows, blocks, deepest, gangs))
+
+
+def _shares(rows: int, blocks: int, deepest: int, gangs: list[list[str]]) -> Iterator[Share]:
+    width = len(gangs[0])
+    pieces = max(1, -(-rows // (deepest * width)))
+    length = -(-rows // (pieces * width))
+    for begin in range(0, rows, length * width):
+        for index in range(blocks):
+            gang = gangs[index % len(gangs)]
+            for number, plane in enumerate(gang):
+                first = begin + number * length
+                if first < rows:
+                    side = (number >= width // 2) / 2 if len(gangs) == 1 else 0.0
+                    yield Share(index, first, min(length, rows - first), plane, index % len(gangs) / len(gangs) + side)
