@@ -1,6 +1,7 @@
 """A program: what is loaded into a chip before it starts, with the names and lines it came from."""
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -52,8 +53,35 @@ class Symbol:
 
 
 @dataclasses.dataclass(frozen=True)
+class Window:
+    """Memory holds what windows of an image cover, a window in each row: its lines, columns and features in order.
+
+    Attributes:
+        image: images, lines and columns of the tensor.
+        size, strides: down and across.
+        pads: above, left, below and right, of ``fill`` as memory holds it.
+        dilation: from one line of a window to the next.
+    """
+
+    image: tuple[int, int, int]
+    size: tuple[int, int]
+    strides: tuple[int, int]
+    pads: tuple[int, int, int, int]
+    dilation: int
+    fill: int
+
+    @property
+    def places(self) -> tuple[int, int]:
+        """How many stand below and beside each other."""
+        spans = (self.size[0] - 1) * self.dilation + 1, self.size[1]
+        room = self.image[1] + self.pads[0] + self.pads[2], self.image[2] + self.pads[1] + self.pads[3]
+        down, across = ((room[i] - spans[i]) // self.strides[i] + 1 for i in (0, 1))
+        return down, across
+
+
+@dataclasses.dataclass(frozen=True)
 class Tensor:
-    """What a program takes or gives: [rows, features] in memory, a block of 16·S features in each symbol.
+    """What a program takes or gives: [rows, width] in memory, a block of 16·S numbers of a row in each symbol.
 
     Attributes:
         given: it is taken, not given.
@@ -61,6 +89,8 @@ class Tensor:
         offset: what memory holds less: 128 for uint8, which is held as int8.
         channels_first: features are its second axis, else its last.
         blocks: names of symbols.
+        fold: a row holds the features of so many pixels of a line.
+        window: a row holds those of a window instead.
     """
 
     given: bool
@@ -69,10 +99,24 @@ class Tensor:
     offset: int
     channels_first: bool
     blocks: tuple[str, ...]
+    fold: int = 1
+    window: Window | None = None
 
     @property
     def features(self) -> int:
         return self.shape[1 if self.channels_first else -1]
+
+    @property
+    def rows(self) -> int:
+        """In memory."""
+        if self.window is not None:
+            return self.window.image[0] * math.prod(self.window.places)
+        return math.prod(self.shape) // self.features // self.fold
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row of memory."""
+        return self.features * (self.fold if self.window is None else math.prod(self.window.size))
 
     def __str__(self) -> str:
         return f"{self.dtype}[{', '.join(map(str, self.shape))}]"

@@ -22,7 +22,8 @@ from tsp.errors import InputError
 from tsp.files import parse_npy, read_bounded, write_atomic
 from tsp.floorplan import floorplan
 from tsp.isa import Type
-from tsp.program import Image, Program, Source, Symbol, Tensor
+from tsp.program import Image, Program, Source, Symbol
+from tsp.program_tensors import parse_tensors
 from tsp.tensors import check_layout
 
 FORMAT = "open-tsp program"
@@ -33,9 +34,6 @@ _HEADER_LIMIT = 1 << 26
 _NPY_HEADER = 1 << 12
 _FILE_LIMIT = 1 << 30
 """Larger than the full memory and all queues of the published chip (220 MiB and 3 MiB)."""
-_AXES = 8
-DTYPES = ("bool", "int8", "uint8", "int16", "int32", "float16", "float32")
-"""What a tensor's elements may be for its user."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _MASK64 = (1 << 64) - 1
 
@@ -128,7 +126,8 @@ def _assemble(archive: zipfile.ZipFile, path: str, header: dict[str, Any], confi
     lines = _member(archive, path, "lines.npy", np.dtype("<i4"), 1, 4 * n, (n,))
     addresses = _member(archive, path, "addresses.npy", np.dtype("<i4"), 1, 4 * m, (m,)).astype(np.int64)
     image = _member(archive, path, "image.npy", np.uint8, 2, config.lanes * m, (m, config.lanes))
-    program = Program(config, symbols=_symbols(header), source=_source(header), tensors=_tensors(header))
+    tensors = parse_tensors(header.get("tensors", {}))
+    program = Program(config, symbols=_symbols(header), source=_source(header), tensors=tensors)
     check_layout(program)
     first = 0
     for index, count in queues:
@@ -208,27 +207,6 @@ def _symbols(header: dict[str, Any]) -> dict[str, Symbol]:
             raise InputError("the header's 'symbols' are damaged")
         symbols[name] = Symbol(value[0], value[1], value[2], Type(value[3]))
     return symbols
-
-
-def _tensors(header: dict[str, Any]) -> dict[str, Tensor]:
-    """Files of earlier releases have none."""
-    found = {}
-    rows = header.get("tensors", {})
-    if type(rows) is not dict:
-        raise InputError("the header's 'tensors' are damaged")
-    for name, row in rows.items():
-        kinds = {"given": bool, "shape": list, "dtype": str, "offset": int, "channels_first": bool, "blocks": list}
-        right = type(row) is dict and row.keys() == kinds.keys() and all(type(row[k]) is kinds[k] for k in kinds)
-        if not right or row["dtype"] not in DTYPES or not 1 <= len(row["shape"]) <= _AXES:
-            raise InputError("the header's 'tensors' are damaged")
-        sizes, blocks = row["shape"], row["blocks"]
-        least = 2 if row["channels_first"] else 1
-        if not all(type(size) is int and size >= 1 for size in sizes) or len(sizes) < least or abs(row["offset"]) > 128:
-            raise InputError("the header's 'tensors' are damaged")
-        if not all(type(block) is str for block in blocks):
-            raise InputError("the header's 'tensors' are damaged")
-        found[name] = Tensor(**row | {"shape": tuple(sizes), "blocks": tuple(blocks)})
-    return found
 
 
 def _source(header: dict[str, Any]) -> Source:

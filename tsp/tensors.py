@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from tsp.files import parse_npy, read_bounded
 from tsp.floorplan import floorplan
 from tsp.isa import FLOAT_TYPES
 from tsp.memory_map import octets, plane_slices, typed
-from tsp.program import Image, Program, Symbol, Tensor
+from tsp.program import Image, Program, Symbol, Tensor, Window
 
 Array = NDArray[Any]
 Words = Callable[[int, int], NDArray[np.uint8]]
@@ -92,15 +91,27 @@ def _load(program: Program, symbol: Symbol, words: Words) -> Array:
 
 
 def laid_out(array: Array, tensor: Tensor) -> Array:
-    """[rows, features] as memory has them: what an image's pixel is a row of its channels."""
+    """[rows, width] as memory has them: what an image's pixel is a row of its channels, or several side by side."""
     moved = np.moveaxis(array, 1, -1) if tensor.channels_first else array
-    rows = moved.reshape(-1, tensor.features)
-    return rows if array.dtype.kind == "f" else rows.astype(np.int64) - tensor.offset
+    found = moved if array.dtype.kind == "f" else moved.astype(np.int64) - tensor.offset
+    if tensor.window is not None:
+        found = _windowed(found.reshape(*tensor.window.image, tensor.features), tensor.window)
+    return found.reshape(tensor.rows, tensor.width)
+
+
+def _windowed(pixels: Array, window: Window) -> Array:
+    """[images, down, across, lines, columns, features] of [images, lines, columns, features]."""
+    above, left, below, right = window.pads
+    padded = np.pad(pixels, ((0, 0), (above, below), (left, right), (0, 0)), constant_values=window.fill)
+    down, across = (np.arange(places) * stride for places, stride in zip(window.places, window.strides, strict=True))
+    lines = down[:, None] + window.dilation * np.arange(window.size[0])
+    columns = across[:, None] + np.arange(window.size[1])
+    return np.asarray(padded[:, lines[:, None, :, None], columns[None, :, None, :]])
 
 
 def restored(rows: Array, tensor: Tensor) -> Array:
     """The tensor of [rows, at least features]."""
-    whole = rows[:, : tensor.features]
+    whole = rows[:, : tensor.width].reshape(-1, tensor.features)
     if tensor.offset:
         whole = whole.astype(np.int64) + tensor.offset
     whole = whole.astype(tensor.dtype)
@@ -119,10 +130,10 @@ def check_layout(program: Program) -> None:
     """InputError unless every tensor's blocks are symbols that hold exactly its numbers."""
     lanes = program.config.lanes
     for name, tensor in program.tensors.items():
-        symbols = [program.symbols.get(block) for block in tensor.blocks]
-        rows = math.prod(tensor.shape) // tensor.features
-        right = all(s is not None and s.count == rows and s.type == symbols[0].type for s in symbols if symbols[0])
-        if not symbols or symbols[0] is None or not right or len(symbols) != -(-tensor.features // lanes):
+        symbols = [program.symbols[block] for block in tensor.blocks if block in program.symbols]
+        alike = {(symbol.count, symbol.type) for symbol in symbols}
+        right = len(tensor.blocks) == len(symbols) == -(-tensor.width // lanes)
+        if not right or alike != {(tensor.rows, symbols[0].type)}:
             raise InputError(f"tensor {name!r}, {tensor}, does not lie in {', '.join(tensor.blocks) or 'any symbol'}")
         if (symbols[0].type in FLOAT_TYPES) != tensor.dtype.startswith("float"):
             raise InputError(f"tensor {name!r}, {tensor}, lies in words of {symbols[0].type.name.lower()}")

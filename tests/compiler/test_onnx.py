@@ -241,15 +241,16 @@ def test_the_readme(tmp_path, capsys):
 
 
 def test_explain(tmp_path, capsys):
-    """Of the convolution on three planes: nine tiles of 22 pixels or 20; its pools take a row at a time."""
+    """Of the convolution on three planes: rows of four pixels, so 16 for each of two blocks; the pool picks its columns
+    from two blocks, twice; the last product takes eight pairs of pixels."""
     path = str(tmp_path / "cnn.npz")
     tsp.compile(networks.cnn(1), preset("tiny"), "cnn.onnx").program.save(path)
     assert tsp_command(["explain", path, "--json"]) == 0
     parts = json.loads(capsys.readouterr().out)
     first = parts[0]
-    assert (first["products"], first["loads"], first["bound"]) == (9 * 22, 9 * 2, "products")
-    assert first["text"].startswith("convert_1.0 rows 0…21: images.0 × constant_0.0.0 + ")
-    assert sum(part["products"] for part in parts) == 576 + 16
+    assert (first["products"], first["loads"], first["bound"]) == (6, 2 * 2, "latency")
+    assert first["text"].startswith("convert_1.0 rows 0…5: images.0 × constant.1.0.0 → ")
+    assert sum(part["products"] for part in parts) == 2 * 16 + 2 * 2 * 8 + 8
     assert tsp_command(["explain", path]) == 0 and "bound by" in capsys.readouterr().out
     assert tsp_command(["explain", "programs/examples/vector_add.tsp"]) == 2
     assert "was not compiled from a network" in capsys.readouterr().err
@@ -269,7 +270,7 @@ def test_messages_name_the_pass():
     [
         (
             ["compile", "m.onnx", "--config", "tiny", "-o", "m.npz", "--dump-after", "x"],
-            "stages are lower, place, schedule",
+            "stages are fold, lower, place, schedule",
         ),
         (["compile", "none.onnx", "--config", "tiny", "-o", "m.npz"], "none.onnx: No such file"),
         (["run", "p.npz", "--input", "images=y.txt"], "must be input=FILE.npy"),

@@ -1,4 +1,5 @@
-"""From a graph to a program whose every cycle is known: lower, place, schedule, emit, each a stage in its own file."""
+"""From a graph to a program whose every cycle is known: fold, lower, place, schedule, emit, each a stage in its own
+file."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -9,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tsp.compiler.bursts import Burst
 from tsp.compiler.emit import emit
+from tsp.compiler.fold import Layout, fold
 from tsp.compiler.graph import Graph
 from tsp.compiler.lower import blocks_of, lower
 from tsp.compiler.passes import Pass
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
     from tsp.compiler.onnx_import import Imported
 
 Array = NDArray[Any]
-STAGES = ("lower", "place", "schedule")
-"""What ``--dump-after`` prints: passes, places, bursts."""
+STAGES = ("fold", "lower", "place", "schedule")
+"""What ``--dump-after`` prints: tensors, passes, places, bursts."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Compiled:
     """
 
     config: ChipConfig
+    graph: Graph
     passes: list[Pass]
     places: Places
     bursts: list[Burst]
@@ -61,7 +64,9 @@ class Compiled:
         """What a stage made, as text."""
         if stage not in STAGES:
             raise InputError(f"no stage {stage!r}{nearest(stage, STAGES)}; stages are {', '.join(STAGES)}")
-        found: dict[str, Iterable[object]] = {"lower": self.passes, "place": [self.places], "schedule": self.bursts}
+        found: dict[str, Iterable[object]] = {
+            "fold": self.graph.lines(), "lower": self.passes, "place": [self.places], "schedule": self.bursts,
+        }  # fmt: skip
         return "\n".join(map(str, found[stage]))
 
 
@@ -75,13 +80,14 @@ def compile(model: "Graph | Imported | onnx.ModelProto", config: ChipConfig, nam
 
         imported = model if isinstance(model, Imported) else import_model(model)
         graph, tensors = imported.graph, imported.tensors()
+    graph, layouts = fold(graph, config)
     passes = lower(graph, config)
     places = place(passes, config)
     bursts = schedule(passes, places, config)
     program = emit(bursts, places, passes, name, config)
-    used = {name: _placed(tensor, graph, places, config) for name, tensor in tensors.items()}
+    used = {name: _placed(tensor, graph, layouts, places, config) for name, tensor in tensors.items()}
     program.tensors = {name: tensor for name, tensor in used.items() if tensor.blocks}
-    return Compiled(config, passes, places, bursts, program)
+    return Compiled(config, graph, passes, places, bursts, program)
 
 
 def _plain(graph: Graph) -> dict[str, Tensor]:
@@ -90,7 +96,10 @@ def _plain(graph: Graph) -> dict[str, Tensor]:
     return found | {name: Tensor(False, x.shape, x.dtype, 0, False, (x.name,)) for name, x in graph.outputs.items()}
 
 
-def _placed(tensor: Tensor, graph: Graph, places: Places, config: ChipConfig) -> Tensor:
-    x = graph.tensors[tensor.blocks[0]]
+def _placed(
+    tensor: Tensor, graph: Graph, layouts: Mapping[str, Layout], places: Places, config: ChipConfig
+) -> Tensor:
+    x, layout = graph.tensors[tensor.blocks[0]], layouts[tensor.blocks[0]]
     names = [f"{x.name}.{index}" for index in range(blocks_of(x, config))]
-    return dataclasses.replace(tensor, blocks=tuple(name for name in names if name in places.blocks))
+    blocks = tuple(name for name in names if name in places.blocks)
+    return dataclasses.replace(tensor, blocks=blocks, fold=layout.fold, window=layout.window)

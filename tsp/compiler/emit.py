@@ -60,9 +60,9 @@ def _fill_block(builder: Builder, block: Block, copy: Copy, name: str, config: C
         builder.place(name, copy.slices[0], np.zeros((block.rows, config.lanes), np.int8), type_, copy.address)
     else:
         builder.space(name, copy.slices[0], block.rows, type_, copy.address)
-    if block.fill is not None:
-        fill = np.full((1, config.lanes), block.fill)
-        builder.place(f"{name}.fill", copy.slices[0], fill, type_, copy.address + block.rows)
+    if block.fills:
+        fills = np.repeat(np.array(block.fills)[:, None], config.lanes, axis=1)
+        builder.place(f"{name}.fill", copy.slices[0], fills, type_, copy.address + block.rows)
 
 
 def _call(builder: Builder, burst: Burst) -> None:

@@ -7,7 +7,7 @@ g.output("logits", g.add(g.matmul(h, w2), b2))   # int32
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -127,19 +127,17 @@ class Graph:
         flat = np.concatenate([w.transpose(2, 3, 1, 0).reshape(lines * columns * into, out) for w in parts])
         found = self.constant(np.ascontiguousarray(flat))
         shape = int(np.prod(image)), out
-        return self._make("matmul", shape, "int32", (x, found), image, taps=taps * len(parts), fill=fill)
+        return self._make(
+            "matmul", shape, "int32", (x, found), image, taps=taps * len(parts), fill=fill,
+            window=((lines, columns), windows or Windows()),
+        )  # fmt: skip
 
     def max_pool(self, x: Tensor, size: tuple[int, int], windows: "Windows | None" = None) -> Tensor:
         """The greatest of each window of an image; windows stand side by side if nothing else is said. What pads the
         image is less than anything."""
-        taps, image = (windows or Windows(strides=size)).rows(x, size)
-        least = np.iinfo(x.dtype).min if x.dtype in INTEGERS else -np.inf
-        parts = [self._make("rows", (len(t), x.features), x.dtype, (x,), image, rows=t, fill=least) for t in taps]
-        # A copy first: two places of one tensor are not read at the same time.
-        found = self.convert(parts[0], x.dtype)
-        for part in parts[1:]:
-            found = self.convert(self.maximum(found, part), x.dtype)
-        return found
+        windows = windows or Windows(strides=size)
+        taps, image = windows.rows(x, size)
+        return self._make("max_pool", (len(taps[0]), x.features), x.dtype, (x,), image, size=size, windows=windows)
 
     def flatten(self, x: Tensor, weights: ArrayLike) -> Tensor:
         """Whole images, [n, channels·h·w] in ONNX's order, times int8 [channels·h·w, out]: int32 [n, out]."""
@@ -202,6 +200,12 @@ class Graph:
             return self.convert(scaled, "int8")
         moved = self.add(self.convert(scaled, "int32"), np.int32(zero))
         return self._make("saturate", x.shape, "int8", (moved,), x.image)
+
+    def lines(self) -> Iterator[str]:
+        """A line of text for each tensor."""
+        for x in self.tensors.values():
+            image = f" image {list(x.image)}" if x.image is not None else ""
+            yield f"{x}{image} = {x.op or 'given'}({', '.join(y.name for y in x.inputs)})"
 
     def output(self, name: str, x: Tensor) -> None:
         """What a run gives."""

@@ -1,7 +1,8 @@
-"""Stage 1: a graph becomes passes. A pass streams the rows of some blocks through one plane of the MXM, through a chain
-of ALUs, or through both, and writes one block."""
+"""Stage 1: a graph of products of rows becomes passes. A pass streams the rows of some blocks through one plane of the
+MXM, through a chain of ALUs, or through both, and writes one block."""
 
 import dataclasses
+from collections import Counter, defaultdict
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from tsp.config import ChipConfig
 from tsp.errors import InputError
 from tsp.isa import Type
 
+COPIES = 3
+"""A pass reads a tensor of bytes at so many places at the same time."""
 MNEMONICS = ELEMENTWISE | {"relu": "RELU"}
 
 
@@ -35,7 +38,7 @@ class _Lowering:
         for x in [*graph.outputs.values(), *(y for z in graph.tensors.values() for y in z.inputs)]:
             self.uses[x.name] = self.uses.get(x.name, 0) + 1
         self.fills = _fills(graph)
-        """Tensors of which an operation takes rows that are not there, and what those hold."""
+        """Tensors of which operations take rows that are not there, and what those hold."""
 
     def run(self) -> list[Pass]:
         for x in self.graph.tensors.values():
@@ -63,10 +66,12 @@ class _Lowering:
         if y.name not in self.open or self.uses[y.name] > 1:
             return False
         chain = self.open[y.name]
-        read = {_base(z).name for step, before in chain.steps for z in step.inputs if z.name != before}
-        read |= {_base(chain.product.inputs[0]).name} if chain.product is not None else set()
-        beside = {_base(z).name for z in x.inputs if z is not y}
-        return len(chain.steps) < self.config.vxm_rows * self.config.vxm_stages and not read & beside
+        read = [_base(z) for step, before in chain.steps for z in step.inputs if z.name != before]
+        read += [_base(chain.product.inputs[0])] if chain.product is not None else []
+        read += [_base(z) for z in x.inputs if z is not y]
+        found = Counter(z for z in read if z.value is None)
+        several = all(n == 1 or (z.dtype == "int8" and n <= COPIES) for z, n in found.items())
+        return len(chain.steps) < self.config.vxm_rows * self.config.vxm_stages and several
 
     def _close(self, x: Tensor) -> None:
         """Write a tensor to memory, if it is not there."""
@@ -128,27 +133,31 @@ class _Lowering:
                     continue
                 name = f"{w.name}.{index}.{tap * blocks_of(x, self.config) + part}"
                 name = names.setdefault((matrix.shape, matrix.tobytes()), name)
-                found.append(Tile(name, matrix, self.view(x, part, rows, first, count)))
+                view = self.view(x, part, rows, first, count, product.attribute("fill"))
+                found.append(Tile(name, matrix, view))
         return found
 
-    def view(self, x: Tensor, index: int, rows: Rows, first: int, count: int) -> View:
-        """Rows ``first`` … of a tensor, as an operation takes them; ``rows`` names them if it does not go straight."""
+    def view(self, x: Tensor, index: int, rows: Rows, first: int, count: int, fill: float = 0) -> View:
+        """Rows ``first`` … of a tensor, as an operation takes them; ``rows`` names them if it does not go straight, and
+        where it names none they hold ``fill``."""
         chosen = np.arange(first, first + count) if rows is None else np.asarray(rows)[first : first + count]
         if x.op == "rows":
-            base = x.inputs[0]
-            through = np.append(np.asarray(x.attribute("rows")), -1)
-            return self.view(base, index, tuple(through[chosen].tolist()), 0, count)
+            base, through = x.inputs[0], np.asarray(x.attribute("rows"))
+            if rows is not None and chosen.min() < 0:
+                raise InputError(f"{x} is padded, but has rows of its own; take the rows of {base} at once")
+            return self.view(base, index, tuple(through[chosen].tolist()), 0, count, x.attribute("fill"))
         block = self.block(x, index)
         if block.rows == 1 and rows is None:
             chosen = np.zeros(count, np.int64)
-        return View(block, runs_of(np.where(chosen < 0, block.rows, chosen)))
+        beyond = block.rows + (block.fills.index(fill) if fill in block.fills else 0)
+        return View(block, runs_of(np.where(chosen < 0, beyond, chosen)))
 
     def block(self, x: Tensor, index: int) -> Block:
         """A block of a tensor that is in memory."""
         lanes = self.config.lanes
         values = None if x.value is None else x.value[:, index * lanes : (index + 1) * lanes]
         given = not x.op and x.value is None
-        return Block(x.name, index, x.rows, _narrowest(x), values, given, self.fills.get(x.name))
+        return Block(x.name, index, x.rows, _narrowest(x), values, given, self.fills.get(x.name, ()))
 
 
 def _leaves(x: Tensor) -> bool:
@@ -157,15 +166,13 @@ def _leaves(x: Tensor) -> bool:
     return any(rows is not None and min(rows) < 0 for rows in lists)
 
 
-def _fills(graph: Graph) -> dict[str, float]:
-    """Tensor → what pads it; InputError if two operations want it padded with different numbers."""
-    found: dict[str, float] = {}
+def _fills(graph: Graph) -> dict[str, tuple[float, ...]]:
+    """Tensor → what pads it."""
+    found: dict[str, dict[float, None]] = defaultdict(dict)
     for x in graph.tensors.values():
         if _leaves(x):
-            name, fill = x.inputs[0].name, x.attribute("fill")
-            if found.setdefault(name, fill) != fill:
-                raise InputError(f"{name} is padded with {found[name]} and, for {x}, with {fill}; one number must do")
-    return found
+            found[_base(x.inputs[0]).name][x.attribute("fill")] = None
+    return {name: tuple(fills) for name, fills in found.items()}
 
 
 def _base(x: Tensor) -> Tensor:

@@ -14,12 +14,12 @@ TYPES = {"int8": Type.INT8, "int16": Type.INT16, "int32": Type.INT32, "float16":
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """Up to 16·S features of a tensor: a vector for each row, and one more for rows that a view takes from nowhere.
+    """Up to 16·S features of a tensor: a vector for each row, and more for rows that a view takes from nowhere.
 
     Attributes:
         values: of a constant, [rows, features].
         given: it is of an input.
-        fill: what the vector behind the last row holds; None if there is none.
+        fills: what the vectors behind the last row hold.
     """
 
     tensor: str
@@ -28,7 +28,7 @@ class Block:
     type: Type
     values: Array | None = dataclasses.field(default=None, compare=False)
     given: bool = False
-    fill: float | None = None
+    fills: tuple[float, ...] = ()
 
     @property
     def name(self) -> str:
@@ -37,7 +37,7 @@ class Block:
     @property
     def words(self) -> int:
         """How many it takes of each of its slices."""
-        return self.rows + (self.fill is not None)
+        return self.rows + len(self.fills)
 
 
 Runs = tuple[tuple[int, int, int], ...]

@@ -1,6 +1,8 @@
 """Stage 2: where blocks and weights lie in memory."""
 
 import dataclasses
+import functools
+import operator
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -93,21 +95,20 @@ class _Placer:
                 self._reserve(tile.name, group, address, columns)
                 copies.append(Copy(group, address))
 
-    def block(self, block: Block, beside: Sequence[str], near: Sequence[str]) -> bool:
+    def block(self, block: Block, beside: Sequence[str], near: Sequence[str], must: bool) -> bool:
         """A copy, in adjacent slices that no block uses which is read or written in the same pass, and if possible none
-        that is at the same time. False if there is no room for another copy. InputError if there is none for the
-        first."""
+        that is at the same time. False if there is no room; InputError if there ``must`` be."""
         first = self.blocks[block.name]
         busy = {name for other in [*beside, block.name] for copy in self.blocks[other] for name in copy.slices}
         soft = Counter(name for other in near for copy in self.blocks[other] for name in copy.slices)
         # What is written goes to all copies on one stream.
         side = first[0].side if first and block.values is None and not block.given else ""
         found: list[tuple[str, ...]] = []
-        for among in (self.vectors, self.order)[: 1 if first else 2]:
+        for among in (self.vectors, self.order)[: 2 if must else 1]:
             found = found or [s for s in self._runs(block.type.planes, among, side) if not busy & set(s)]
-        if first:
+        if not must:
             found = [s for s in found if max(self.used[name] for name in s) + block.words <= self.config.mem_words]
-        if not found and first:
+        if not found and not must:
             return False
         if not found:
             raise InputError(
@@ -176,6 +177,12 @@ def _wanted(round_: Sequence[Pass]) -> Counter[str]:
     return found | Counter(view.block.name for step in round_ for view in step.views())
 
 
+def _needed(step: Pass) -> Counter[str]:
+    """Block → how many copies a pass cannot do without: it reads so many of its vectors in a cycle."""
+    views = [*step.views(), *(tile.view for tile in step.tiles[-1:])]
+    return Counter(view.block.name for view in views) | Counter(block.name for block in step.blocks())
+
+
 def place(passes: Sequence[Pass], config: ChipConfig) -> Places:
     """A home for everything that passes read and write. InputError names what does not fit, and how much is missing."""
     placer = _Placer(config)
@@ -193,12 +200,14 @@ def place(passes: Sequence[Pass], config: ChipConfig) -> Places:
     for step in passes:
         tiles |= {tile.name: tile for tile in step.tiles}
         placer.weights(step)
+    needed = functools.reduce(operator.or_, (_needed(step) for step in passes), Counter[str]())
     ordered = sorted(blocks.values(), key=lambda block: -block.type.planes)
     for block in ordered:
-        placer.block(block, list(beside[block.name]), list(near[block.name]))
+        for _ in range(needed[block.name]):
+            placer.block(block, list(beside[block.name]), list(near[block.name]), True)
     for block in ordered:
-        for _ in range(1, wanted[block.name]):
-            if not placer.block(block, list(beside[block.name]), list(near[block.name])):
+        for _ in range(needed[block.name], wanted[block.name]):
+            if not placer.block(block, list(beside[block.name]), list(near[block.name]), False):
                 break
     return Places(
         {name: Home(block, tuple(placer.blocks[name])) for name, block in blocks.items()},

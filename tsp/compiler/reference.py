@@ -65,6 +65,10 @@ def evaluate(x: Tensor, inputs: list[Array]) -> Array:
         return _products(x, inputs[0], inputs[1])
     if x.op == "rows":
         return _taken(inputs[0], x.attribute("rows"), x.attribute("fill"))
+    if x.op == "max_pool":
+        least = np.iinfo(x.dtype).min if x.dtype in INTEGERS else -np.inf
+        taps, _ = x.attribute("windows").rows(x.inputs[0], x.attribute("size"))
+        return np.asarray(np.max([_taken(inputs[0], rows, least) for rows in taps], axis=0))
     if x.op == "convert":
         return _converted(inputs[0], x.dtype)
     if x.op == "wrap":

@@ -56,7 +56,7 @@ class Routes:
         """The views that steps read, in the order of their operands; the first step works ``alus`` cycles behind the
         start."""
         found: dict[View, Read] = {}
-        seen: Counter[str] = Counter()
+        seen = Counter(tile.view.block.name for tile in pass_.tiles[-1:])
         for j, step in enumerate(pass_.steps):
             for operand in step.operands:
                 if isinstance(operand, View) and operand not in found:
