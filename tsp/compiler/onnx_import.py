@@ -14,10 +14,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper, shape_inference
 
-from tsp.compiler.graph import Graph, Windows
+from tsp.compiler.graph import Graph
 from tsp.compiler.graph import Tensor as GraphTensor
 from tsp.compiler.onnx_nodes import NODES
 from tsp.compiler.onnx_values import Constant, Value
+from tsp.compiler.windows import Windows
 from tsp.errors import InputError
 from tsp.program import Tensor
 
