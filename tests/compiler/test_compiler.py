@@ -93,6 +93,34 @@ def test_random_convolutions(seed):
     right(graph, config, {"x": int8(rng, *x.shape)})
 
 
+@pytest.mark.parametrize("name", ["tiny", "groqchip"])
+def test_what_is_added_to_sums_is_made_in_their_pass(name):
+    """A shortcut: shifted while the sums are on their way, a shift for each feature; then the mean of all pixels."""
+    rng, config, lanes = RNG(7), CONFIGS[name].override(["queue_depth=4096"]), 40
+    graph = Graph()
+    x, z = (graph.input(key, (12, lanes), image=(1, 3, 4)) for key in "xz")
+    shifted = graph.elementwise("shift_left", z, rng.integers(0, 9, lanes))
+    sums = graph.add(graph.matmul(x, int8(rng, lanes, lanes)), shifted)
+    y = graph.requantise(graph.add(sums, rng.integers(-999, 999, lanes)), shift=rng.integers(0, 12, lanes))
+    graph.output("y", y)
+    graph.output("mean", graph.requantise(graph.sum_pool(y, (3, 4)), scale=np.float32(1 / 12)))
+    compiled, _ = right(graph, config, {"x": int8(rng, *x.shape), "z": int8(rng, *z.shape)})
+    chains = {tuple(step.mnemonic for step in pass_.steps) for pass_ in compiled.passes if pass_.tiles}
+    assert ("SHL", "ADD", "ADD", "SRA.sat") in chains
+
+
+def test_a_number_is_brought_to_its_type_before_the_next_operation():
+    """What saturates at int8 does so before something is added to it."""
+    rng = RNG(8)
+    graph = Graph()
+    x = graph.input("x", (5, 32))
+    y = graph.requantise(graph.matmul(x, int8(rng, 32, 32)), shift=4)
+    graph.output("y", graph.sub(y, 100))
+    graph.output("z", graph.add(graph.convert(graph.matmul(x, int8(rng, 32, 32)), "int8", wrap=True), 100))
+    graph.output("positive", graph.relu(graph.requantise(graph.matmul(x, int8(rng, 32, 32)), shift=4)))
+    right(graph, CONFIGS["tiny"], {"x": int8(rng, *x.shape)})
+
+
 def test_a_sum_over_more_rows_than_the_accumulator_has():
     rng, config = RNG(3), CONFIGS["tiny"].override(["acc_depth=8"])
     graph = Graph()

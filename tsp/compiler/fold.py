@@ -13,7 +13,8 @@ import math
 import numpy as np
 
 from tsp.compiler.folds import INPUT_WINDOWS, Columns, choose
-from tsp.compiler.graph import INTEGERS, Array, Graph, Rows, Tensor, Windows
+from tsp.compiler.graph import INTEGERS, Array, Graph, Rows, Tensor
+from tsp.compiler.windows import Windows
 from tsp.config import ChipConfig
 from tsp.program import Window
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tsp.compiler.graph import Array, Graph, Tensor, Windows
+from tsp.compiler.graph import Array, Graph, Tensor
+from tsp.compiler.windows import Windows
 from tsp.config import ChipConfig
 
 INPUT_WINDOWS = 0

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tsp.compiler.windows import Windows
 from tsp.errors import InputError, nearest
 
 DTYPES = ("int8", "int16", "int32", "float16", "float32")
@@ -113,7 +114,7 @@ class Graph:
         w = self.constant(np.concatenate(parts))
         return self._make("matmul", (x.rows, w.features), "int32", (x, w), x.image, taps=(None,) * len(parts), fill=0)
 
-    def conv2d(self, x: Tensor, *weights: ArrayLike, windows: "Windows | None" = None, fill: int = 0) -> Tensor:
+    def conv2d(self, x: Tensor, *weights: ArrayLike, windows: Windows | None = None, fill: int = 0) -> Tensor:
         """Cross-correlation of images int8 with constant int8 [out, in, lines, columns], or with the sum of several:
         int32. What pads the images is ``fill``."""
         parts = [np.asarray(w) for w in weights]
@@ -132,12 +133,20 @@ class Graph:
             window=((lines, columns), windows or Windows()),
         )  # fmt: skip
 
-    def max_pool(self, x: Tensor, size: tuple[int, int], windows: "Windows | None" = None) -> Tensor:
+    def max_pool(self, x: Tensor, size: tuple[int, int], windows: Windows | None = None) -> Tensor:
         """The greatest of each window of an image; windows stand side by side if nothing else is said. What pads the
         image is less than anything."""
         windows = windows or Windows(strides=size)
         taps, image = windows.rows(x, size)
         return self._make("max_pool", (len(taps[0]), x.features), x.dtype, (x,), image, size=size, windows=windows)
+
+    def sum_pool(self, x: Tensor, size: tuple[int, int], windows: Windows | None = None, fill: int = 0) -> Tensor:
+        """The sum of each window of images int8: int32. Windows stand side by side if nothing else is said; what pads
+        the images is ``fill``."""
+        if x.dtype != "int8":
+            raise InputError(f"sum_pool takes int8 images, not {x}")
+        taps, image = (windows or Windows(strides=size)).rows(x, size)
+        return self._make("sum_pool", (len(taps[0]), x.features), "int32", (x,), image, taps=taps, fill=fill)
 
     def flatten(self, x: Tensor, weights: ArrayLike) -> Tensor:
         """Whole images, [n, channels·h·w] in ONNX's order, times int8 [channels·h·w, out]: int32 [n, out]."""
@@ -170,8 +179,8 @@ class Graph:
         return self.elementwise("maximum", a, b)
 
     def relu(self, x: Tensor) -> Tensor:
-        """max(x, 0), of the type that x is computed in."""
-        return self._make("relu", x.shape, wide(x.dtype), (x,), x.image)
+        """max(x, 0)."""
+        return self._make("relu", x.shape, x.dtype, (x,), x.image)
 
     def convert(self, x: Tensor, dtype: str, wrap: bool = False) -> Tensor:
         """The nearest number of another type, ties to even. An integer beyond the type saturates, or with ``wrap``
@@ -183,16 +192,18 @@ class Graph:
         return self._make("wrap" if wrap else "convert", x.shape, dtype, (x,), x.image)
 
     def requantise(
-        self, x: Tensor, *, shift: int | None = None, scale: ArrayLike | None = None, zero: int = 0
+        self, x: Tensor, *, shift: ArrayLike | None = None, scale: ArrayLike | None = None, zero: int = 0
     ) -> Tensor:
-        """int32 to int8: x / 2^shift, or x · scale in float32 (one number, or one per feature), rounded half to even,
-        plus ``zero``, saturated."""
+        """int32 to int8: x / 2^shift, or x · scale in float32, rounded half to even, plus ``zero``, saturated. One
+        shift or scale for all, or one for each feature."""
         if x.dtype != "int32" or (shift is None) == (scale is None) or (shift is not None and zero):
             raise InputError(f"requantise {x}: takes int32 and either shift, or scale and zero")
         if shift is not None:
-            if not 0 <= shift <= 31:
-                raise InputError(f"requantise {x}: shift is {shift}, must be 0…31")
-            return self._make("shift", x.shape, "int8", (x,), x.image, shift=shift)
+            shifts = np.asarray(shift).reshape(-1)
+            if shifts.min() < 0 or shifts.max() > 31 or shifts.size not in (1, x.features):
+                raise InputError(f"requantise {x}: shift is {shift}, must be 0…31, for all or for each feature")
+            by = self.constant(shifts[:1] if (shifts == shifts[0]).all() else shifts, "int32")
+            return self._make("shift", x.shape, "int8", (x, by), x.image)
         if not -128 <= zero <= 127:
             raise InputError(f"requantise {x}: zero is {zero}, must be -128…127")
         scaled = self.mul(self.convert(x, "float32"), np.asarray(scale, np.float32))
@@ -237,7 +248,8 @@ class Graph:
         return array
 
     def elementwise(self, op: str, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
-        """One of :data:`ELEMENTWISE`; in int32 or float32, or bits and shifts in int32. Compares give int32, 1 or 0."""
+        """One of :data:`ELEMENTWISE`; in int32 or float32, or bits and shifts in int32. Compares give int32, 1 or 0;
+        the lesser or greater of two tensors of one type has that type."""
         if op not in ELEMENTWISE:
             raise InputError(f"unknown operation '{op}'{nearest(op, ELEMENTWISE)}; known: {', '.join(ELEMENTWISE)}")
         other = b if isinstance(b, Tensor) else self.constant(b, wide(a.dtype))
@@ -249,10 +261,12 @@ class Graph:
             raise InputError(f"{op}: {other} is computed, so it must have the shape of {a}")
         if other.value is not None and other.features == 1 and other.shape != (1, 1) and a.features > 1:
             other = self.constant(np.repeat(other.value, a.features, axis=1))
+        kept = op in ("minimum", "maximum") and other.dtype == a.dtype
         compares, bits = ELEMENTWISE[op] in COMPARES, ELEMENTWISE[op] in BITS
         if bits and a.dtype not in INTEGERS:
             raise InputError(f"{op}: {a} is a float; bits are of integers")
-        return self._make(op, a.shape, "int32" if compares else wide(a.dtype), (a, other), a.image)
+        dtype = "int32" if compares else a.dtype if kept else wide(a.dtype)
+        return self._make(op, a.shape, dtype, (a, other), a.image)
 
     def _make(
         self, op: str, shape: tuple[int, int], dtype: str, inputs: tuple[Tensor, ...],
@@ -274,31 +288,3 @@ class Graph:
 def wide(dtype: str) -> str:
     """What the ALUs compute in."""
     return "int32" if dtype in INTEGERS else "float32"
-
-
-@dataclasses.dataclass(frozen=True)
-class Windows:
-    """Where windows stand on an image, down and across. ``pads``: above, left, below and right, as ONNX orders them."""
-
-    strides: tuple[int, int] = (1, 1)
-    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
-    dilations: tuple[int, int] = (1, 1)
-
-    def rows(self, x: Tensor, size: tuple[int, int]) -> tuple[tuple[tuple[int, ...], ...], tuple[int, int, int]]:
-        """For each place in a window the rows of all windows in order, -1 beyond the edge; the image they make."""
-        if x.image is None:
-            raise InputError(f"{x} is no image; give its input an image=(n, lines, columns)")
-        count, lines, columns = x.image
-        spans = [(size[i] - 1) * self.dilations[i] + 1 for i in (0, 1)]
-        room = lines + self.pads[0] + self.pads[2], columns + self.pads[1] + self.pads[3]
-        high, wide = ((room[i] - spans[i]) // self.strides[i] + 1 for i in (0, 1))
-        if min(high, wide, *self.strides) < 1:
-            raise InputError(f"windows of {list(size)} do not fit the image {[lines, columns]} of {x} with {self}")
-        n, y, w = (axis.reshape(-1) for axis in np.indices((count, high, wide)))
-        taps = []
-        for line, column in np.ndindex(*size):
-            at = y * self.strides[0] + line * self.dilations[0] - self.pads[0]
-            beside = w * self.strides[1] + column * self.dilations[1] - self.pads[1]
-            inside = (at >= 0) & (at < lines) & (beside >= 0) & (beside < columns)
-            taps.append(tuple(np.where(inside, (n * lines + at) * columns + beside, -1).tolist()))
-        return tuple(taps), (count, high, wide)

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from tsp.compiler.graph import ELEMENTWISE, INTEGERS, Graph, Rows, Tensor
-from tsp.compiler.passes import PREVIOUS, TYPES, Block, Operand, Pass, Step, Tile, View, runs_of
+from tsp.compiler.passes import PREVIOUS, SUMS, TYPES, Block, Operand, Pass, Step, Tile, View, runs_of
 from tsp.compiler.spread import Share, spread
 from tsp.config import ChipConfig
 from tsp.errors import InputError
@@ -15,6 +15,8 @@ from tsp.isa import Type
 
 COPIES = 3
 """A pass reads a tensor of bytes at so many places at the same time."""
+PRODUCTS = ("matmul", "sum_pool")
+"""What the MXM does."""
 MNEMONICS = ELEMENTWISE | {"relu": "RELU"}
 
 
@@ -25,7 +27,7 @@ class _Chain:
     tensor: Tensor
     product: Tensor | None
     steps: list[tuple[Tensor, str]]
-    """An operation, and the name of the tensor before it in the chain; none for the first, if there are no products."""
+    """An operation, and the name of the tensor before it in the chain; none for the first, if it takes no sums."""
 
 
 class _Lowering:
@@ -49,26 +51,41 @@ class _Lowering:
         return self.passes
 
     def _lower(self, x: Tensor) -> None:
-        if x.op == "matmul":
+        if x.op in PRODUCTS:
             self._close(x.inputs[0])
             self.open[x.name] = _Chain(x, x, [])
             return
         before = next((y for y in x.inputs if self._extends(y, x)), None)
+        beside = next((z for z in x.inputs if before is not None and self._joins(before, z)), None)
         for y in x.inputs:
-            if y is not before:
+            if y is not before and y is not beside:
                 self._close(y)
         chain = self.open.pop(before.name) if before is not None else _Chain(x, None, [])
-        self.open[x.name] = _Chain(x, chain.product, [*chain.steps, (x, before.name if before is not None else "")])
+        last, steps = (before.name if before is not None else ""), chain.steps
+        if beside is not None:
+            last, steps = beside.name, self.open.pop(beside.name).steps
+        self.open[x.name] = _Chain(x, chain.product, [*steps, (x, last)])
+
+    def _joins(self, sums: Tensor, z: Tensor) -> bool:
+        """Whether ``z``, which is added to bare sums, can be made in their pass: before they come to the ALUs."""
+        if z is sums or z.name not in self.open or self.uses[z.name] > 1 or _narrows(z):
+            return False
+        chain, other = self.open[sums.name], self.open[z.name]
+        if chain.product is None or chain.steps or other.product is not None:
+            return False
+        read = {_base(y).name for step, before in other.steps for y in step.inputs if y.name != before}
+        alus = self.config.vxm_rows * self.config.vxm_stages
+        return len(other.steps) < alus and _base(chain.product.inputs[0]).name not in read
 
     def _extends(self, y: Tensor, x: Tensor) -> bool:
         """Whether ``x`` may follow directly on what makes its input ``y``: there are ALUs for it, and nothing in memory
         is read twice at the same time."""
-        if y.name not in self.open or self.uses[y.name] > 1:
+        if y.name not in self.open or self.uses[y.name] > 1 or (_narrows(y) and x.op != "relu"):
             return False
         chain = self.open[y.name]
         read = [_base(z) for step, before in chain.steps for z in step.inputs if z.name != before]
         read += [_base(chain.product.inputs[0])] if chain.product is not None else []
-        read += [_base(z) for z in x.inputs if z is not y]
+        read += [_base(z) for z in x.inputs if z is not y and not self._joins(y, z)]
         found = Counter(z for z in read if z.value is None)
         several = all(n == 1 or (z.dtype == "int8" and n <= COPIES) for z, n in found.items())
         return len(chain.steps) < self.config.vxm_rows * self.config.vxm_stages and several
@@ -94,32 +111,40 @@ class _Lowering:
         tiles = [*tiles[begin:], *tiles[:begin]]
         names = [f"{chain.product.inputs[0].name} matmul"] if chain.product is not None else []
         name = " ".join([*names, *(step.op for step, _ in chain.steps)])
-        steps = tuple(self._step(step, before, index, first, count) for step, before in chain.steps)
+        sums = chain.product.name if chain.product is not None else ""
+        steps = tuple(self._step(step, (before, sums), index, first, count) for step, before in chain.steps)
         result = View(self.block(x, index), ((first, count, 1),))
         return Pass(name, count, tuple(tiles), steps, result, self.layer, share.plane)
 
-    def _step(self, x: Tensor, before: str, index: int, first: int, count: int) -> Step:
+    def _step(self, x: Tensor, made: tuple[str, str], index: int, first: int, count: int) -> Step:
+        """``made``: names of what the step before makes, and of the sums."""
         operands: list[Operand] = []
         for y in x.inputs:
-            if y.name == before:
-                operands.append(PREVIOUS)
+            if y.name in made:
+                operands.append(SUMS if y.name == made[1] else PREVIOUS)
             elif y.value is not None and y.value.size == 1:
                 operands.append(y.value.item())
             else:
                 operands.append(self.view(y, index, None, first, count))
         is_float, from_float = x.dtype not in INTEGERS, x.inputs[0].dtype not in INTEGERS
         if x.op == "shift":
-            return Step("SRA.sat", (*operands, int(x.attribute("shift"))), False, False)
+            return Step("SRA.sat", tuple(operands), False, False)
         if x.op == "wrap":
             return Step("CONVERT", tuple(operands), False, False)
         if x.op in ("convert", "saturate"):
             return Step("CONVERT.sat", tuple(operands), is_float, from_float)
-        return Step(MNEMONICS[x.op], tuple(operands), is_float, from_float)
+        mode = ".sat" if x.op == "relu" and not is_float else ""
+        return Step(MNEMONICS[x.op] + mode, tuple(operands), is_float, from_float)
 
     def _tiles(self, product: Tensor, index: int, first: int, count: int) -> list[Tile]:
         """For every tap and every block of what is multiplied one, but where all weights are zero; those that are
         alike have one name."""
         lanes = self.config.lanes
+        if product.op == "sum_pool":
+            x = product.inputs[0]
+            same = np.eye(min(lanes, x.features - index * lanes), dtype=np.int8)
+            views = [self.view(x, index, rows, first, count) for rows in product.attribute("taps")]
+            return [Tile(f"identity.{len(same)}", same, view) for view in views]
         x, w = product.inputs
         assert w.value is not None
         columns, found = slice(index * lanes, (index + 1) * lanes), []
@@ -160,9 +185,15 @@ class _Lowering:
         return Block(x.name, index, x.rows, _narrowest(x), values, given, self.fills.get(x.name, ()))
 
 
+def _narrows(x: Tensor) -> bool:
+    """Whether a number is brought to its type only on its way to memory: between ALUs pass 32 bits. What is below zero
+    may become zero before that or after, so a relu can follow."""
+    return x.op in ("shift", "convert", "saturate", "wrap", "relu") and x.dtype not in ("int32", "float32")
+
+
 def _leaves(x: Tensor) -> bool:
     """Whether an operation takes rows from nowhere."""
-    lists = x.attribute("taps") if x.op == "matmul" else (x.attribute("rows"),) if x.op == "rows" else ()
+    lists = x.attribute("taps") if x.op in PRODUCTS else (x.attribute("rows"),) if x.op == "rows" else ()
     return any(rows is not None and min(rows) < 0 for rows in lists)
 
 
@@ -193,8 +224,8 @@ def lower(graph: Graph, config: ChipConfig) -> list[Pass]:
 
 
 def _check(x: Tensor, config: ChipConfig) -> None:
-    if x.op == "matmul" and not config.mxm_planes_w + config.mxm_planes_e:
-        raise InputError(f"{x} is a matmul, but config {config.name} has no MXM; set mxm_planes_e=1")
+    if x.op in PRODUCTS and not config.mxm_planes_w + config.mxm_planes_e:
+        raise InputError(f"{x} is a {x.op}, but config {config.name} has no MXM; set mxm_planes_e=1")
     if x.op and x.dtype not in INTEGERS and not config.vxm_float:
         raise InputError(f"{x} is a float, but config {config.name} has vxm_float=False; set vxm_float=True")
     if x.op == "mul" and x.dtype in INTEGERS and config.vxm_mul_bits < 32:

@@ -14,13 +14,15 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper, shape_inference
 
-from tsp.compiler.graph import Graph, Windows
+from tsp.compiler import onnx_nodes, onnx_qdq
+from tsp.compiler.graph import Graph
 from tsp.compiler.graph import Tensor as GraphTensor
-from tsp.compiler.onnx_nodes import NODES
 from tsp.compiler.onnx_values import Constant, Value
+from tsp.compiler.windows import Windows
 from tsp.errors import InputError
 from tsp.program import Tensor
 
+NODES = onnx_nodes.NODES | onnx_qdq.NODES
 MAX_BYTES = 1 << 31
 """Of a model file: protobuf's own limit."""
 Array = NDArray[Any]
@@ -90,9 +92,9 @@ class Importer:
             self.known[node.output[0]] = NODES[node.op_type](self, node)
         outputs = {}
         for wanted in self.model.output:
-            value = self.known.get(wanted.name)
-            if not isinstance(value, Value):
+            if not isinstance(self.known.get(wanted.name), Value):
                 raise InputError(f"output {wanted.name!r} is a constant; nothing is computed")
+            value = self.settled(wanted.name)
             if value.scale is not None:
                 raise InputError(
                     f"output {wanted.name!r} is a float; end the model with QuantizeLinear, or at the sums"
@@ -128,9 +130,27 @@ class Importer:
 
     def value(self, node: onnx.NodeProto, number: int) -> Value:
         """An input that is computed."""
+        self.unsettled(node, number)
+        return self.settled(node.input[number])
+
+    def unsettled(self, node: onnx.NodeProto, number: int) -> Value:
+        """An input that is computed, maybe but for what is still to be added."""
         found = self.known[node.input[number]]
         if isinstance(found, Constant):
             raise self.refused(f"input {node.input[number]!r} is a constant, but must be computed")
+        return found
+
+    def settled(self, name: str) -> Value:
+        """A computed tensor with all that is to be added."""
+        found = self.known[name]
+        assert isinstance(found, Value)
+        tensor = found.tensor
+        if found.plus is not None and found.plus.any():
+            tensor = self.graph.add(tensor, found.plus.astype(np.int32))
+        if found.positive:
+            tensor = self.graph.relu(tensor)
+        found = dataclasses.replace(found, tensor=tensor, plus=None, positive=False)
+        self.known[name] = found
         return found
 
     def constant(self, node: onnx.NodeProto, number: int, default: Any = None) -> Constant:
@@ -157,8 +177,9 @@ class Importer:
         found = next((a for a in self.node.attribute if a.name == name), None)
         return default if found is None else onnx.helper.get_attribute_value(found)
 
-    def products(self, x: Value, zero: int, weights: Array, images: bool) -> GraphTensor:
-        """Sums of (x - zero) times whole-number weights: [in, out], or [out, in, h, w] with images."""
+    def products(self, x: Value, zero: int, weights: Array, images: bool) -> tuple[GraphTensor, Array]:
+        """Sums of (x - zero) times whole-number weights, [in, out], or [out, in, h, w] with images; and what is still
+        to be added."""
         low = np.clip(weights, -128, 127)
         parts = [part.astype(np.int8) for part in (low, weights - low) if part.any() or part is low]
         shift = x.offset - zero
@@ -168,7 +189,7 @@ class Importer:
         else:
             sums = self.graph.matmul(x.tensor, *parts)
             constant = shift * weights.sum(0)
-        return self.graph.add(sums, constant.astype(np.int32)) if constant.any() else sums
+        return sums, constant
 
     def windows(self, x: Value, size: tuple[int, ...]) -> Windows:
         strides = tuple(self.attribute("strides", [1, 1]))
@@ -201,8 +222,3 @@ class Importer:
             first = number // (out // group) * into
             whole[number, first : first + into] = weights[number]
         return whole
-
-    def quantised(self, sums: GraphTensor, scale: Array, dtype: str, zero: int) -> tuple[GraphTensor, int]:
-        """Sums times a scale, rounded and moved to int8 or uint8; with the offset of that."""
-        offset = 128 if dtype == "uint8" else 0
-        return self.graph.requantise(sums, scale=scale.astype(np.float32), zero=zero - offset), offset

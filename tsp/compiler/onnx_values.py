@@ -15,9 +15,14 @@ class Value:
     """A tensor of the model.
 
     Attributes:
-        tensor: its numbers, less ``offset``; rows are images' pixels, channels last, or all axes but the last.
+        tensor: its numbers, less ``offset`` and ``plus``; rows are images' pixels, channels last, or all axes but the
+            last.
         dtype, shape: as the model says.
-        scale, zero: of what DequantizeLinear makes, or of sums of such: the real number is (number - zero) · scale.
+        scale, zero: of what DequantizeLinear makes, or of sums of such: the real number is
+            (number - zero) · scale / ``count``.
+        plus: what is still to be added to sums, a whole number for each feature; None for nothing.
+        positive: of sums; what is below zero counts as zero.
+        bound: the number of sums is in -bound…bound.
     """
 
     tensor: Tensor
@@ -26,6 +31,10 @@ class Value:
     offset: int = 0
     scale: Array | None = None
     zero: int = 0
+    count: int = 1
+    plus: Array | None = None
+    positive: bool = False
+    bound: int = 1 << 31
 
 
 @dataclasses.dataclass(frozen=True)

@@ -64,7 +64,9 @@ class Tile:
 SHOWN = 3
 """Tiles of a pass that are written out."""
 PREVIOUS = "previous"
-"""Operand: what the step before made, or the sums of the MXM."""
+"""Operand: what the step before made."""
+SUMS = "sums"
+"""Operand: the sums of the MXM. Steps before the one that takes them prepare what is added to them."""
 Operand = View | int | float | str
 
 
@@ -97,6 +99,11 @@ class Pass:
     result: View
     layer: int
     plane: str
+
+    @property
+    def entry(self) -> int:
+        """The step that takes the sums of the MXM."""
+        return next((j for j, step in enumerate(self.steps) if SUMS in step.operands), 0)
 
     def views(self) -> list[View]:
         """Those its steps read, each once."""

@@ -21,11 +21,11 @@ def _converted(x: Array, dtype: str) -> Array:
     return _saturated(x.astype(np.int64), dtype)
 
 
-def _shifted(x: Array, shift: int) -> Array:
-    wide = x.astype(np.int64)
-    low, rest = wide >> shift, wide & (1 << shift) - 1
-    half = (1 << shift) >> 1
-    up = (rest > half) | ((rest == half) & (low & 1 == 1)) if shift else np.zeros(wide.shape, bool)
+def _shifted(x: Array, shift: Array) -> Array:
+    wide, one = x.astype(np.int64), np.int64(1)
+    low, rest = wide >> shift, wide & (one << shift) - 1
+    half = (one << shift) >> 1
+    up = (rest > half) | ((rest == half) & (low & 1 == 1)) & (shift > 0)
     return _saturated(low + up, "int8")
 
 
@@ -63,6 +63,9 @@ def evaluate(x: Tensor, inputs: list[Array]) -> Array:
     """A tensor from its operands."""
     if x.op == "matmul":
         return _products(x, inputs[0], inputs[1])
+    if x.op == "sum_pool":
+        parts = [_taken(inputs[0], rows, x.attribute("fill")) for rows in x.attribute("taps")]
+        return np.asarray(np.sum(parts, axis=0, dtype=np.int32))
     if x.op == "rows":
         return _taken(inputs[0], x.attribute("rows"), x.attribute("fill"))
     if x.op == "max_pool":
@@ -74,7 +77,7 @@ def evaluate(x: Tensor, inputs: list[Array]) -> Array:
     if x.op == "wrap":
         return inputs[0].astype(x.dtype)
     if x.op == "shift":
-        return _shifted(inputs[0], x.attribute("shift"))
+        return _shifted(inputs[0], inputs[1].astype(np.int64))
     if x.op == "saturate":
         return _saturated(inputs[0].astype(np.int64), x.dtype)
     found = _NUMPY[x.op](*(value.astype(wide(y.dtype)) for value, y in zip(inputs, x.inputs, strict=True)))

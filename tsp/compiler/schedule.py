@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from tsp.compiler.booking import Lane, Slot
 from tsp.compiler.bursts import Burst, spell
-from tsp.compiler.passes import PREVIOUS, Pass, Tile, View
+from tsp.compiler.passes import SUMS, Pass, Tile, View
 from tsp.compiler.place import Places
 from tsp.compiler.routes import Read, Routes
 from tsp.config import ChipConfig
@@ -112,7 +112,7 @@ class Scheduler(Routes):
         first ALU without any) and the stream of the first read."""
         count, plane = pass_.count, pass_.plane
         sums = self.table.abc_acc if plane else 0
-        alus = sums + self.travel(plane, "vxm") if plane else 0
+        alus = sums + self.travel(plane, "vxm") - pass_.entry if plane else 0
         made = alus + len(pass_.steps) - 1
         writes = list(self.writes(pass_, "vxm", made) if pass_.steps else self.writes(pass_, plane, sums))
         targets, width = [name for name, *_ in writes], pass_.result.block.type.planes
@@ -172,7 +172,7 @@ class Scheduler(Routes):
             for operand in step.operands:
                 if isinstance(operand, View):
                     operands.append(f"{found[operand]}:{operand.block.type.name.lower()}")
-                elif operand == PREVIOUS and j == 0:
+                elif operand == SUMS:
                     operands.append(f"{spelled[0]}:int32")
                 else:
                     operands.append(spell(operand, step, queues[j - 1]))

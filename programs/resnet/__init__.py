@@ -1,0 +1,1 @@
+"""Residual networks as quantised ONNX models with random weights, ResNet-50 among them."""

@@ -1,0 +1,5 @@
+"""`python -m programs.resnet FOLDER`."""
+
+from programs.resnet.network import main
+
+main()

@@ -1,0 +1,168 @@
+"""Quantised operators, and real ones between DequantizeLinear and QuantizeLinear.
+
+A real tensor is a whole number times a scale; it is quantised with one rounding, half to even. For products and their
+sums that is what onnxruntime's QLinearConv and QLinearMatMul compute: sums times scale in float32. Where all scales are
+powers of two it is the real number itself, which onnxruntime gives with and without its graph optimisations as long as
+sums stay below 2^24; then sums are shifted, and tensors of different scales can be added.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tsp.compiler.onnx_nodes import Node, binary, image_shape, sums_of
+from tsp.compiler.onnx_rounding import requantised, shifts_between
+from tsp.compiler.onnx_values import Array, Constant, Value
+
+if TYPE_CHECKING:
+    from tsp.compiler.onnx_import import Importer
+
+
+def _biased(sums: Value, bias: Array) -> Value:
+    """Sums with a bias still to be added to them."""
+    assert sums.plus is not None
+    whole = bias.reshape(-1).astype(np.int64)
+    return dataclasses.replace(sums, plus=sums.plus + whole, bound=sums.bound + int(np.abs(whole).max()))
+
+
+def qlinear_matmul(i: "Importer", node: Node) -> Value:
+    return _qlinear(i, node, False)
+
+
+def qlinear_conv(i: "Importer", node: Node) -> Value:
+    return _qlinear(i, node, True)
+
+
+def _qlinear(i: "Importer", node: Node, images: bool) -> Value:
+    x, weights = i.value(node, 0), i.constant(node, 3).value
+    sums = sums_of(i, x, int(i.scalar(node, 2)), weights, i.constant(node, 5).value, images)
+    if len(node.input) > 8 and node.input[8]:
+        sums = _biased(sums, i.constant(node, 8).value)
+    scale = np.float32(i.scalar(node, 1)) * i.constant(node, 4).value.astype(np.float32)
+    return requantised(i, sums, scale / np.float32(i.scalar(node, 6)), i.scalar(node, 7))
+
+
+def dequantize(i: "Importer", node: Node) -> Value | Constant:
+    """Nothing is computed: the scale goes with the tensor."""
+    x, scale = i.known[node.input[0]], i.constant(node, 1).value.astype(np.float32)
+    zero = i.constant(node, 2, 0).value
+    if isinstance(x, Constant):
+        return Constant(x.value, scale, zero)
+    if scale.size != 1 or x.scale is not None:
+        raise i.refused("takes one scale for all of a tensor that is not dequantised already")
+    return dataclasses.replace(i.value(node, 0), scale=scale.reshape(()), zero=int(zero.reshape(-1)[0]))
+
+
+def quantize(i: "Importer", node: Node) -> Value:
+    """Sums of a matmul or convolution of dequantised tensors are scaled once, as onnxruntime does."""
+    x, scale = i.unsettled(node, 0), np.float32(i.scalar(node, 1))
+    zero = i.scalar(node, 2, np.uint8(0))
+    if x.scale is None:
+        raise i.refused("quantises a float that is computed as such; only sums of dequantised tensors are supported")
+    if x.tensor.dtype == "int32":
+        return requantised(i, x, np.asarray(x.scale, np.float32) / scale, zero)
+    same = x.scale.size == 1 and float(x.scale) == float(scale) and x.zero == int(zero)
+    if not same or x.dtype != str(zero.dtype):
+        raise i.refused("changes the scale of a tensor; only that of sums can change")
+    return dataclasses.replace(x, scale=None, zero=0)
+
+
+def _dequantised_product(i: "Importer", node: Node, images: bool, transposed: bool = False) -> Value:
+    """A product of a dequantised tensor and dequantised weights, and its bias, whose scale is that of the sums."""
+    x, weights = i.value(node, 0), i.constant(node, 1)
+    if x.scale is None or weights.scale is None:
+        raise i.refused("multiplies floats; put DequantizeLinear before both inputs")
+    matrix = weights.value.T if transposed else weights.value
+    sums = sums_of(i, x, x.zero, matrix, weights.zero, images)
+    scale = np.asarray(np.float32(x.scale) * weights.scale, np.float32)
+    if len(node.input) > 2 and node.input[2]:
+        bias = i.constant(node, 2)
+        found = bias.value
+        if bias.scale is None:
+            # The bias of a float model, brought to whole sums as quantisers do.
+            found = np.rint(bias.value.astype(np.float64) / scale)
+        elif not np.allclose(bias.scale, scale, rtol=1e-5):
+            raise i.refused("has a bias whose scale is not that of the sums (scale of input times scale of weights)")
+        sums = _biased(sums, found)
+    return dataclasses.replace(sums, dtype="float32", scale=scale)
+
+
+def matmul(i: "Importer", node: Node) -> Value:
+    return _dequantised_product(i, node, False)
+
+
+def gemm(i: "Importer", node: Node) -> Value:
+    if i.attribute("alpha", 1.0) != 1.0 or i.attribute("beta", 1.0) != 1.0 or i.attribute("transA", 0):
+        raise i.refused("is supported with alpha=1, beta=1, transA=0")
+    return _dequantised_product(i, node, False, bool(i.attribute("transB", 0)))
+
+
+def conv(i: "Importer", node: Node) -> Value:
+    return _dequantised_product(i, node, True)
+
+
+def relu(i: "Importer", node: Node) -> Value:
+    """Of sums it is remembered: what quantises them may do it by saturating."""
+    x = i.unsettled(node, 0)
+    if x.scale is not None and x.tensor.dtype == "int32":
+        return dataclasses.replace(x, positive=True)
+    x = i.value(node, 0)
+    if x.offset or x.zero or x.tensor.dtype not in ("int32", "int8"):
+        raise i.refused("is supported on int32, on sums, and on int8 with zero point 0")
+    return dataclasses.replace(x, tensor=i.graph.relu(x.tensor))
+
+
+def add(i: "Importer", node: Node) -> Value:
+    """Of whole numbers; or of two real tensors, in units of the finer scale."""
+    parts = [x for x in (i.known[name] for name in node.input) if isinstance(x, Value)]
+    if all(x.scale is None for x in parts):
+        return binary("add")(i, node)
+    if len(parts) != 2 or any(x.scale is None or x.count > 1 for x in parts):
+        raise i.refused("of real numbers takes two dequantised tensors or sums of such")
+    if parts[0].shape != parts[1].shape:
+        raise i.refused(f"of {list(parts[0].shape)} and {list(parts[1].shape)}: only a constant is broadcast")
+    parts = [i.value(node, n) if x.positive else x for n, x in enumerate(parts)]
+    # Sums come last in memory's order: what is added to them is prepared while they are on their way.
+    parts.sort(key=lambda x: x.tensor.dtype != "int32")
+    finer = np.minimum(*(np.asarray(x.scale, np.float32) for x in parts))
+    tensors, plus, bound = [], np.zeros(1, np.int64), 0
+    for x in parts:
+        left = shifts_between(i, x, finer)
+        tensors.append(i.graph.elementwise("shift_left", x.tensor, left.astype(np.int32)) if left.any() else x.tensor)
+        own = x.offset - x.zero if x.plus is None else x.plus
+        plus = plus + (np.asarray(own, np.int64) << left)
+        bound += (255 if x.tensor.dtype == "int8" else x.bound) << int(left.max())
+    if bound >= 1 << 31:
+        raise i.refused(f"adds numbers of up to {bound} steps of the finer scale, more than int32 holds")
+    tensor = i.graph.add(*tensors)
+    return Value(tensor, "float32", parts[0].shape, scale=finer, plus=plus, bound=bound)
+
+
+def average_pool(i: "Importer", node: Node) -> Value:
+    """Sums of windows, to be divided by how many pixels they have."""
+    x = i.value(node, 0)
+    if x.scale is None:
+        raise i.refused("averages floats; put DequantizeLinear before its input")
+    i.images(x)
+    assert x.tensor.image is not None
+    size = x.tensor.image[1:] if node.op_type == "GlobalAveragePool" else tuple(i.attribute("kernel_shape", []))
+    windows = i.windows(x, size)
+    padded = any(windows.pads) and not i.attribute("count_include_pad", 0)
+    if len(size) != 2 or i.attribute("ceil_mode", 0) or padded:
+        raise i.refused("is supported with two axes, without ceil_mode, and without padding that does not count")
+    shift, count = x.offset - x.zero, int(np.prod(size))
+    tensor = i.graph.sum_pool(x.tensor, (size[0], size[1]), windows, -shift)
+    return Value(
+        tensor, "float32", image_shape(tensor), scale=x.scale, count=count, plus=np.full(1, shift * count),
+        bound=255 * count,
+    )  # fmt: skip
+
+
+NODES: dict[str, Callable[["Importer", Node], Value | Constant]] = {
+    "QLinearMatMul": qlinear_matmul, "QLinearConv": qlinear_conv, "QuantizeLinear": quantize,
+    "DequantizeLinear": dequantize, "MatMul": matmul, "Gemm": gemm, "Conv": conv, "Relu": relu, "Add": add,
+    "AveragePool": average_pool, "GlobalAveragePool": average_pool,
+}  # fmt: skip
+"""Operator → what makes it."""
