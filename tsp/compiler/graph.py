@@ -33,9 +33,9 @@ Rows = tuple[int, ...] | None
 other."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Tensor:
-    """Rows of features: ``shape`` is (rows, features), ``dtype`` one of :data:`DTYPES`.
+    """Rows of features: ``shape`` is (rows, features), ``dtype`` one of :data:`DTYPES`. Its name is it.
 
     A tensor of one row is the same in every row of what it meets. ``image``: the rows are the pixels of so many images
     of so many lines and columns. ``value``: of a constant.
@@ -48,7 +48,13 @@ class Tensor:
     inputs: tuple["Tensor", ...] = ()
     attributes: tuple[tuple[str, Any], ...] = ()
     image: tuple[int, int, int] | None = None
-    value: Array | None = dataclasses.field(default=None, compare=False)
+    value: Array | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tensor) and self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
     @property
     def rows(self) -> int:

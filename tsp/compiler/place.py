@@ -69,10 +69,10 @@ class Places:
 
 
 class _Placer:
-    def __init__(self, config: ChipConfig):
+    def __init__(self, passes: Sequence[Pass], config: ChipConfig):
         self.config = config
         self.order = [f"mem.{side}{number}" for side in "ew" for number in range(config.mem_slices)]
-        self.groups = _weight_groups(config, self.order)
+        self.groups = _weight_groups(config, self.order, passes)
         taken = {name for group in self.groups for name in group}
         rest = [name for name in self.order if name not in taken]
         self.vectors = rest if len(rest) >= GROUP16 // 2 else self.order
@@ -85,15 +85,21 @@ class _Placer:
         is one. Passes that run side by side get different ones, as each takes the one that holds least."""
         side, columns = step.plane[4:5], self.config.superlanes
         near = [group for group in self.groups if Copy(group, 0).side == side] or self.groups
-        group = min(near, key=lambda names: max(self.used[name] for name in names))
+        group = min(near, key=self._end)
         for tile in step.tiles:
             copies = self.tiles.setdefault(tile.name, [])
             if any(copy.side in (side, "") for copy in copies):
                 continue
-            address = max(self.used[name] for name in group)
+            if self._end(group) + columns > self.config.mem_words:
+                group = min(self.groups, key=self._end)
+            address = self._end(group)
             if not copies or address + columns <= self.config.mem_words // 2:
                 self._reserve(tile.name, group, address, columns)
                 copies.append(Copy(group, address))
+
+    def _end(self, names: Sequence[str]) -> int:
+        """The first address that is free in all of them."""
+        return max(self.used[name] for name in names)
 
     def block(self, block: Block, beside: Sequence[str], near: Sequence[str], must: bool) -> bool:
         """A copy, in adjacent slices that no block uses which is read or written in the same pass, and if possible none
@@ -107,7 +113,7 @@ class _Placer:
         for among in (self.vectors, self.order)[: 2 if must else 1]:
             found = found or [s for s in self._runs(block.type.planes, among, side) if not busy & set(s)]
         if not must:
-            found = [s for s in found if max(self.used[name] for name in s) + block.words <= self.config.mem_words]
+            found = [s for s in found if self._end(s) + block.words <= self.config.mem_words]
         if not found and not must:
             return False
         if not found:
@@ -116,8 +122,8 @@ class _Placer:
                 f"free, but config {self.config.name} has {self.config.mem_slices} in a hemisphere; set mem_slices "
                 "higher"
             )
-        slices = min(found, key=lambda names: (sum(soft[n] for n in names), max(self.used[n] for n in names)))
-        address = max(self.used[name] for name in slices)
+        slices = min(found, key=lambda names: (sum(soft[n] for n in names), self._end(names)))
+        address = self._end(slices)
         self._reserve(block.name, slices, address, block.words)
         first.append(Copy(slices, address))
         return True
@@ -144,11 +150,14 @@ class _Placer:
             self.used[name] = end
 
 
-def _weight_groups(config: ChipConfig, order: Sequence[str]) -> list[tuple[str, ...]]:
+def _weight_groups(config: ChipConfig, order: Sequence[str], passes: Sequence[Pass]) -> list[tuple[str, ...]]:
     """Sixteen slices each, which an LW reads at once beside what it multiplies: vectors lie elsewhere if there is room.
-    In each hemisphere the outermost, as near to the planes as can be."""
+    In each hemisphere the outermost, as near to the planes as can be: one group, or one for each plane if most tiles
+    meet so few rows that loads bound them."""
     planes = {"w": config.mxm_planes_w, "e": config.mxm_planes_e}
-    per_side = min(max(planes.values()), (config.mem_slices - GROUP16 // 2) // GROUP16)
+    few = sum(len(step.tiles) if step.count <= 2 * config.superlanes else -len(step.tiles) for step in passes)
+    wanted = max(planes.values()) if few > 0 else 1
+    per_side = min(wanted, (config.mem_slices - GROUP16 // 2) // GROUP16)
     if per_side < 1:
         shares = min(sum(planes.values()), max(1, len(order) // GROUP16 - 1))
         return [tuple(order[GROUP16 * g : GROUP16 * (g + 1)]) for g in range(shares)]
@@ -185,7 +194,7 @@ def _needed(step: Pass) -> Counter[str]:
 
 def place(passes: Sequence[Pass], config: ChipConfig) -> Places:
     """A home for everything that passes read and write. InputError names what does not fit, and how much is missing."""
-    placer = _Placer(config)
+    placer = _Placer(passes, config)
     blocks: dict[str, Block] = {}
     tiles: dict[str, Tile] = {}
     beside: dict[str, dict[str, None]] = defaultdict(dict)
@@ -205,7 +214,8 @@ def place(passes: Sequence[Pass], config: ChipConfig) -> Places:
     for block in ordered:
         for _ in range(needed[block.name]):
             placer.block(block, list(beside[block.name]), list(near[block.name]), True)
-    for block in ordered:
+    # What changes comes first: the sums of a pass wait for a constant that is taken, but all its products for rows.
+    for block in sorted(ordered, key=lambda block: -block.rows):
         for _ in range(needed[block.name], wanted[block.name]):
             if not placer.block(block, list(beside[block.name]), list(near[block.name]), False):
                 break
