@@ -194,31 +194,43 @@ def _needed(step: Pass) -> Counter[str]:
 
 def place(passes: Sequence[Pass], config: ChipConfig) -> Places:
     """A home for everything that passes read and write. InputError names what does not fit, and how much is missing."""
+    try:
+        return _placed(passes, config, True)
+    except InputError:
+        return _placed(passes, config, False)
+
+
+def _placed(passes: Sequence[Pass], config: ChipConfig, eager: bool) -> Places:
+    """``eager``: copies of what changes before the constants, as the sums of a pass wait for a constant that is taken,
+    but all its products for rows; else what must be comes first."""
     placer = _Placer(passes, config)
     blocks: dict[str, Block] = {}
-    tiles: dict[str, Tile] = {}
     beside: dict[str, dict[str, None]] = defaultdict(dict)
     near: dict[str, dict[str, None]] = defaultdict(dict)
     wanted: Counter[str] = Counter()
+    before: list[Block] = []
     for round_ in rounds(passes):
         wanted |= _wanted(round_)
-        for together, of in [*((step.together(), beside) for step in round_), (_all(round_), near)]:
+        these = _all(round_)
+        for together, of in [*((step.together(), beside) for step in round_), ([*before, *these], near)]:
             for block in together:
                 of[block.name] |= dict.fromkeys(other.name for other in together if other.name != block.name)
         blocks |= {block.name: block for step in round_ for block in step.blocks()}
+        before = these
     for step in passes:
-        tiles |= {tile.name: tile for tile in step.tiles}
         placer.weights(step)
     needed = functools.reduce(operator.or_, (_needed(step) for step in passes), Counter[str]())
-    ordered = sorted(blocks.values(), key=lambda block: -block.type.planes)
-    for block in ordered:
-        for _ in range(needed[block.name]):
-            placer.block(block, list(beside[block.name]), list(near[block.name]), True)
-    # What changes comes first: the sums of a pass wait for a constant that is taken, but all its products for rows.
-    for block in sorted(ordered, key=lambda block: -block.rows):
-        for _ in range(needed[block.name], wanted[block.name]):
+    by_rows = sorted(blocks.values(), key=lambda block: -block.rows)
+    by_planes = sorted(blocks.values(), key=lambda block: -block.type.planes)
+    for block in by_rows if eager else by_planes:
+        least = needed[block.name]
+        for number in range(max(least, wanted[block.name]) if eager and block.values is None else least):
+            placer.block(block, list(beside[block.name]), list(near[block.name]), number < least)
+    for block in by_rows:
+        for _ in range(len(placer.blocks[block.name]), wanted[block.name]):
             if not placer.block(block, list(beside[block.name]), list(near[block.name]), False):
                 break
+    tiles = {tile.name: tile for step in passes for tile in step.tiles}
     return Places(
         {name: Home(block, tuple(placer.blocks[name])) for name, block in blocks.items()},
         {name: WeightsHome(tile, tuple(placer.tiles[name])) for name, tile in tiles.items()},

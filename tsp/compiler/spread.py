@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from tsp.config import ChipConfig
 
 
+WORTH_HALVING = 80
+"""Rows of a share, which take four times as long as their weights on the published chip."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Share:
     """Rows of a block of outputs for one plane. ``turn``: how far on in its tiles it begins, in shares of a round."""
@@ -40,7 +44,8 @@ def spread(rows: int, blocks: int, deepest: int, config: ChipConfig) -> list[Sha
 
 def _shares(rows: int, blocks: int, deepest: int, gangs: list[list[str]]) -> Iterator[Share]:
     width = len(gangs[0])
-    pieces = max(1, -(-rows // (deepest * width)))
+    # In two pieces, so that the next layer begins when the first one is there, and sums of planes alternate.
+    pieces = max(1, -(-rows // (deepest * width)), min(2, rows // width // WORTH_HALVING))
     length = -(-rows // (pieces * width))
     for begin in range(0, rows, length * width):
         for index in range(blocks):
