@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from tsp.config import ChipConfig
 
-
 WORTH_HALVING = 80
 """Rows of a share, which take four times as long as their weights on the published chip."""
 
