@@ -59,7 +59,7 @@ say "compiling yosys for this machine, if that is not done yet"
 chromium() { .venv/bin/python -m tests.unit.chromium; }
 if ! chromium 2>/dev/null; then
     say "downloading Chromium into .venv"
-    PLAYWRIGHT_BROWSERS_PATH=0 .venv/bin/playwright install --only-shell chromium >&2 || say "the download failed"
+    PLAYWRIGHT_BROWSERS_PATH=0 .venv/bin/playwright install --only-shell chromium >/dev/null 2>&1 || say "the download failed"
     if ! chromium 2>/dev/null; then
         install chromium
         chromium || fail "the Chromium installed does not start. Type: sudo .venv/bin/playwright install-deps chromium"
