@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich import progress
+from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
 
@@ -41,9 +41,9 @@ def compile_model(model: str, output: str, stage: str | None, config: ChipConfig
         raise InputError(f"--dump-after {stage}: no such stage; stages are {', '.join(STAGES)}")
     refuse_same(Path(output), Path(model))
     loaded = load(Path(model))
-    with _shown() as shown:
-        compiled = compile(loaded, config, Path(model).name, shown)
-        shown("check", 0, 1)
+    with shown() as progress:
+        compiled = compile(loaded, config, Path(model).name, progress)
+        progress("check", 0, 1)
         report = check(compiled.program)
     if stage is not None:
         click.echo(compiled.dump(stage))
@@ -61,10 +61,10 @@ def compile_model(model: str, output: str, stage: str | None, config: ChipConfig
 
 
 @contextmanager
-def _shown() -> "Iterator[Progress]":
+def shown() -> "Iterator[Progress]":
     """Shows how far it is on stderr while it lasts, if that is a terminal."""
     console = Console(stderr=True)
-    with progress.Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    with bars.Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("")
         yield lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total)
 
