@@ -11,6 +11,7 @@ from tsp.config import LANES_PER_SUPERLANE, PAIR
 from tsp.flow import NONE, Flow
 from tsp.flow.issues import Ints
 from tsp.flow.state import present, take
+from tsp.flow.tables import Accumulations
 from tsp.isa import AccMode
 
 Sums = NDArray[np.int32]
@@ -22,19 +23,15 @@ class Planes:
     def __init__(self, flow: Flow, values: Values):
         self.flow, self.values = flow, values
         table = flow.accumulations
-        asked = np.unique(table.previous[table.uses_row & (table.previous != NONE)])
-        self.kept = np.full(len(table.issue), NONE, np.int64)
+        self.kept = _kept(table)
         """Accumulation → its row of ``rows``, for those whose value a later one uses."""
-        self.kept[asked] = np.arange(len(asked))
-        self.weights: tuple[int, NDArray[np.float32]] | None = None
-        """The install used last, and its weights."""
         self.pair: tuple[tuple[int, int, int], mxm_fp16.Weights] | None = None
         """The installs of a pair used last and in how many superlanes, and the weights."""
-        self.rows: Sums = np.zeros((len(asked), flow.config.lanes), np.int32)
+        self.rows: Sums = np.zeros((int(self.kept.max(initial=NONE)) + 1, flow.config.lanes), np.int32)
 
     def run(self, batch: Ints) -> Sums:
-        """Values of a batch of accumulations [n] (rows of ``flow.accumulations``, by time): int32 [n, lanes]; of fp32
-        their bits.
+        """Values of a batch of accumulations [n] (rows of ``flow.accumulations``, by time; the weights of all products
+        came with one install): int32 [n, lanes]; of fp32 their bits.
 
         Everything the batch needs has been computed, except earlier values of its own rows.
         """
@@ -85,21 +82,28 @@ class Planes:
             if np.isin(previous[uses], batch).any():
                 sums, after = self._chained(batch, sums)
             else:
-                after = sums + np.where(uses[:, None], self._old(previous), 0)
+                after = sums + self._old(np.where(uses, previous, NONE))
         self._keep(batch, after)
         return after
 
     def _keep(self, batch: Ints, after: Sums) -> None:
         """Note the rows that a batch leaves, where a later one uses them."""
-        writes = self.flow.accumulations.writes[batch] & (self.kept[batch] != NONE)
-        self.rows[self.kept[batch[writes]]] = after[writes]
+        rows = np.where(self.flow.accumulations.writes[batch], self.kept[batch], NONE)
+        writes = present(rows)
+        if writes.all():
+            self.rows[rows] = after
+        else:
+            self.rows[rows[writes]] = after[writes]
 
     def _old(self, previous: Ints) -> Sums:
         """Row values that earlier batches left: int32 [n, lanes], zeros where there is none."""
-        kept = np.where(previous == NONE, NONE, self.kept[previous])
-        if not len(self.rows):
-            return np.zeros((len(previous), self.flow.config.lanes), np.int32)
-        return np.where((kept == NONE)[:, None], np.int32(0), self.rows[kept])
+        rows = take(self.kept, previous)
+        there = present(rows)
+        if there.all():
+            return self.rows[rows]
+        old = np.zeros((len(previous), self.flow.config.lanes), np.int32)
+        old[there] = self.rows[rows[there]]
+        return old
 
     def _chained(self, batch: Ints, sums: Sums) -> tuple[Sums, Sums]:
         """Sums and values when accumulations of the batch add to each other's rows: running sums a store restarts."""
@@ -126,29 +130,15 @@ class Planes:
         return sums, value[back]
 
     def _sums(self, product: Ints) -> Sums:
-        """What leaves the array for the products [n]; zeros for NONE."""
-        table = self.flow.products
-        install = take(table.install, product)
-        first = int(install[0])
-        if first != NONE and np.all(install == first):
-            return self._multiply(product, first)
-        sums = np.zeros((len(product), self.flow.config.lanes), np.int32)
-        for weights in np.unique(install[install != NONE]).tolist():
-            rows = np.flatnonzero(install == weights)
-            sums[rows] = self._multiply(product[rows], weights)
-        return sums
-
-    def _multiply(self, product: Ints, install: int) -> Sums:
-        """320 products of int8 sum to less than 2^24, so float32 sums are exact in any order."""
+        """What leaves the array for the products [n] of one install; zeros for NONE."""
+        install = int(take(self.flow.products.install, product)[0])
+        if install == NONE:
+            return np.zeros((len(product), self.flow.config.lanes), np.int32)
         vectors = self.values.taken(self.flow.products.read[product])
         vectors = sxm.powered(vectors, self.flow.issues.powered[self.flow.products.issue[product]])
-        return (vectors.view(np.int8).astype(np.float32) @ self._weights(install)).astype(np.int32)
-
-    def _weights(self, install: int) -> NDArray[np.float32]:
-        """[inputs, outputs]; zeros where nothing was loaded."""
-        if self.weights is None or self.weights[0] != install:
-            self.weights = install, self._installed(install).view(np.int8).astype(np.float32).T
-        return self.weights[1]
+        weights = self._installed(install).view(np.int8).astype(np.float32).T
+        # 320 products of int8 sum to less than 2^24, so float32 sums are exact in any order.
+        return (vectors.view(np.int8).astype(np.float32) @ weights).astype(np.int32)
 
     def _installed(self, install: int) -> NDArray[np.uint8]:
         """Bytes [outputs, inputs] in an array after an install; zeros where nothing was loaded."""
@@ -178,6 +168,19 @@ class Planes:
             weights[count * LANES_PER_SUPERLANE :] = 0
             self.pair = (low, high, count), mxm_fp16.Weights(weights)
         return self.pair[1]
+
+
+def _kept(table: Accumulations) -> Ints:
+    """Accumulation → a row to keep its value in, NONE for one that no other uses. One whose value is added to by one
+    other only, and seen by none, leaves it its row."""
+    users = np.bincount(table.previous[table.uses_row & present(table.previous)], minlength=len(table.previous))
+    takes_over = table.uses_row & (take(users, table.previous) == 1) & (users > 0)
+    first = np.where(takes_over, table.previous, np.arange(len(users)))
+    while not np.array_equal(further := first[first], first):
+        first = further
+    found = np.full(len(users), NONE, np.int64)
+    found[users > 0] = np.unique(first[users > 0], return_inverse=True)[1]
+    return found
 
 
 def _halves(low: NDArray[np.uint8], high: NDArray[np.uint8]) -> mxm_fp16.Halves:

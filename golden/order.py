@@ -13,6 +13,7 @@ from golden.stream import Values, kept
 from tsp import isa
 from tsp.flow import NONE, Flow
 from tsp.flow.issues import Ints
+from tsp.flow.state import take
 from tsp.isa import Instruction
 
 ACC = "ACC"
@@ -33,9 +34,11 @@ def batches(flow: Flow, values: Values) -> Iterator[Batch]:
     group = _groups(flow)[flow.issues.burst]
     chosen = np.flatnonzero(group != NONE)
     level = _levels(flow, values)[chosen]
-    # By time within a level: ACCs of one row may come in several parts.
-    order = np.lexsort((flow.issues.time[chosen], group[chosen], level))
-    ends = np.flatnonzero((np.diff(level[order]) != 0) | (np.diff(group[chosen][order]) != 0)) + 1
+    # By time within a level: ACCs of one row may come in several parts, as those of other weights do.
+    plane, weights = _planes(flow, accumulation[chosen])
+    order = np.lexsort((flow.issues.time[chosen], plane, group[chosen], level))
+    same = (level, group[chosen], weights)
+    ends = np.flatnonzero(np.any([np.diff(key[order]) != 0 for key in same], axis=0)) + 1
     for whole in np.split(chosen[order], ends):
         if not len(whole):
             continue
@@ -50,6 +53,15 @@ _ELEMENTS = 1 << 15
 """Most elements of an ALU's batch: its temporaries stay in the cache and need no fresh pages."""
 _PRODUCT_ELEMENTS = 1 << 20
 """Most elements of a batch of products: BLAS threads start and meet once a batch."""
+
+
+def _planes(flow: Flow, accumulation: Ints) -> tuple[Ints, Ints]:
+    """The plane of each row of ``flow.accumulations``, and the install of its weights; NONE for NONE."""
+    table = flow.accumulations
+    return (
+        take(flow.issues.place[table.issue], accumulation),
+        take(flow.products.install, take(table.product, accumulation)),
+    )
 
 
 def _groups(flow: Flow) -> Ints:
@@ -152,7 +164,7 @@ _SHALLOW = 8
 
 
 def _edges(flow: Flow, values: Values) -> tuple[Ints, Ints]:
-    """Pairs of issues (earlier, later), all but ABC→ACC and the accesses of a slice, each once."""
+    """Pairs of issues (earlier, later), all but ABC→ACC and the accesses of a slice."""
     stored = np.zeros(len(flow.reads), np.bool_)
     stored[flow.stores.read[~np.isin(flow.stores.place, kept(flow))]] = True
     maker = values.maker[values.of_read]
@@ -171,6 +183,7 @@ def _edges(flow: Flow, values: Values) -> tuple[Ints, Ints]:
         (flow.installs.issue[flow.products.partner[paired]], flow.products.issue[paired]),
         (table.issue[table.previous[row]], table.issue[row]),
     ]
-    total = max(len(flow.issues), 1)
-    key = np.unique(np.concatenate([earlier * total + later for earlier, later in pairs]))
-    return key // total, key % total
+    before, after = np.concatenate(pairs, axis=1)
+    # The planes of an operand follow each other.
+    new = np.append(True, (np.diff(before) != 0) | (np.diff(after) != 0))[: len(before)]
+    return before[new], after[new]

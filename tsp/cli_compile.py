@@ -1,9 +1,13 @@
 """``tsp compile``: a network becomes a program. ``tsp explain``: what it costs."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
 
@@ -11,6 +15,9 @@ from tsp.cli import config_options, load_program
 from tsp.config import ChipConfig
 from tsp.errors import EXIT_DIFFERS, InputError, counted
 from tsp.files import refuse_same
+
+if TYPE_CHECKING:
+    from tsp.compiler.progress import Progress
 
 
 class Miscompiled(InputError):
@@ -33,10 +40,13 @@ def compile_model(model: str, output: str, stage: str | None, config: ChipConfig
     if stage is not None and stage not in STAGES:
         raise InputError(f"--dump-after {stage}: no such stage; stages are {', '.join(STAGES)}")
     refuse_same(Path(output), Path(model))
-    compiled = compile(load(Path(model)), config, Path(model).name)
+    loaded = load(Path(model))
+    with shown() as progress:
+        compiled = compile(loaded, config, Path(model).name, progress)
+        progress("check", 0, 1)
+        report = check(compiled.program)
     if stage is not None:
         click.echo(compiled.dump(stage))
-    report = check(compiled.program)
     if not report.ok:
         raise Miscompiled(f"the compiler made an illegal program of {model}, please report it: {report.problems[0]}")
     compiled.program.save(output)
@@ -48,6 +58,15 @@ def compile_model(model: str, output: str, stage: str | None, config: ChipConfig
     size = f"{counted(sum(map(len, queues.values())), 'word')} in {counted(len(queues), 'queue')}"
     click.echo(f"{output}: {report}, {size}")
     return 0
+
+
+@contextmanager
+def shown() -> "Iterator[Progress]":
+    """Shows how far it is on stderr while it lasts, if that is a terminal."""
+    console = Console(stderr=True)
+    with bars.Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("")
+        yield lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total)
 
 
 @click.command("explain")

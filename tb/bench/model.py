@@ -35,8 +35,8 @@ def _matmul(repeats: int) -> list[Row]:
     blas = {name: os.environ[name] for name in sorted(os.environ) if name.startswith(("OPENBLAS_", "OMP_"))}
     found = []
     for trace, limit in ((False, 8.0), (True, None)):
-        run = _timed(golden.machine.run, program, trace=trace)
-        pairs = interleave(run, _timed(np.matmul, x32, w32), repeats)
+        run = timed(golden.machine.run, program, trace=trace)
+        pairs = interleave(run, timed(np.matmul, x32, w32), repeats)
         details = pairs.details("golden_seconds", "numpy_seconds") | {"environment": blas}
         name = f"golden over numpy float32 @, signature {'on' if trace else 'off'}"
         found.append(Row(name, pairs.ratio, limit=limit, details=details))
@@ -50,8 +50,8 @@ def _check(program: Program, expected: np.ndarray) -> None:
         raise Differs("the matrix product on the golden model is not numpy's")
 
 
-def _timed(function: Callable[..., object], *arguments: object, **options: object) -> Callable[[], float]:
-    """Calls the function; seconds it took."""
+def timed(function: Callable[..., object], *arguments: object, **options: object) -> Callable[[], float]:
+    """What calls the function, and returns the seconds that it took."""
 
     def call() -> float:
         began = time.perf_counter()
@@ -71,7 +71,7 @@ def _instructions(repeats: int) -> list[Row]:
     found = []
     for name, work in works.items():
         issues = sum(len(golden.machine.run(program).flow.issues) for program in work)
-        off, on = (_timed(_run_all, work, trace) for trace in (False, True))
+        off, on = (timed(_run_all, work, trace) for trace in (False, True))
         seconds, traced = interleave(off, on, min(repeats, 5)).medians
         details = {"instructions": issues, "seconds": seconds, "signature_on_per_second": issues / traced}
         found.append(Row(f"golden, {name}", issues / seconds, "instructions/s", details=details))

@@ -17,6 +17,7 @@ class Row:
         name: what is measured.
         value, unit: the figure; a ratio has the unit ``×``.
         limit: the most it may be, or None if it is only reported.
+        goal: the least it should be one day, or None.
         details: what it was computed from, for the report.
     """
 
@@ -24,11 +25,14 @@ class Row:
     value: float
     unit: str = RATIO
     limit: float | None = None
+    goal: float | None = None
     details: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
-        """``within``, ``missed`` or ``reported``."""
+        """``within`` or ``missed`` its limit; ``reached`` its goal or ``short`` of it; ``reported``."""
+        if self.goal is not None:
+            return "reached" if self.value >= self.goal else "short"
         if self.limit is None:
             return "reported"
         return "within" if self.value <= self.limit else "missed"
@@ -38,17 +42,23 @@ class Row:
         return dataclasses.asdict(self) | {"value": float(f"{self.value:.4g}"), "verdict": self.verdict}
 
 
-_STYLE = {"within": "[green]within[/]", "missed": "[red]MISSED[/]", "reported": "reported"}
+_STYLE = {
+    "within": "[green]within[/]",
+    "missed": "[red]MISSED[/]",
+    "reached": "[green]reached[/]",
+    "short": "short of its goal",
+}
 
 
 def table(rows: Sequence[Row]) -> Table:
     """All rows for the terminal."""
-    found = Table("measured", "figure", "limit", "verdict")
+    found = Table("measured", "figure", "limit or goal", "verdict")
     for column in (1, 2):
         found.columns[column].justify = "right"
     for row in rows:
-        limit = "" if row.limit is None else f"≤ {number(row.limit)} {row.unit}"
-        found.add_row(row.name, f"{number(row.value)} {row.unit}", limit, _STYLE[row.verdict])
+        limits = {"≤": row.limit, "≥": row.goal}
+        limit = " ".join(f"{sign} {number(value)} {row.unit}" for sign, value in limits.items() if value is not None)
+        found.add_row(row.name, f"{number(row.value)} {row.unit}", limit, _STYLE.get(row.verdict, row.verdict))
     return found
 
 

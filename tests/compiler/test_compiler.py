@@ -241,3 +241,21 @@ def test_wrong_inputs():
         with pytest.raises(InputError) as found:
             compiled.with_inputs(values)
         assert sentence in str(found.value)
+
+
+def two_layers():
+    rng = RNG(1)
+    graph = Graph()
+    hidden = graph.requantise(graph.matmul(graph.input("x", (3, 40)), int8(rng, 40, 40)), shift=8)
+    graph.output("y", graph.matmul(hidden, int8(rng, 40, 40)))
+    return graph
+
+
+def test_progress_is_told_and_changes_nothing():
+    told = []
+    compiled = tsp.compile(two_layers(), CONFIGS["tiny"], progress=lambda *step: told.append(step))
+    assert [step for step in told if step[0] != "schedule"] == [("lower", 0, 1), ("place", 0, 1), ("emit", 0, 1)]
+    done = [step[1] for step in told if step[0] == "schedule"]
+    assert done[0] == 0 and done == sorted(set(done)) and 2 <= len(done) <= len(compiled.passes)
+    assert {step[2] for step in told[2:-1]} == {len(compiled.passes)}
+    assert compiled.program.queues == tsp.compile(two_layers(), CONFIGS["tiny"]).program.queues

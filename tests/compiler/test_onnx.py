@@ -230,6 +230,17 @@ def test_commands(tmp_path, capsys):
     assert tsp_command(arguments[:4]) == 0 and "logits int32[6, 10]:" in capsys.readouterr().out
 
 
+def test_progress_is_shown_on_terminals_only(tmp_path, capsys, monkeypatch):
+    onnx.save(networks.mlp(6), str(tmp_path / "m.onnx"))
+    for terminal, shown in (("0", False), ("1", True)):
+        monkeypatch.setenv("TTY_COMPATIBLE", terminal)
+        made = ["compile", str(tmp_path / "m.onnx"), "--config", "tiny", "-o", str(tmp_path / "m.npz")]
+        assert tsp_command(made) == 0
+        captured = capsys.readouterr()
+        assert ("check" in captured.err) == shown and "check" not in captured.out
+        assert shown or captured.err == ""
+
+
 def test_the_readme(tmp_path, capsys):
     """Its models and images fit each other."""
     assert CliRunner().invoke(networks.main, [str(tmp_path)]).exit_code == 0

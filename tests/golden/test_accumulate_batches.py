@@ -37,18 +37,36 @@ def activate(layout: Layout, plane: Plane, time: int, mode: AccMode, out: bool, 
     layout.issue(plane.accumulate, taken, ONCE, isa.instruction("ACC", row=0, mode=mode, out=int(out), stream=result))
 
 
-def test_a_sum_goes_on_from_the_write_before_it() -> None:
+def same_as_the_stepper(*steps) -> None:
+    """A plane with weights, and ABCs with their ACCs: (cycle, mode, out, number) each."""
     layout = Layout(preset("tiny"), random.Random(1), 200)
     plane = Plane(layout, "e", 0)
     plane.load_all(40, 1)
     plane.install(50, ONCE)
-    activate(layout, plane, 60, AccMode.STORE, False, number=3)
-    activate(layout, plane, 65, AccMode.STORE, False, number=None)
-    activate(layout, plane, 70, AccMode.ADD, True, number=5)
-    activate(layout, plane, 75, AccMode.PEEK, True, number=7)
+    for time, mode, out, number in steps:
+        activate(layout, plane, time, mode, out, number)
     program = layout.program()
     assert check(program).ok
     slow, fast = Stepper(program), run(program, events=True)
     columns = [fast.events[name].tolist() for name in ("time", "place", "superlane", "address")]
     events = [(*row, data.tobytes()) for *row, data in zip(*columns, fast.events["data"], strict=True)]
     assert events == sorted(slow.events)
+
+
+def test_a_sum_goes_on_from_the_write_before_it() -> None:
+    same_as_the_stepper(
+        (60, AccMode.STORE, False, 3),
+        (65, AccMode.STORE, False, None),
+        (70, AccMode.ADD, True, 5),
+        (75, AccMode.PEEK, True, 7),
+    )
+
+
+def test_a_row_is_seen_after_a_later_sum_was_computed() -> None:
+    """What the PEEK adds to is computed last: the ADD behind it must leave the row that it sees."""
+    same_as_the_stepper(
+        (60, AccMode.STORE, False, None),
+        (65, AccMode.PEEK, True, 3),
+        (70, AccMode.ADD, True, None),
+        (75, AccMode.PEEK, True, None),
+    )

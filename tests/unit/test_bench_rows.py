@@ -34,7 +34,15 @@ def test_figures_within_their_limits_are_exit_code_0(bench):
     assert status == 0, output
     assert "within" in output and "≤ 1.5 ×" in output and "1,234,567 bytes" in output and "reported" in output
     speed, size = report["rows"]
-    assert speed == {"name": "speed", "value": 1.5, "unit": "×", "limit": 1.5, "details": {}, "verdict": "within"}
+    assert speed == {
+        "name": "speed",
+        "value": 1.5,
+        "unit": "×",
+        "limit": 1.5,
+        "goal": None,
+        "details": {},
+        "verdict": "within",
+    }
     assert size["details"] == {"modules": 3} and size["limit"] is None
 
 
@@ -42,6 +50,13 @@ def test_a_missed_limit_is_exit_code_1_and_reported(bench):
     status, output, report = bench({"chip": lambda repeats: [Row("speed", 1.51, limit=1.5)]})
     assert status == 1 and "MISSED" in output
     assert report["rows"][0]["verdict"] == "missed"
+
+
+def test_a_goal_is_reached_or_not_yet(bench):
+    rows = [Row("far", 79.0, "%", goal=90.0), Row("there", 90.0, "%", goal=90.0)]
+    status, output, report = bench({"compiled": lambda repeats: rows})
+    assert status == 0 and "≥ 90 %" in output and "short of its goal" in output
+    assert [row["verdict"] for row in report["rows"]] == ["short", "reached"]
 
 
 def test_a_run_that_differs_is_exit_code_1_and_writes_nothing(bench):

@@ -1,10 +1,12 @@
 """The page in a real browser: what a person does with it, and that a large program stays handy."""
 
 import random
+from types import SimpleNamespace
 
 import pytest
+from playwright.sync_api import Error
 
-from tests.unit.chromium import BROWSER, Page
+from tests.unit.chromium import BrowserMissing, chromium, launched
 from tests.unit.test_timeline_page import EVIL, EXAMPLE
 from tsp import isa
 from tsp.assembler import assemble_file
@@ -14,49 +16,74 @@ from tsp.program import Program
 from tsp.timeline.html import page
 from tsp.timeline.model import timeline
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
 SLOW = 1000
 """Milliseconds that no reaction may take, on a machine that is busy with other things; it takes a few."""
 
 
+FRAME = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""Resolved when everything asked for is drawn."""
+
+
 def text(browser, element):
-    return browser.run(f"document.getElementById('{element}').innerText")
+    return browser.evaluate(f"document.getElementById('{element}').innerText")
 
 
 def at(browser, queue, cycle):
     """The point on the screen of a cycle of a queue."""
     place = f"(r => [r.x + chart.x({cycle} + 0.5), r.y + chart.head + (q.number + 0.5) * ROW - chart.top])"
     found = f"(q => {place}(chart.canvas.getBoundingClientRect()))(model.queues.find(q => q.name === '{queue}'))"
-    return browser.run(found)
+    return browser.evaluate(found)
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with Page(tmp_path_factory.mktemp("profile")) as found:
+def browsers():
+    with chromium() as found:
         yield found
 
 
 @pytest.fixture
-def shown(browser, tmp_path):
+def browser(browsers):
+    with browsers.new_page(viewport={"width": 1400, "height": 1000}) as found:
+        yield found
+
+
+@pytest.fixture
+def errors(browser):
+    """What scripts of the page throw."""
+    found = []
+    browser.on("pageerror", lambda error: found.append(str(error)))
+    return found
+
+
+@pytest.fixture
+def shown(browser, errors, tmp_path):
     """Opens the page of a program."""
 
     def show(program, name="a.tsp"):
         (tmp_path / "a.html").write_bytes(page(timeline(program), name))
-        browser.loads.clear()
-        browser.errors.clear()
-        browser.open(tmp_path / "a.html")
-        browser.frame()
-        assert (browser.errors, browser.loads) == ([], [(tmp_path / "a.html").as_uri()])
+        loads = []
+        browser.on("request", lambda request: loads.append(request.url))
+        browser.goto((tmp_path / "a.html").as_uri())
+        browser.evaluate(FRAME)
+        assert (errors, loads) == ([], [(tmp_path / "a.html").as_uri()])
         return browser
 
     return show
 
 
-def test_an_instruction_is_looked_at_and_its_vector_followed(shown, tmp_path):
+def test_without_a_browser_a_sentence_says_what_to_type():
+    def launch(executable_path):
+        raise Error("nothing there")
+
+    with pytest.raises(BrowserMissing, match="^no Chromium starts: type make setup"):
+        launched(SimpleNamespace(chromium=SimpleNamespace(launch=launch)))
+
+
+def test_an_instruction_is_looked_at_and_its_vector_followed(shown, errors, tmp_path):
     browser = shown(assemble_file(EXAMPLE))
     assert text(browser, "summary") == "6 cycles, 4 instructions in 4 queues, config tiny"
-    browser.click(*at(browser, "vxm.r0s0", 2))
-    browser.frame()
+    browser.mouse.click(*at(browser, "vxm.r0s0", 2))
+    browser.evaluate(FRAME)
     details = text(browser, "details").split("\n")
     assert details[0] == "ADD.sat e4:int8, w4:int8 -> e8:int8"
     assert details[details.index("Source") + 1].startswith("vector_add.tsp:19 @2 ADD.sat e4:int8, w4:int8 -> e8:int8")
@@ -64,83 +91,84 @@ def test_an_instruction_is_looked_at_and_its_vector_followed(shown, tmp_path):
     assert "e4, operand a: from mem.w0, cycle 0: READ x, e4" in details
     # The walk of docs/programming.md: driven in cycle 4, at mem.e.1 in cycle 5.
     assert text(browser, "state") == "Cycle 4: in register 5, between vxm and mem.e.0, on e8."
-    browser.run("chart.canvas.focus()")
-    browser.key(".")
+    browser.evaluate("chart.canvas.focus()")
+    browser.keyboard.press(".")
     assert text(browser, "state").endswith("between mem.e.0 and mem.e.1, on e8; read by mem.e4.")
     assert text(browser, "stops").split("\n")[0] == "cycle 5: mem.e4 reads e8: WRITE z, e8"
-    browser.key(",")
-    browser.key(",")
+    browser.keyboard.press(",")
+    browser.keyboard.press(",")
     assert text(browser, "state") == "Cycle 3: vxm.r0s0 is making it."
-    browser.picture(tmp_path / "light.png")
+    browser.screenshot(path=tmp_path / "light.png", full_page=True)
     assert (tmp_path / "light.png").stat().st_size > 20_000
-    assert browser.errors == []
+    assert errors == []
 
 
 def test_a_write_is_followed_into_memory(shown):
     browser = shown(assemble_file(EXAMPLE))
-    browser.click(*at(browser, "mem.e4", 5))
+    browser.mouse.click(*at(browser, "mem.e4", 5))
     assert text(browser, "choices") == "writes e8 of vxm.r0s0"
     assert "in mem.e4[0], z" in text(browser, "stops")
-    browser.run("step(10)")
+    browser.evaluate("step(10)")
     assert text(browser, "state").endswith("it has left the chip's edge; kept in mem.e4[0], z.")
 
 
-def test_keys_go_from_instruction_to_instruction(shown):
+def test_keys_go_from_instruction_to_instruction(shown, errors):
     browser = shown(assemble_file(EXAMPLE.with_name("softmax.tsp")))
-    browser.run("chart.canvas.focus()")
+    browser.evaluate("chart.canvas.focus()")
     where = "[chart.selected.queue.name, cycleOf(model, chart.selected)]"
-    browser.key("ArrowDown")
-    first = browser.run(where)
-    browser.key("ArrowRight")
-    assert browser.run(where) == [first[0], first[1] + 1]
-    browser.key("ArrowLeft")
-    browser.key("ArrowDown")
-    assert browser.run(where) == ["mem.w8", 36]
-    browser.key("ArrowDown")
-    assert browser.run(where) == ["mem.w1", 17]
-    whole = browser.run("chart.scale")
-    browser.key("+")
-    assert browser.run("chart.scale") == pytest.approx(1.5 * whole)
-    browser.key("0")
-    browser.frame()
-    assert browser.run("[chart.scale, chart.from]") == [whole, 0]
-    assert browser.errors == []
+    browser.keyboard.press("ArrowDown")
+    first = browser.evaluate(where)
+    browser.keyboard.press("ArrowRight")
+    assert browser.evaluate(where) == [first[0], first[1] + 1]
+    browser.keyboard.press("ArrowLeft")
+    browser.keyboard.press("ArrowDown")
+    assert browser.evaluate(where) == ["mem.w8", 36]
+    browser.keyboard.press("ArrowDown")
+    assert browser.evaluate(where) == ["mem.w1", 17]
+    whole = browser.evaluate("chart.scale")
+    browser.keyboard.press("+")
+    assert browser.evaluate("chart.scale") == pytest.approx(1.5 * whole)
+    browser.keyboard.press("0")
+    browser.evaluate(FRAME)
+    assert browser.evaluate("[chart.scale, chart.from]") == [whole, 0]
+    assert errors == []
 
 
 def test_wheel_and_drag_zoom_and_pan(shown):
     browser = shown(assemble_file(EXAMPLE.with_name("softmax.tsp")))
     x, y = at(browser, "mem.w1", 17)
-    before = browser.run(f"chart.cycleAt({x} - chart.canvas.getBoundingClientRect().x)")
-    browser.mouse("mouseWheel", x, y, deltaX=0, deltaY=-300)
-    browser.frame()
-    assert browser.run(f"chart.cycleAt({x} - chart.canvas.getBoundingClientRect().x)") == pytest.approx(before, abs=0.1)
-    start = browser.run("chart.from")
-    browser.mouse("mousePressed", x, y, button="left", clickCount=1)
-    browser.mouse("mouseMoved", x - 100, y, button="left", buttons=1)
-    browser.mouse("mouseReleased", x - 100, y, button="left", clickCount=1)
-    assert browser.run("chart.from") == pytest.approx(start + browser.run("100 / chart.scale"), abs=0.01)
-    assert browser.run("chart.selected") is None
+    under = f"chart.cycleAt({x} - chart.canvas.getBoundingClientRect().x)"
+    before = browser.evaluate(under)
+    browser.mouse.move(x, y)
+    browser.mouse.wheel(0, -300)
+    browser.evaluate(FRAME)
+    assert browser.evaluate(under) == pytest.approx(before, abs=0.1)
+    start = browser.evaluate("chart.from")
+    browser.mouse.down()
+    browser.mouse.move(x - 100, y)
+    browser.mouse.up()
+    assert browser.evaluate("chart.from") == pytest.approx(start + browser.evaluate("100 / chart.scale"), abs=0.01)
+    assert browser.evaluate("chart.selected") is None
 
 
 def test_it_is_dark_for_who_wants_it_dark(shown):
     browser = shown(assemble_file(EXAMPLE))
     corner = "chart.draw(), [...chart.context.getImageData(4, chart.head + 40, 1, 1).data].slice(0, 3)"
-    assert min(browser.run(corner)) > 200
-    browser.dark(True)
-    assert max(browser.run(corner)) < 60
-    assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 28)"
-    browser.dark(False)
+    assert min(browser.evaluate(corner)) > 200
+    browser.emulate_media(color_scheme="dark")
+    assert max(browser.evaluate(corner)) < 60
+    assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 28)"
 
 
-def test_names_are_shown_as_they_are(shown):
+def test_names_are_shown_as_they_are(shown, errors):
     program = assemble_file(EXAMPLE)
     program.source.name = EVIL
     program.source.text = {line: EVIL for line in program.source.text}
     browser = shown(program, EVIL)
-    browser.click(*at(browser, "mem.e4", 5))
-    assert browser.run("document.getElementById('name').textContent") == EVIL
-    assert EVIL in browser.run("document.getElementById('details').textContent")
-    assert browser.run("document.scripts.length") == 2 and browser.errors == []
+    browser.mouse.click(*at(browser, "mem.e4", 5))
+    assert browser.evaluate("document.getElementById('name').textContent") == EVIL
+    assert EVIL in browser.evaluate("document.getElementById('details').textContent")
+    assert browser.evaluate("document.scripts.length") == 2 and errors == []
 
 
 def large(count):
@@ -159,22 +187,23 @@ def large(count):
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_instructions_stay_handy(shown, tmp_path):
+def test_a_hundred_thousand_instructions_stay_handy(shown, errors, tmp_path):
     browser = shown(large(100_000), "large.npz")
     assert (tmp_path / "a.html").stat().st_size < 10_000_000
     assert "100,000 instructions in 88 queues" in text(browser, "summary")
+    browser.mouse.move(700, 400)
     took = []
     for _ in range(12):
-        took.append(browser.run("chart.draw(), chart.took"))
-        browser.mouse("mouseWheel", 700, 400, deltaX=0, deltaY=-200)
-        browser.frame()
-    browser.run("chart.fit()")
-    browser.frame()
+        took.append(browser.evaluate("chart.draw(), chart.took"))
+        browser.mouse.wheel(0, -200)
+        browser.evaluate(FRAME)
+    browser.evaluate("chart.fit()")
+    browser.evaluate(FRAME)
     choose = "select(nearestIssue(model, model.queues[40], 3000, Infinity))"
-    took.append(browser.run(f"(began => ({choose}, performance.now() - began))(performance.now())"))
-    browser.run("chart.canvas.focus()")
+    took.append(browser.evaluate(f"(began => ({choose}, performance.now() - began))(performance.now())"))
+    browser.evaluate("chart.canvas.focus()")
     for key in ("ArrowRight", "ArrowDown", ".", "-"):
-        browser.key(key)
-    browser.frame()
-    assert browser.errors == [] and max(took) < SLOW, took
+        browser.keyboard.press(key)
+    browser.evaluate(FRAME)
+    assert errors == [] and max(took) < SLOW, took
     assert "Cycle " in text(browser, "state") or text(browser, "follow") == ""

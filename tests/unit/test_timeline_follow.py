@@ -1,13 +1,12 @@
-"""The page's own search for who reads what, in node, against the dataflow that checker and golden model use."""
+"""The page's own search for who reads what, in a browser, against the dataflow that checker and golden model use."""
 
 import json
-import shutil
-import subprocess
 from importlib import resources
 
 import numpy as np
 import pytest
 
+from tests.unit.chromium import chromium
 from tsp.assembler import assemble, assemble_file
 from tsp.config import preset
 from tsp.floorplan import floorplan
@@ -15,9 +14,6 @@ from tsp.flow import NONE
 from tsp.randprog import legal
 from tsp.timeline.html import SCRIPTS, content
 from tsp.timeline.model import timeline
-
-NODE = shutil.which("node")
-pytestmark = pytest.mark.skipif(NODE is None, reason="needs node")
 
 ASK = """
 const all = [], words = [], handed = [];
@@ -43,16 +39,27 @@ for (const queue of model.queues)
       const word = wordOf(model, issue);
       if (word) for (const r of word.reads) words.push(["word", ...me, cycleOf(model, r)]);
     }
-console.log(JSON.stringify([all, words, handed]));
+return [all, words, handed];
 """
 
 
-def node(found, script):
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as found:
+        yield found.new_page()
+
+
+@pytest.fixture
+def ask(browser):
+    """What a script returns that has the page's functions and the ``model`` of a timeline."""
     texts = [(resources.files("tsp.timeline") / file).read_text() for file in SCRIPTS[:3]]
-    data = f"const model = decode({json.dumps(content(found, 'x'))});"
-    done = subprocess.run([NODE, "-"], input="\n".join([*texts, data, script]), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+
+    def ask(found, script):
+        data = f"const model = decode({json.dumps(content(found, 'x'))});"
+        body = "\n".join([*texts, data, script])
+        return json.loads(browser.evaluate(f"JSON.stringify((() => {{ {body} }})())"))
+
+    return ask
 
 
 def resolved(flow):
@@ -85,9 +92,9 @@ def resolved(flow):
 
 
 @pytest.mark.parametrize("name, seed", [("tiny", 1), ("tiny", 2), ("tiny", 3), ("board", 4)])
-def test_the_page_follows_as_the_dataflow_does(name, seed):
+def test_the_page_follows_as_the_dataflow_does(ask, name, seed):
     found = timeline(legal(seed, preset(name)))
-    sources, others, handed = node(found, ASK)
+    sources, others, handed = ask(found, ASK)
     assert len(sources) > 100 and len(others) > 50
     assert (sorted(sources), sorted(others)) == resolved(found.flow)
     # The same seen from the other end; an ALU that takes a result twice is told of it once.
@@ -95,7 +102,7 @@ def test_the_page_follows_as_the_dataflow_does(name, seed):
     assert sorted(handed) == sorted(taken) and taken
 
 
-def test_where_a_vector_is(tmp_path):
+def test_where_a_vector_is(ask, tmp_path):
     """The walk of docs/programming.md: x is beside the VXM in cycle 2, the sum beside mem.e.1 in cycle 5."""
     (tmp_path / "a.tsp").write_text(
         ".config tiny\n.queue mem.w0\nREAD 0, e4\n.queue mem.e0\nREAD 0, w4\n.queue vxm.r0s0\n"
@@ -113,9 +120,9 @@ def test_where_a_vector_is(tmp_path):
         gone: journey.gone.map(g => g && [g.site, g.cycle]),
       };
     };
-    console.log(JSON.stringify([at("vxm.r0s0", 2), at("mem.e0", 0), at("mem.w4", 3)]));
+    return [at("vxm.r0s0", 2), at("mem.e0", 0), at("mem.w4", 3)];
     """
-    added, west, other = node(found, script)
+    added, west, other = ask(found, script)
     # tiny: sites 0 … 10, the VXM is 5, mem.e.0 is 6, mem.e.1 is 7; SR n lies east of site n.
     assert added["registers"] == [-1, -1, -1, -1, 5, 6, 7, 8, 9, -1, -1, -1]
     assert added["readers"] == [["mem.e4", 5, 0]] and added["edge"] == added["last"] == 8
@@ -125,17 +132,17 @@ def test_where_a_vector_is(tmp_path):
 
 
 @pytest.mark.parametrize("cycles", [1, 7, 20])
-def test_the_page_counts_as_the_table_does(cycles):
+def test_the_page_counts_as_the_table_does(ask, cycles):
     found = timeline(legal(2, preset("tiny")))
     bins = -(-found.span // cycles)
-    script = f"console.log(JSON.stringify(busyOver(model, 0, {cycles}, {bins}).map(row => [...row])))"
-    assert node(found, script) == [busy.tolist() for busy in found.busy(cycles).values()]
+    script = f"return busyOver(model, 0, {cycles}, {bins}).map(row => [...row]);"
+    assert ask(found, script) == [busy.tolist() for busy in found.busy(cycles).values()]
     # What is not in view does not count, whatever began before it.
-    script = f"console.log(JSON.stringify(busyOver(model, {3 * cycles}, {cycles}, 2).map(row => [...row])))"
-    assert node(found, script) == [busy.tolist()[3:5] for busy in found.busy(cycles).values()]
+    script = f"return busyOver(model, {3 * cycles}, {cycles}, 2).map(row => [...row]);"
+    assert ask(found, script) == [busy.tolist()[3:5] for busy in found.busy(cycles).values()]
 
 
-def test_what_becomes_of_a_word():
+def test_what_becomes_of_a_word(ask):
     found = timeline(
         assemble(
             ".config tiny\n.queue mem.w0\nREAD 0, e1\nREPEAT 20, 1\n.queue mem.e4\n"
@@ -150,10 +157,10 @@ def test_what_becomes_of_a_word():
       return [w.address, w.cycle, w.reads.map(r => cycleOf(model, r)), w.until && cycleOf(model, w.until)];
     };
     const store = t => { const s = storeOf(model, at(t)); return s && cycleOf(model, s); };
-    console.log(JSON.stringify([[5, 6, 7, 12, 15].map(word), [8, 9, 10, 11, 13, 15, 16].map(store)]));
+    return [[5, 6, 7, 12, 15].map(word), [8, 9, 10, 11, 13, 15, 16].map(store)];
     """
     # 5, 6, 7 write words 7, 8, 9; 8 reads 7; 9, 10, 11 read 7, 8, 9; 12 writes 7 anew, which 13 reads the cycle after.
-    words, stores = node(found, script)
+    words, stores = ask(found, script)
     assert words[:3] == [[7, 5, [8, 9], 12], [8, 6, [10], None], [9, 7, [11], None]]
     assert words[3:] == [[7, 12, [13], None], [67, 15, [16], None]]
     assert stores == [5, 5, 6, 7, 12, None, 15]

@@ -15,6 +15,7 @@ from tsp.compiler.graph import Graph
 from tsp.compiler.lower import blocks_of, lower
 from tsp.compiler.passes import Pass
 from tsp.compiler.place import Places, place
+from tsp.compiler.progress import Progress, silent
 from tsp.compiler.schedule import schedule
 from tsp.config import ChipConfig
 from tsp.errors import InputError, nearest
@@ -70,9 +71,14 @@ class Compiled:
         return "\n".join(map(str, found[stage]))
 
 
-def compile(model: "Graph | Imported | onnx.ModelProto", config: ChipConfig, name: str = "network") -> Compiled:
+def compile(
+    model: "Graph | Imported | onnx.ModelProto",
+    config: ChipConfig,
+    name: str = "network",
+    progress: Progress | None = None,
+) -> Compiled:
     """Compile a graph or an ONNX model for a chip. Same model and config, same bytes. InputError names what does not
-    fit, and what would. ``name`` is what messages call the network."""
+    fit, and what would. ``name`` is what messages call the network; ``progress`` is told how far it is."""
     if isinstance(model, Graph):
         graph, tensors = model, _plain(model)
     else:
@@ -80,10 +86,14 @@ def compile(model: "Graph | Imported | onnx.ModelProto", config: ChipConfig, nam
 
         imported = model if isinstance(model, Imported) else import_model(model)
         graph, tensors = imported.graph, imported.tensors()
+    progress = progress or silent
+    progress("lower", 0, 1)
     graph, layouts = fold(graph, config)
     passes = lower(graph, config)
+    progress("place", 0, 1)
     places = place(passes, config)
-    bursts = schedule(passes, places, config)
+    bursts = schedule(passes, places, config, progress)
+    progress("emit", 0, 1)
     program = emit(bursts, places, passes, name, config)
     used = {name: _placed(tensor, graph, layouts, places, config) for name, tensor in tensors.items()}
     program.tensors = {name: tensor for name, tensor in used.items() if tensor.blocks}

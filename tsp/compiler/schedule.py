@@ -7,6 +7,7 @@ from tsp.compiler.booking import Lane, Slot
 from tsp.compiler.bursts import Burst, spell
 from tsp.compiler.passes import SUMS, Pass, Tile, View
 from tsp.compiler.place import Places
+from tsp.compiler.progress import Progress, silent
 from tsp.compiler.routes import Read, Routes
 from tsp.config import ChipConfig
 from tsp.isa import Type
@@ -201,9 +202,10 @@ def _beside(gang: Sequence[tuple[int, Pass]], pass_: Pass) -> bool:
     return bool(alike and pass_.tiles and pass_.plane[4] == first.plane[4] and pass_.plane not in names)
 
 
-def schedule(passes: Sequence[Pass], places: Places, config: ChipConfig) -> list[Burst]:
+def schedule(passes: Sequence[Pass], places: Places, config: ChipConfig, progress: Progress = silent) -> list[Burst]:
     """All instructions of all passes. InputError for a pass that never fits."""
     scheduler = Scheduler(places, config)
     for gang in _gangs(passes):
+        progress("schedule", gang[0][0] - 1, len(passes))
         scheduler.schedule(gang)
     return scheduler.bursts
