@@ -105,6 +105,12 @@ class Pass:
         """The step that takes the sums of the MXM."""
         return next((j for j, step in enumerate(self.steps) if SUMS in step.operands), 0)
 
+    @property
+    def instructions(self) -> int:
+        """Most words that a queue needs to read its rows once."""
+        views = [*(tile.view for tile in self.tiles), *self.views()]
+        return max((instructions(view.runs) for view in views), default=0)
+
     def views(self) -> list[View]:
         """Those its steps read, each once."""
         return list(dict.fromkeys(o for step in self.steps for o in step.operands if isinstance(o, View)))
@@ -142,6 +148,11 @@ def runs_of(rows: NDArray[np.int64]) -> Runs:
         found.append((int(rows[at]), count, int(steps[at])))
         at += count
     return tuple(found)
+
+
+def instructions(runs: Runs) -> int:
+    """How many instruction words they take: an instruction, and a REPEAT for more than one row."""
+    return sum(1 + (count > 1) for _, count, _ in runs)
 
 
 def rows_of(runs: Runs) -> NDArray[np.int64]:
