@@ -135,7 +135,8 @@ class Pass:
 
 
 def runs_of(rows: NDArray[np.int64]) -> Runs:
-    """Rows as few runs: each goes on as long as the step stays the same."""
+    """Rows as runs with few instructions: each goes on as long as the step stays the same. Two rows alone take no fewer
+    than one and one, of which the second may begin a longer run."""
     found: list[tuple[int, int, int]] = []
     at = 0
     steps = np.diff(rows)
@@ -145,7 +146,8 @@ def runs_of(rows: NDArray[np.int64]) -> Runs:
             break
         other = np.flatnonzero(steps[at:] != steps[at])
         count = int(other[0]) + 1 if len(other) else len(rows) - at
-        found.append((int(rows[at]), count, int(steps[at])))
+        count = 1 if count == 2 else count
+        found.append((int(rows[at]), count, int(steps[at]) if count > 1 else 0))
         at += count
     return tuple(found)
 
