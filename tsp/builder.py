@@ -13,7 +13,7 @@ program = b.build()
 
 import linecache
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -26,6 +26,7 @@ from tsp.config import PAIR, ChipConfig
 from tsp.disassembler import spell
 from tsp.encoding import Stream, alu_values, cost, element_type, encode, operation, stream, written_operands
 from tsp.errors import InputError
+from tsp.fetched import vectors
 from tsp.floorplan import Queue, floorplan
 from tsp.memory_map import MemoryMap, plane_slices
 from tsp.placement import Entry, Placement
@@ -58,6 +59,7 @@ class Builder:
         self._memory = MemoryMap(config)
         self._plan = floorplan(config)
         self._queues: dict[str, Placement] = {}
+        self._kept: dict[str, tuple[int, tuple[tuple[str, int], ...], int]] = {}
         self._file = sys._getframe(1).f_code.co_filename
 
     def place(
@@ -254,6 +256,11 @@ class Builder:
         """IFETCH: ``vectors`` vectors off a stream become words of this queue, after those that are there."""
         self._emit(queue, "IFETCH", {"stream": stream(stream_), "n": vectors}, at, 1, 1, None)
 
+    def keep(self, queue: str, resident: int, homes: Sequence[tuple[str, int]], vectors: int) -> None:
+        """Words of a queue from number ``resident`` on lie in memory: as many as an IFETCH of ``vectors`` vectors, a
+        pair if there are several superlanes, brings at each (slice, address), in the order in which it brings them."""
+        self._kept[self._plan.queue(queue).name] = resident, tuple(homes), vectors
+
     def power(self, queue: str, superlanes: int, at: int) -> None:
         """CONFIG: instructions from ``at`` + ``timing.config`` on act in the first ``superlanes`` superlanes only."""
         self._emit(queue, "CONFIG", {"p": superlanes}, at, 1, 1, None)
@@ -267,12 +274,10 @@ class Builder:
 
     def build(self) -> Program:
         """The program; InputError if a queue is too long."""
-        program = Program(
-            self.config, {}, self._memory.images(), dict(self._memory.symbols), Source(Path(self._file).name)
-        )
+        program = Program(self.config, source=Source(Path(self._file).name))
         placements = sorted((p for p in self._queues.values() if p.entries), key=lambda p: p.queue.index)
         for i, placement in enumerate(placements):
-            track = Track(placement.queue, self.config)
+            track = Track(placement.queue, self.config, long=placement.queue.name in self._kept)
             if self._barrier:
                 for mnemonic in ("NOTIFY", "SYNC") if i == 0 else ("SYNC",):
                     track.append(isa.instruction(mnemonic).encode())
@@ -280,12 +285,30 @@ class Builder:
                 track.append(entry.words[0], entry.line, entry.start)
                 for word in entry.words[1:]:
                     track.append(word, entry.line)
-            program.queues[placement.queue.index] = track.words
+            program.queues[placement.queue.index] = self._resident(track)
             for j, line in enumerate(track.lines):
                 if line:
                     program.source.lines[placement.queue.index, j] = line
                     program.source.text[line] = linecache.getline(self._file, line).strip()
+        program.memory, program.symbols = self._memory.images(), dict(self._memory.symbols)
         return program.validate()
+
+    def _resident(self, track: Track) -> list[int]:
+        """The words that are there from the start; the others go to memory."""
+        name = track.queue.name
+        if name not in self._kept:
+            return track.words
+        resident, homes, count = self._kept[name]
+        size, words = count * self.config.superlanes, track.words[resident:]
+        if len(words) != size * len(homes):
+            raise InputError(
+                f"queue {name} has {len(words)} words behind the first {resident}, but {len(homes)} IFETCHes of {size}"
+            )
+        for number, (slice_, address) in enumerate(homes):
+            data = b"".join(vectors(words[number * size : (number + 1) * size], self.config))
+            values = np.frombuffer(data, np.int8).reshape(count, self.config.lanes)
+            self._memory.place("", slice_, values, isa.Type.INT8, address)
+        return track.words[:resident]
 
     def _placement(self, queue: Queue) -> Placement:
         return self._queues.setdefault(queue.name, Placement(queue))

@@ -29,7 +29,7 @@ class Miscompiled(InputError):
 @click.command("compile")
 @click.argument("model")
 @click.option("-o", "output", required=True, metavar="FILE", help="The program, a .npz file.")
-@click.option("--dump-after", "stage", metavar="STAGE", help="Print what lower, place or schedule made.")
+@click.option("--dump-after", "stage", metavar="STAGE", help="Print what fold, lower, place, schedule or fetch made.")
 @config_options(required=True)
 def compile_model(model: str, output: str, stage: str | None, config: ChipConfig) -> int:
     """Compile MODEL, an .onnx file with 8-bit tensors, and print what it costs."""

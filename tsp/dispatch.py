@@ -104,6 +104,8 @@ class Unrolled:
     fetches: list[Fetch]
     unknown: list[Fetch]
     """Those of the fetches whose words were not given: their queues were followed to the last known word."""
+    reached: dict[int, int] = dataclasses.field(default_factory=dict)
+    """Queue → the cycle to which it was followed: a word that is not known dispatches then or later."""
 
     def power(self, config: ChipConfig) -> Power:
         """How many superlanes are powered when."""
@@ -131,6 +133,7 @@ class _Reader:
                 self._mistake("dry", reason, out, cost=self.there[self.index] - self.cycle)
             self._step(self.words[self.index], out)
             self.index += 1
+        out.reached[self.queue.index] = self.cycle
         if self.parked is None and self.expected == len(self.words):
             out.ends[self.queue.index] = self.cycle
 

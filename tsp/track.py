@@ -37,6 +37,8 @@ class Track:
     """(number of the first word, symbol) of the parts that IFETCHes bring from memory."""
     _first: str = ""
     """Symbol of the first part, before its first word."""
+    long: bool = False
+    """Most of its words are to lie in memory."""
     lost: bool = False
     """A word is missing because it was wrong: what comes next is not blamed for what it follows."""
 
@@ -99,7 +101,7 @@ class Track:
         return self.words[: ends[0]], parts
 
     def _room(self) -> int:
-        return (_FETCHED_WORDS if self.parts else self.config.queue_depth) - len(self.words)
+        return (_FETCHED_WORDS if self.parts or self.long else self.config.queue_depth) - len(self.words)
 
     def _push(self, word: int, line: int) -> None:
         if self._room() <= 0:

@@ -13,6 +13,8 @@ from programs.digits.data import load_digits
 from tb import machine, regress
 from tb.compare import compare
 from tb.machine import Job
+from tests.compiler.test_fetch import chain
+from tests.cosim.test_fetched_programs import config as small
 from tsp.config import preset
 from tsp.dump import dumped_words
 from tsp.tensors import outputs
@@ -45,3 +47,14 @@ def test_digits(sim, name):
         assert result.done and result.fault is None and result.cycles == want.cycles
         logits = outputs(program, lambda place, address, r=result: r.memory[place, address])["logits"]
         assert np.array_equal(logits, session.run(None, {"images": images})[0])
+
+
+def test_a_program_from_memory():
+    """Fifty-five blocks of words, which bring each other; cycles, memory and signatures are the golden model's."""
+    compiled = tsp.compile(chain(16), small(1))
+    program = compiled.with_inputs({"x": np.random.default_rng(4).integers(-128, 128, (3, 16)).astype(np.int8)})
+    assert len(compiled.fetched.blocks) > 50
+    want = golden.machine.run(program)
+    (found,) = machine.run([regress.job(program, want, ())], program.config, "icarus")
+    assert [str(difference) for difference in compare(want, found, program.config)] == []
+    assert (found.done, found.fault, found.cycles) == (True, None, want.cycles)

@@ -1,6 +1,7 @@
-"""From a graph to a program whose every cycle is known: fold, lower, place, schedule, emit, each a stage in its own
-file."""
+"""From a graph to a program whose every cycle is known: fold, lower, place, schedule, fetch, emit, each a stage in its
+own file."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tsp.compiler.bursts import Burst
 from tsp.compiler.emit import emit
+from tsp.compiler.fetch import Fetched, NoRoom, fetch, stretches
 from tsp.compiler.fold import Layout, fold
 from tsp.compiler.graph import Graph
 from tsp.compiler.lower import blocks_of, lower
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
     from tsp.compiler.onnx_import import Imported
 
 Array = NDArray[Any]
-STAGES = ("fold", "lower", "place", "schedule")
-"""What ``--dump-after`` prints: tensors, passes, places, bursts."""
+STAGES = ("fold", "lower", "place", "schedule", "fetch")
+"""What ``--dump-after`` prints: tensors, passes, places, bursts, and what brings words that queues have no room for."""
+_TOGETHER = (1, 2, 4)
+"""Queues of a site for which there is to be time to fetch, tried one after the other."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Compiled:
     passes: list[Pass]
     places: Places
     bursts: list[Burst]
+    fetched: Fetched
     program: Program
 
     def __call__(self, *arrays: ArrayLike, **named: ArrayLike) -> dict[str, Array]:
@@ -67,6 +72,7 @@ class Compiled:
             raise InputError(f"no stage {stage!r}{nearest(stage, STAGES)}; stages are {', '.join(STAGES)}")
         found: dict[str, Iterable[object]] = {
             "fold": self.graph.lines(), "lower": self.passes, "place": [self.places], "schedule": self.bursts,
+            "fetch": [self.fetched],
         }  # fmt: skip
         return "\n".join(map(str, found[stage]))
 
@@ -87,17 +93,39 @@ def compile(
         imported = model if isinstance(model, Imported) else import_model(model)
         graph, tensors = imported.graph, imported.tensors()
     progress = progress or silent
-    progress("lower", 0, 1)
+    progress("fold", 0, 1)
     graph, layouts = fold(graph, config)
-    passes = lower(graph, config)
-    progress("place", 0, 1)
-    places = place(passes, config)
-    bursts = schedule(passes, places, config, progress)
+    passes, places, bursts, fetched = _stages(graph, config, progress)
     progress("emit", 0, 1)
-    program = emit(bursts, places, passes, name, config)
+    program = emit(fetched, places, passes, name, config)
     used = {name: _placed(tensor, graph, layouts, places, config) for name, tensor in tensors.items()}
     program.tensors = {name: tensor for name, tensor in used.items() if tensor.blocks}
-    return Compiled(config, graph, passes, places, bursts, program)
+    return Compiled(config, graph, passes, places, bursts, fetched, program)
+
+
+_Made = tuple[list[Pass], Places, list[Burst], Fetched]
+
+
+def _stages(graph: Graph, config: ChipConfig, progress: Progress) -> _Made:
+    """What each stage but the last makes. Where queues are too busy for IFETCHes, passes become short enough, and leave
+    cycles between them, that there is room."""
+    try:
+        return _attempt(graph, config, None, 0, progress)
+    except NoRoom as error:
+        for queues in _TOGETHER if config.ifetch else ():
+            with contextlib.suppress(NoRoom):
+                return _attempt(graph, config, *stretches(config, queues), progress)
+        raise error
+
+
+def _attempt(graph: Graph, config: ChipConfig, words: int | None, spare: int, progress: Progress) -> _Made:
+    progress("lower", 0, 1)
+    passes = lower(graph, config, words)
+    progress("place", 0, 1)
+    places = place(passes, config)
+    bursts, booking = schedule(passes, places, config, spare, progress)
+    progress("fetch", 0, 1)
+    return passes, places, bursts, fetch(bursts, places, booking, config, len(passes) + 1)
 
 
 def _plain(graph: Graph) -> dict[str, Tensor]:

@@ -47,18 +47,21 @@ class Placed:
 class Booking:
     """Everything that is taken, as bit masks over time.
 
-    A stream is taken along a diagonal, on one side of the VXM or on both.
+    A stream is taken along a diagonal, on one side of the VXM or on both. ``spare``: cycles that stay free behind all
+    that a queue is taken for.
     """
 
-    def __init__(self, config: ChipConfig):
-        self._streams = config.streams
+    def __init__(self, config: ChipConfig, spare: int = 0):
+        self._streams, self._spare = config.streams, spare
         self._queues: dict[str, int] = defaultdict(int)
         self._lanes: dict[tuple[str, int, int], int] = defaultdict(int)
 
     def place(self, least: int, slots: Sequence[Slot], lanes: Sequence[Lane], why: str) -> Placed:
         """Take everything where :meth:`find` finds room."""
         placed = self.find(least, slots, lanes, why)
-        self._take(placed, slots, lanes)
+        for slot in slots:
+            self._queues[slot.queue] |= _mask(placed.start + slot.offset, slot.length + self._spare)
+        self.take(placed.start, lanes, placed.streams)
         return placed
 
     def find(self, least: int, slots: Sequence[Slot], lanes: Sequence[Lane], why: str) -> Placed:
@@ -70,7 +73,7 @@ class Booking:
             if after is not None:
                 start = after
                 continue
-            streams = self._choose(start, lanes)
+            streams = self.choose(start, lanes)
             if streams is not None:
                 return Placed(start, streams)
             start += 1
@@ -80,12 +83,13 @@ class Booking:
         """The first start that a queue that is taken allows, or None if all are free."""
         found = None
         for slot in slots:
-            meets = self._queues[slot.queue] & _mask(start + slot.offset, slot.length)
+            meets = self._queues[slot.queue] & _mask(start + slot.offset, slot.length + self._spare)
             if meets:
                 found = max(found or 0, meets.bit_length() - slot.offset)
         return found
 
-    def _choose(self, start: int, lanes: Sequence[Lane]) -> tuple[int, ...] | None:
+    def choose(self, start: int, lanes: Sequence[Lane]) -> tuple[int, ...] | None:
+        """Free streams for lanes at a start, or None."""
         chosen: list[int] = []
         for number, lane in enumerate(lanes):
             mask = _mask(start + lane.diagonal + _BEFORE, lane.length)
@@ -103,13 +107,12 @@ class Booking:
                 return None
         return tuple(chosen)
 
-    def _take(self, placed: Placed, slots: Sequence[Slot], lanes: Sequence[Lane]) -> None:
-        for slot in slots:
-            self._queues[slot.queue] |= _mask(placed.start + slot.offset, slot.length)
-        for lane, first in zip(lanes, placed.streams, strict=True):
+    def take(self, start: int, lanes: Sequence[Lane], streams: Sequence[int]) -> None:
+        """Take streams."""
+        for lane, first in zip(lanes, streams, strict=True):
             for stream in range(first, first + lane.width):
                 for zone in lane.zones:
-                    mask = _mask(placed.start + lane.diagonal + _BEFORE, lane.length)
+                    mask = _mask(start + lane.diagonal + _BEFORE, lane.length)
                     self._lanes[zone, lane.direction, stream] |= mask
 
 

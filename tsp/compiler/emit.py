@@ -1,4 +1,4 @@
-"""Stage 4: bursts and homes become a program, in which every word names the pass it is of."""
+"""Stage 5: bursts and homes become a program, in which every word names the pass it is of."""
 
 import functools
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ import numpy as np
 
 from tsp.builder import Builder
 from tsp.compiler.bursts import Burst
+from tsp.compiler.fetch import Fetched
 from tsp.compiler.passes import Block, Pass
 from tsp.compiler.place import Copy, Places, words_of
 from tsp.config import ChipConfig
@@ -22,16 +23,19 @@ class _Emitter(Builder):
         return self.number
 
 
-def emit(bursts: Sequence[Burst], places: Places, passes: Sequence[Pass], name: str, config: ChipConfig) -> Program:
-    """The program, with zeros for what is given for each run. ``name``: of the network, for messages. InputError if a
-    queue is too long."""
+def emit(fetched: Fetched, places: Places, passes: Sequence[Pass], name: str, config: ChipConfig) -> Program:
+    """The program, with zeros for what is given for each run. ``name``: of the network, for messages."""
     builder = _Emitter(config)
     _fill(builder, places, config)
-    for burst in bursts:
+    for burst in fetched.bursts:
         builder.number = burst.number
         _call(builder, burst)
+    for queue, resident in fetched.resident.items():
+        blocks = [block for block in fetched.blocks if block.queue == queue]
+        builder.keep(queue, resident, [(block.slice, block.address) for block in blocks], blocks[0].vectors)
     program = builder.build()
-    program.source = Source(name, program.source.lines, {n: str(pass_) for n, pass_ in enumerate(passes, 1)})
+    lines: list[object] = [*passes, *(["words of the program"] if fetched.blocks else [])]
+    program.source = Source(name, program.source.lines, {n: str(line) for n, line in enumerate(lines, 1)})
     return program
 
 
@@ -72,6 +76,8 @@ def _call(builder: Builder, burst: Burst) -> None:
         call(burst.queue, values["mnemonic"], *values["operands"], to=values["to"], count=burst.count)
     elif burst.method in ("read", "write"):
         call(burst.queue, count=burst.count, **values)
+    elif burst.method == "fetch_words":
+        call(burst.queue, **values)
     elif burst.method == "iw":
         call(burst.queue.rpartition(".")[0])
     else:

@@ -31,8 +31,8 @@ class _Chain:
 
 
 class _Lowering:
-    def __init__(self, graph: Graph, config: ChipConfig):
-        self.graph, self.config = graph, config
+    def __init__(self, graph: Graph, config: ChipConfig, words: int | None):
+        self.graph, self.config, self.words = graph, config, words
         self.open: dict[str, _Chain] = {}
         self.passes: list[Pass] = []
         self.layer = 0
@@ -95,13 +95,21 @@ class _Lowering:
         if (chain := self.open.pop(_base(x).name, None)) is None:
             return
         x, self.layer = chain.tensor, self.layer + 1
-        blocks = blocks_of(x, self.config)
-        if chain.product is None:
-            self.passes += [self._pass(chain, Share(index, 0, x.rows, "", 0)) for index in range(blocks)]
-            return
-        several = len(chain.product.attribute("taps")) * blocks_of(chain.product.inputs[0], self.config) > 1
-        deepest = self.config.acc_depth if several else x.rows
-        self.passes += [self._pass(chain, share) for share in spread(x.rows, blocks, deepest, self.config)]
+        passes = self._passes(chain, rows := x.rows)
+        while self.words is not None and rows > 1 and max(pass_.instructions for pass_ in passes) > self.words:
+            passes = self._passes(chain, rows := -(-rows // 2))
+        self.passes += passes
+
+    def _passes(self, chain: _Chain, rows: int) -> list[Pass]:
+        """Those of a chain, each of at most so many rows."""
+        x, blocks, product = chain.tensor, blocks_of(chain.tensor, self.config), chain.product
+        if product is None:
+            firsts = range(0, x.rows, rows)
+            shares = [Share(n, first, min(rows, x.rows - first), "", 0) for n in range(blocks) for first in firsts]
+        else:
+            several = len(product.attribute("taps")) * blocks_of(product.inputs[0], self.config) > 1
+            shares = spread(x.rows, blocks, min(rows, self.config.acc_depth) if several else rows, self.config)
+        return [self._pass(chain, share) for share in shares]
 
     def _pass(self, chain: _Chain, share: Share) -> Pass:
         x, index, first, count = chain.tensor, share.index, share.first, share.count
@@ -211,8 +219,9 @@ def _base(x: Tensor) -> Tensor:
     return _base(x.inputs[0]) if x.op == "rows" else x
 
 
-def lower(graph: Graph, config: ChipConfig) -> list[Pass]:
-    """The passes in an order in which each finds its blocks in memory. InputError for what the chip cannot do."""
+def lower(graph: Graph, config: ChipConfig, words: int | None = None) -> list[Pass]:
+    """The passes in an order in which each finds its blocks in memory. ``words``: most words of a queue that the rows
+    of a pass may need. InputError for what the chip cannot do."""
     if not graph.outputs:
         raise InputError("the graph has no output; name one with graph.output(name, tensor)")
     for x in graph.outputs.values():
@@ -220,7 +229,7 @@ def lower(graph: Graph, config: ChipConfig) -> list[Pass]:
             raise InputError(f"output {x} is an input or a constant; nothing is computed")
     for x in graph.tensors.values():
         _check(x, config)
-    return _Lowering(graph, config).run()
+    return _Lowering(graph, config, words).run()
 
 
 def _check(x: Tensor, config: ChipConfig) -> None:

@@ -105,6 +105,12 @@ class Pass:
         """The step that takes the sums of the MXM."""
         return next((j for j, step in enumerate(self.steps) if SUMS in step.operands), 0)
 
+    @property
+    def instructions(self) -> int:
+        """Most words that a queue needs to read its rows once."""
+        views = [*(tile.view for tile in self.tiles), *self.views()]
+        return max((instructions(view.runs) for view in views), default=0)
+
     def views(self) -> list[View]:
         """Those its steps read, each once."""
         return list(dict.fromkeys(o for step in self.steps for o in step.operands if isinstance(o, View)))
@@ -129,7 +135,8 @@ class Pass:
 
 
 def runs_of(rows: NDArray[np.int64]) -> Runs:
-    """Rows as few runs: each goes on as long as the step stays the same."""
+    """Rows as runs with few instructions: each goes on as long as the step stays the same. Two rows alone take no fewer
+    than one and one, of which the second may begin a longer run."""
     found: list[tuple[int, int, int]] = []
     at = 0
     steps = np.diff(rows)
@@ -139,9 +146,15 @@ def runs_of(rows: NDArray[np.int64]) -> Runs:
             break
         other = np.flatnonzero(steps[at:] != steps[at])
         count = int(other[0]) + 1 if len(other) else len(rows) - at
-        found.append((int(rows[at]), count, int(steps[at])))
+        count = 1 if count == 2 else count
+        found.append((int(rows[at]), count, int(steps[at]) if count > 1 else 0))
         at += count
     return tuple(found)
+
+
+def instructions(runs: Runs) -> int:
+    """How many instruction words they take: an instruction, and a REPEAT for more than one row."""
+    return sum(1 + (count > 1) for _, count, _ in runs)
 
 
 def rows_of(runs: Runs) -> NDArray[np.int64]:

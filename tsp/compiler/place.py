@@ -83,6 +83,8 @@ class _Placer:
     def weights(self, step: Pass) -> None:
         """The tiles of a pass in a group of slices, a row of weights in each; in the hemisphere of its plane if there
         is one. Passes that run side by side get different ones, as each takes the one that holds least."""
+        if not step.tiles:
+            return
         side, columns = step.plane[4:5], self.config.superlanes
         near = [group for group in self.groups if Copy(group, 0).side == side] or self.groups
         group = min(near, key=self._end)

@@ -14,7 +14,7 @@ from tsp.compiler.bursts import Burst
 from tsp.compiler.passes import Pass, Runs, View, rows_of
 from tsp.compiler.place import Copy, Places
 from tsp.config import ChipConfig
-from tsp.floorplan import EAST, WEST, floorplan
+from tsp.floorplan import EAST, WEST, Floorplan, floorplan
 from tsp.timing import timing
 
 
@@ -35,11 +35,11 @@ class Read:
 class Routes:
     """What the scheduler and its parts share: what is taken, what was scheduled, and when rows can be read."""
 
-    def __init__(self, places: Places, config: ChipConfig):
+    def __init__(self, places: Places, config: ChipConfig, spare: int = 0):
         self.places, self.config = places, config
         self.table, self.plan = timing(config), floorplan(config)
         self.planes = [slice_.name for slice_ in self.plan.slices if slice_.unit == "mxm"]
-        self.booking = Booking(config)
+        self.booking = Booking(config, spare)
         self.bursts: list[Burst] = []
         self.number = 0
         """Of the pass at hand."""
@@ -122,7 +122,7 @@ class Routes:
         queue = self.plan.queue(target)
         way = EAST if queue.hemisphere == "e" else WEST
         diagonal = 1 - queue.site if way == EAST else queue.site
-        zones = self._zones([queue.site, *(self.plan.slice(name).site for name in sources)])
+        zones = zones_of(self.plan, [queue.site, *(self.plan.slice(name).site for name in sources)])
         return "ew"[way], Lane(way, len(sources), diagonal, count, zones)
 
     def driven(self, producer: str, targets: Sequence[str], at: int, count: int, width: int) -> Lane:
@@ -131,13 +131,8 @@ class Routes:
         func = {"mem": self.table.read_func, "vxm": self.table.alu_func, "mxm": self.table.acc_func}[slice_.unit]
         way = travel.direction(self.config, producer, targets[0])
         diagonal = at + func - slice_.site if way == EAST else at + func + slice_.site - 1
-        zones = self._zones([slice_.site, *(self.plan.slice(target).site for target in targets)])
+        zones = zones_of(self.plan, [slice_.site, *(self.plan.slice(target).site for target in targets)])
         return Lane(way, 1 << (width - 1).bit_length(), diagonal, count, zones)
-
-    def _zones(self, sites: Sequence[int]) -> tuple[str, ...]:
-        """The sides of the VXM on which a stream runs that visits sites."""
-        west, east = min(sites) < self.plan.vxm_site, max(sites) > self.plan.vxm_site
-        return (*(["w"] if west else []), *(["e"] if east else []))
 
     def way(self, source: str, target: str) -> str:
         """``e`` or ``w``."""
@@ -150,3 +145,9 @@ class Routes:
     def burst(self, method: str, queue: str, at: int, count: int, **arguments: Any) -> None:
         """Add an instruction."""
         self.bursts.append(Burst(method, queue, at, count, tuple(arguments.items()), self.number))
+
+
+def zones_of(plan: Floorplan, sites: Sequence[int]) -> tuple[str, ...]:
+    """The sides of the VXM on which a stream runs that visits sites."""
+    west, east = min(sites) < plan.vxm_site, max(sites) > plan.vxm_site
+    return (*(["w"] if west else []), *(["e"] if east else []))

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Sequence
 
-from tsp.compiler.booking import Lane, Slot
+from tsp.compiler.booking import Booking, Lane, Slot
 from tsp.compiler.bursts import Burst, spell
 from tsp.compiler.passes import SUMS, Pass, Tile, View
 from tsp.compiler.place import Places
@@ -29,8 +29,8 @@ class _Plane:
 class Scheduler(Routes):
     """Places passes one after the other, each as early as queues, streams and its operands allow."""
 
-    def __init__(self, places: Places, config: ChipConfig):
-        super().__init__(places, config)
+    def __init__(self, places: Places, config: ChipConfig, spare: int):
+        super().__init__(places, config, spare)
         self.state = {name: _Plane(name) for name in self.planes}
 
     def schedule(self, gang: Sequence[tuple[int, Pass]]) -> None:
@@ -202,10 +202,13 @@ def _beside(gang: Sequence[tuple[int, Pass]], pass_: Pass) -> bool:
     return bool(alike and pass_.tiles and pass_.plane[4] == first.plane[4] and pass_.plane not in names)
 
 
-def schedule(passes: Sequence[Pass], places: Places, config: ChipConfig, progress: Progress = silent) -> list[Burst]:
-    """All instructions of all passes. InputError for a pass that never fits."""
-    scheduler = Scheduler(places, config)
+def schedule(
+    passes: Sequence[Pass], places: Places, config: ChipConfig, spare: int = 0, progress: Progress = silent
+) -> tuple[list[Burst], Booking]:
+    """All instructions of all passes, and what they take; behind each at least ``spare`` cycles of its queue are free.
+    InputError for a pass that never fits."""
+    scheduler = Scheduler(places, config, spare)
     for gang in _gangs(passes):
         progress("schedule", gang[0][0] - 1, len(passes))
         scheduler.schedule(gang)
-    return scheduler.bursts
+    return scheduler.bursts, scheduler.booking

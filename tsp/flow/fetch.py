@@ -35,10 +35,11 @@ def expand(
     defined = {place: image.addresses for place, image in memory.items()}
     while (out := unroll(queues, config, fetched)).unknown:
         flow = analyse(out, config, defined)
-        # What an unknown word does comes later than this, so nothing before can change any more.
-        sure = min(fetch.cycle for fetch in out.unknown) + timing(config).ifetch_dispatch
+        # What an unknown word does comes later than these, so nothing before can change any more.
+        first = min(fetch.cycle for fetch in out.unknown) + timing(config).ifetch_dispatch
+        sure = min(out.reached[fetch.queue] for fetch in out.unknown)
         for fetch in out.unknown:
-            if fetch.cycle < sure:
+            if fetch.cycle < first or fetch.cycle + fetch.vectors <= sure:
                 fetched[fetch.key] = _words(fetch, flow, memory, source or Source())
     return out
 
