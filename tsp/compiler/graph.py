@@ -21,12 +21,13 @@ DTYPES = ("int8", "int16", "int32", "float16", "float32")
 INTEGERS = ("int8", "int16", "int32")
 ELEMENTWISE = {
     "add": "ADD", "sub": "SUB", "mul": "MUL", "minimum": "MIN", "maximum": "MAX", "bit_and": "AND", "bit_or": "OR",
-    "bit_xor": "XOR", "shift_left": "SHL", "shift_right": "SRL", "equal": "EQ", "not_equal": "NE", "less": "LT",
-    "less_equal": "LE", "greater": "GT", "greater_equal": "GE",
+    "bit_xor": "XOR", "shift_left": "SHL", "shift_right": "SRL", "shift_rounded": "SRA", "equal": "EQ",
+    "not_equal": "NE", "less": "LT", "less_equal": "LE", "greater": "GT", "greater_equal": "GE",
 }  # fmt: skip
-"""Operations on two tensors, and the instructions that do them. ``shift_right`` shifts zeros in."""
+"""Operations on two tensors, and the instructions that do them. ``shift_right`` shifts zeros in, ``shift_rounded`` the
+sign, and rounds half to even."""
 COMPARES = ("EQ", "NE", "LT", "LE", "GT", "GE")
-BITS = ("AND", "OR", "XOR", "SHL", "SRL")
+BITS = ("AND", "OR", "XOR", "SHL", "SRL", "SRA")
 Array = NDArray[Any]
 Rows = tuple[int, ...] | None
 """Which rows of a tensor an operation takes, for each of its own; -1 is a row of its ``fill``. None: one after the
@@ -225,8 +226,8 @@ class Graph:
             yield f"{x}{image} = {x.op or 'given'}({', '.join(y.name for y in x.inputs)})"
 
     def output(self, name: str, x: Tensor) -> None:
-        """What a run gives."""
-        if x.op == "rows":
+        """What a run gives. Of an input a copy is made."""
+        if x.op == "rows" or x in self.inputs:
             x = self.convert(x, x.dtype)
         if name in self.outputs or name in (given.name for given in self.inputs):
             raise InputError(f"output {name!r} is there twice, or an input; choose another name")
@@ -261,24 +262,61 @@ class Graph:
         other = b if isinstance(b, Tensor) else self.constant(b, wide(a.dtype))
         if (a.dtype in INTEGERS) != (other.dtype in INTEGERS):
             raise InputError(f"{op}: {a} and {other} are an integer and a float; convert one of them")
-        if other.features not in (1, a.features) or other.rows not in (1, a.rows):
-            raise InputError(f"{op}: {a} and {other} have different shapes; the second may have one row or one number")
-        if other.value is None and other.shape != a.shape:
-            raise InputError(f"{op}: {other} is computed, so it must have the shape of {a}")
-        if other.value is not None and other.features == 1 and other.shape != (1, 1) and a.features > 1:
-            other = self.constant(np.repeat(other.value, a.features, axis=1))
-        kept = op in ("minimum", "maximum") and other.dtype == a.dtype
         compares, bits = ELEMENTWISE[op] in COMPARES, ELEMENTWISE[op] in BITS
         if bits and a.dtype not in INTEGERS:
             raise InputError(f"{op}: {a} is a float; bits are of integers")
+        kept = op in ("minimum", "maximum") and other.dtype == a.dtype
         dtype = "int32" if compares else a.dtype if kept else wide(a.dtype)
-        return self._make(op, a.shape, dtype, (a, other), a.image)
+        return self._each(op, dtype, (a, other))
+
+    def select(self, condition: Tensor, a: Tensor | ArrayLike, b: Tensor | ArrayLike) -> Tensor:
+        """int32: ``a`` where the condition is not 0, else ``b``; all are integers."""
+        given = [x if isinstance(x, Tensor) else self.constant(x, "int32") for x in (a, b)]
+        if any(x.dtype not in INTEGERS for x in (*given, condition)):
+            raise InputError(f"select: {given[0]}, {given[1]} and {condition} must be integers; see bits")
+        return self._each("select", "int32", (*given, condition))
+
+    def bits(self, x: Tensor, dtype: str) -> Tensor:
+        """The same 32 bits, read as int32 or float32."""
+        if {x.dtype, dtype} != {"int32", "float32"}:
+            raise InputError(f"bits of {x} as {dtype}: must be int32 as float32, or the other way round")
+        return self._make("bits", x.shape, dtype, (x,), x.image)
+
+    def rsqrt(self, x: Tensor) -> Tensor:
+        """About 1/√x, within 2 units in the last place: who uses it corrects for that."""
+        return self._make("rsqrt", x.shape, "float32", (x,), x.image)
+
+    def _each(self, op: str, dtype: str, operands: tuple[Tensor, ...]) -> Tensor:
+        """An operation element by element. One row meets every row; of a constant one number meets every feature."""
+        rows, features = (max(x.shape[axis] for x in operands) for axis in (0, 1))
+        found, immediate = [], True
+        for x in operands:
+            if x.rows not in (1, rows) or x.features not in (1, features):
+                names = " and ".join(map(str, operands))
+                raise InputError(f"{op}: {names} have different shapes; one may have one row or one number")
+            if x.features < features and x.value is None:
+                raise InputError(f"{op}: {x} is computed, so it must have {features} features")
+            number = x.value is not None and x.shape == (1, 1)
+            # An instruction has one immediate: the other numbers are rows.
+            if x.value is not None and x.features < features and not (number and immediate):
+                x = self.constant(np.repeat(x.value, features, axis=1))
+            immediate = immediate and not number
+            found.append(x)
+        image = next((x.image for x in found if x.rows == rows and x.image is not None), None)
+        return self._make(op, (rows, features), dtype, tuple(found), image)
 
     def _make(
         self, op: str, shape: tuple[int, int], dtype: str, inputs: tuple[Tensor, ...],
         image: tuple[int, int, int] | None, **attributes: Any,
     ) -> Tensor:  # fmt: skip
-        return self._add(Tensor(self._fresh(op), shape, dtype, op, inputs, tuple(attributes.items()), image))
+        """A new tensor; of constants alone a constant."""
+        made = Tensor(self._fresh(op), shape, dtype, op, inputs, tuple(attributes.items()), image)
+        known = [x.value for x in inputs if x.value is not None]
+        if len(known) == len(inputs):
+            from tsp.compiler.reference import evaluate
+
+            return self.constant(evaluate(made, known))
+        return self._add(made)
 
     def _add(self, tensor: Tensor) -> Tensor:
         if tensor.name in self.tensors:

@@ -17,7 +17,7 @@ COPIES = 3
 """A pass reads a tensor of bytes at so many places at the same time."""
 PRODUCTS = ("matmul", "sum_pool")
 """What the MXM does."""
-MNEMONICS = ELEMENTWISE | {"relu": "RELU"}
+MNEMONICS = ELEMENTWISE | {"relu": "RELU", "rsqrt": "RSQRT", "select": "SELECT"}
 
 
 @dataclasses.dataclass
@@ -68,7 +68,7 @@ class _Lowering:
 
     def _joins(self, sums: Tensor, z: Tensor) -> bool:
         """Whether ``z``, which is added to bare sums, can be made in their pass: before they come to the ALUs."""
-        if z is sums or z.name not in self.open or self.uses[z.name] > 1 or _narrows(z):
+        if z is sums or z.name not in self.open or self.uses[z.name] > 1 or _narrows(z) or z.rows != sums.rows:
             return False
         chain, other = self.open[sums.name], self.open[z.name]
         if chain.product is None or chain.steps or other.product is not None:
@@ -80,7 +80,7 @@ class _Lowering:
     def _extends(self, y: Tensor, x: Tensor) -> bool:
         """Whether ``x`` may follow directly on what makes its input ``y``: there are ALUs for it, and nothing in memory
         is read twice at the same time."""
-        if y.name not in self.open or self.uses[y.name] > 1 or (_narrows(y) and x.op != "relu"):
+        if y.name not in self.open or self.uses[y.name] > 1 or y.rows != x.rows or (_narrows(y) and x.op != "relu"):
             return False
         chain = self.open[y.name]
         read = [_base(z) for step, before in chain.steps for z in step.inputs if z.name != before]
@@ -122,14 +122,14 @@ class _Lowering:
         for y in x.inputs:
             if y.name in made:
                 operands.append(SUMS if y.name == made[1] else PREVIOUS)
-            elif y.value is not None and y.value.size == 1:
-                operands.append(y.value.item())
+            elif y.value is not None and y.value.size == 1 and not any(isinstance(o, int | float) for o in operands):
+                operands.append(y.value.item())  # an instruction has one immediate
             else:
                 operands.append(self.view(y, index, None, first, count))
         is_float, from_float = x.dtype not in INTEGERS, x.inputs[0].dtype not in INTEGERS
         if x.op == "shift":
             return Step("SRA.sat", tuple(operands), False, False)
-        if x.op == "wrap":
+        if x.op in ("wrap", "bits"):
             return Step("CONVERT", tuple(operands), False, False)
         if x.op in ("convert", "saturate"):
             return Step("CONVERT.sat", tuple(operands), is_float, from_float)
@@ -217,7 +217,7 @@ def lower(graph: Graph, config: ChipConfig) -> list[Pass]:
         raise InputError("the graph has no output; name one with graph.output(name, tensor)")
     for x in graph.outputs.values():
         if not x.op:
-            raise InputError(f"output {x} is an input or a constant; nothing is computed")
+            raise InputError(f"output {x} is a constant; nothing is computed")
     for x in graph.tensors.values():
         _check(x, config)
     return _Lowering(graph, config).run()
