@@ -41,28 +41,39 @@ def divide_whole(g: Graph, a: Tensor, b: Tensor, floor: bool = False) -> tuple[T
 
 def divide(g: Graph, a: Tensor, b: Tensor) -> Tensor:
     """a / b in float32 as IEEE 754 says: rounded once, with subnormals, infinities and NaN."""
-    e = g.elementwise
-    above, below = _Parts(g, a), _Parts(g, b)
-    root = g.rsqrt(below.one)
-    inverse = g.mul(root, root)
-    # Of the significands' quotient, which is between 1/2 and 2, 25 bits behind the point.
-    first = g.convert(g.mul(g.mul(above.one, inverse), np.float32(2.0**25)), "int32")
-    rest = g.sub(e("shift_left", above.whole, np.int32(25)), g.mul(first, below.whole))
-    more = g.convert(g.mul(g.mul(g.convert(rest, "float32"), inverse), np.float32(2.0**-FRACTION_BITS)), "int32")
-    rest = g.sub(rest, g.mul(more, below.whole))
-    # One more bit says whether there is a rest: 2q - 1 if it is negative, 2q + 1 if it is positive.
-    sticky = g.minimum(g.maximum(rest, np.int32(-1)), np.int32(1))
-    exact = g.add(e("shift_left", g.add(first, more), np.int32(1)), sticky)
-    power = g.sub(above.exponent, below.exponent)
-    value = _scaled(g, exact, power)
-    # Zeros, infinities and NaN go their own way.
-    least, most = g.minimum(above.bits, below.bits), g.maximum(above.bits, below.bits)
-    special = e("bit_or", e("equal", least, np.int32(0)), e("greater_equal", most, np.int32(EXPONENT)))
-    root = g.rsqrt(g.bits(below.bits, "float32"))
-    plain = g.mul(g.mul(g.bits(above.bits, "float32"), root), root)
-    found = g.select(special, g.bits(plain, "int32"), g.bits(value, "int32"))
-    sign = e("bit_and", e("bit_xor", g.bits(a, "int32"), g.bits(b, "int32")), np.int32(SIGN))
-    return g.bits(e("bit_or", found, sign), "float32")
+    return Divisor(g, b).of(a)
+
+
+class Divisor:
+    """What several numbers are divided by."""
+
+    def __init__(self, g: Graph, b: Tensor):
+        self.graph, self.sign, self.parts = g, g.bits(b, "int32"), _Parts(g, b)
+        root = g.rsqrt(self.parts.one)
+        self.inverse = g.mul(root, root)
+        self.root = g.rsqrt(g.bits(self.parts.bits, "float32"))
+
+    def of(self, a: Tensor) -> Tensor:
+        """The quotient of a, see :func:`divide`."""
+        g, e = self.graph, self.graph.elementwise
+        above, below = _Parts(g, a), self.parts
+        # Of the significands' quotient, which is between 1/2 and 2, 25 bits behind the point.
+        first = g.convert(g.mul(g.mul(above.one, self.inverse), np.float32(2.0**25)), "int32")
+        rest = g.sub(e("shift_left", above.whole, np.int32(25)), g.mul(first, below.whole))
+        scaled = g.mul(g.mul(g.convert(rest, "float32"), self.inverse), np.float32(2.0**-FRACTION_BITS))
+        more = g.convert(scaled, "int32")
+        rest = g.sub(rest, g.mul(more, below.whole))
+        # One more bit says whether there is a rest: 2q - 1 if it is negative, 2q + 1 if it is positive.
+        sticky = g.minimum(g.maximum(rest, np.int32(-1)), np.int32(1))
+        exact = g.add(e("shift_left", g.add(first, more), np.int32(1)), sticky)
+        value = _scaled(g, exact, g.sub(above.exponent, below.exponent))
+        # Zeros, infinities and NaN go their own way.
+        least, most = g.minimum(above.bits, below.bits), g.maximum(above.bits, below.bits)
+        special = e("bit_or", e("equal", least, np.int32(0)), e("greater_equal", most, np.int32(EXPONENT)))
+        plain = g.mul(g.mul(g.bits(above.bits, "float32"), self.root), self.root)
+        found = g.select(special, g.bits(plain, "int32"), g.bits(value, "int32"))
+        sign = e("bit_and", e("bit_xor", g.bits(a, "int32"), self.sign), np.int32(SIGN))
+        return g.bits(e("bit_or", found, sign), "float32")
 
 
 class _Parts:

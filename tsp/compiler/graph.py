@@ -7,7 +7,7 @@ g.output("logits", g.add(g.matmul(h, w2), b2))   # int32
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -121,6 +121,19 @@ class Graph:
         w = self.constant(np.concatenate(parts))
         return self._make("matmul", (x.rows, w.features), "int32", (x, w), x.image, taps=(None,) * len(parts), fill=0)
 
+    def matmul_each(self, x: Tensor, of_row: NDArray[np.int64], *stacks: ArrayLike) -> Tensor:
+        """Row r times matrix ``of_row[r]`` of int8 [matrices, k, m], or times the sum of those of several stacks:
+        int32 [n, m]. It takes as long as if every row were multiplied with every matrix."""
+        parts = [np.asarray(stack) for stack in stacks]
+        for part in parts:
+            if x.dtype != "int8" or part.dtype != np.int8 or part.ndim != 3 or part.shape[1] != x.features:
+                kinds = f"{part.dtype}{list(part.shape)}"
+                raise InputError(f"matmul_each takes int8 times a stack of int8 [n, {x.features}, m], not {x}, {kinds}")
+        w = self.constant(np.concatenate([matrix for part in parts for matrix in part]))
+        rows = np.arange(x.rows)
+        taps = tuple(tuple(np.where(of_row == n, rows, -1).tolist()) for part in parts for n in range(len(part)))
+        return self._make("matmul", (x.rows, w.features), "int32", (x, w), x.image, taps=taps, fill=0)
+
     def conv2d(self, x: Tensor, *weights: ArrayLike, windows: Windows | None = None, fill: int = 0) -> Tensor:
         """Cross-correlation of images int8 with constant int8 [out, in, lines, columns], or with the sum of several:
         int32. What pads the images is ``fill``."""
@@ -184,6 +197,11 @@ class Graph:
     def maximum(self, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
         """The greater of each two."""
         return self.elementwise("maximum", a, b)
+
+    def take(self, x: Tensor, rows: Iterable[int]) -> Tensor:
+        """Rows of a tensor, in any order and any number of times."""
+        chosen = tuple(rows)
+        return self._make("rows", (len(chosen), x.features), x.dtype, (x,), None, rows=chosen, fill=0)
 
     def relu(self, x: Tensor) -> Tensor:
         """max(x, 0)."""

@@ -88,7 +88,10 @@ class _Lowering:
         read += [_base(z) for z in x.inputs if z is not y and not self._joins(y, z)]
         found = Counter(z for z in read if z.value is None)
         several = all(n == 1 or (z.dtype == "int8" and n <= COPIES) for z, n in found.items())
-        return len(chain.steps) < self.config.vxm_rows * self.config.vxm_stages and several
+        # All that is read and written at once lies in slices of its own, adjacent ones: leave room to find them.
+        slices = sum(_narrowest(z).planes for z in {x, *read} if z.value is None or z.value.size > 1)
+        room = slices <= 4 * self.config.mem_slices // 3
+        return room and len(chain.steps) < self.config.vxm_rows * self.config.vxm_stages and several
 
     def _close(self, x: Tensor) -> None:
         """Write a tensor to memory, if it is not there."""
