@@ -1,6 +1,7 @@
 """What goes across lanes: the ALUs never do, so bytes go through the MXM, whose weights of 0 and 1 move them as they
 are."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -33,6 +34,7 @@ def spread(g: Graph, x: Tensor, features: int) -> Tensor:
 def extreme(g: Graph, op: str, x: Tensor) -> Tensor:
     """[1, features]: in each the ``minimum`` or ``maximum`` of all elements. Halves meet, first of the rows, then of
     the features."""
+    x = dataclasses.replace(x, image=None)
     while x.rows > 1:
         half = -(-x.rows // 2)
         # A copy first: two places of one tensor are not read at the same time.
