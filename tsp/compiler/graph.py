@@ -7,6 +7,7 @@ g.output("logits", g.add(g.matmul(h, w2), b2))   # int32
 """
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -80,6 +81,7 @@ class Graph:
         self.tensors: dict[str, Tensor] = {}
         self.inputs: list[Tensor] = []
         self.outputs: dict[str, Tensor] = {}
+        self._numbers: Counter[str] = Counter()
 
     def input(
         self, name: str, shape: tuple[int, int], dtype: str = "int8", image: tuple[int, int, int] | None = None
@@ -343,8 +345,10 @@ class Graph:
         return tensor
 
     def _fresh(self, kind: str) -> str:
-        number = sum(name.rpartition("_")[0] == kind for name in self.tensors)
-        return f"{kind}_{number}"
+        """A name that no tensor has yet."""
+        while (name := f"{kind}_{self._numbers[kind]}") in self.tensors:
+            self._numbers[kind] += 1
+        return name
 
 
 def wide(dtype: str) -> str:
