@@ -13,6 +13,9 @@ from tsp.errors import InputError
 from tsp.floorplan import floorplan
 from tsp.isa import WORD_BITS, Type
 
+NARROW = {"int4": (-8, 7), "uint4": (0, 15), "int2": (-2, 1), "uint2": (0, 3)}
+"""Types that numpy has not: the least and the greatest number. They are held in bytes."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Image:
@@ -104,7 +107,7 @@ class Tensor:
 
     @property
     def features(self) -> int:
-        return self.shape[1 if self.channels_first else -1]
+        return self.shape[1 if self.channels_first else -1] if self.shape else 1
 
     @property
     def rows(self) -> int:

@@ -4,9 +4,9 @@ import math
 from typing import Any
 
 from tsp.errors import InputError
-from tsp.program import Tensor, Window
+from tsp.program import NARROW, Tensor, Window
 
-DTYPES = ("bool", "int8", "uint8", "int16", "int32", "float16", "float32")
+DTYPES = ("bool", "int8", "uint8", "int16", "int32", "float16", "float32", *NARROW)
 """What a tensor's elements may be for its user."""
 _AXES = 8
 _LARGEST = 1 << 16
@@ -24,10 +24,10 @@ def _tensor(row: Any) -> Tensor:
     kinds = {"given": bool, "shape": list, "dtype": str, "offset": int, "channels_first": bool, "blocks": list}
     right = type(row) is dict and row.keys() == {*kinds, "fold", "window"}
     right = right and all(type(row[k]) is kinds[k] for k in kinds)
-    if not right or row["dtype"] not in DTYPES or not 1 <= len(row["shape"]) <= _AXES:
+    if not right or row["dtype"] not in DTYPES or len(row["shape"]) > _AXES:
         raise InputError("the header's 'tensors' are damaged")
     sizes, blocks, fold = row["shape"], row["blocks"], row["fold"]
-    least = 2 if row["channels_first"] else 1
+    least = 2 if row["channels_first"] else 0
     right = _sizes(sizes) and len(sizes) >= least and abs(row["offset"]) <= 128 and _sizes([fold])
     if not right or not all(type(block) is str for block in blocks):
         raise InputError("the header's 'tensors' are damaged")

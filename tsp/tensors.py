@@ -14,7 +14,7 @@ from tsp.files import parse_npy, read_bounded
 from tsp.floorplan import floorplan
 from tsp.isa import FLOAT_TYPES
 from tsp.memory_map import octets, plane_slices, typed
-from tsp.program import Image, Program, Symbol, Tensor, Window
+from tsp.program import NARROW, Image, Program, Symbol, Tensor, Window
 
 Array = NDArray[Any]
 Words = Callable[[int, int], NDArray[np.uint8]]
@@ -32,8 +32,15 @@ def given(tensors: Mapping[str, Tensor], values: Mapping[str, Array]) -> None:
         if name not in values:
             raise InputError(f"no value for input {name!r}, {tensor}; the program takes {_named(wanted)}")
         array = values[name]
-        if array.shape != tensor.shape or str(array.dtype) != tensor.dtype:
+        if array.shape != tensor.shape or not _holds(array, tensor.dtype):
             raise InputError(f"input {name!r} is {array.dtype}{list(array.shape)}, must be {tensor}")
+
+
+def _holds(array: Array, dtype: str) -> bool:
+    """Whether the elements are of a type. Of one that numpy has not, they may be bytes of its range."""
+    least, most = NARROW.get(dtype, (0, -1))
+    in_bytes = str(array.dtype) in ("int8", "uint8") and bool(((array >= least) & (array <= most)).all())
+    return str(array.dtype) == dtype or in_bytes
 
 
 def with_inputs(program: Program, values: Mapping[str, Array]) -> Program:
@@ -116,7 +123,7 @@ def restored(rows: Array, tensor: Tensor) -> Array:
         whole = whole.astype(np.int64) + tensor.offset
     whole = whole.astype(tensor.dtype)
     if not tensor.channels_first:
-        return np.ascontiguousarray(whole.reshape(tensor.shape))
+        return whole.reshape(tensor.shape).copy()
     n, channels, *pixels = tensor.shape
     return np.ascontiguousarray(np.moveaxis(whole.reshape(n, *pixels, channels), -1, 1))
 

@@ -39,7 +39,8 @@ def right(graph, config, values):
     assert found.keys() == want.keys()
     for name in want:
         assert found[name].dtype == want[name].dtype
-        assert np.array_equal(found[name], want[name]), f"{name} differs in {(found[name] != want[name]).sum()} places"
+        equal = np.array_equal(found[name], want[name], equal_nan=want[name].dtype.kind == "f")
+        assert equal, f"{name} differs in {(found[name] != want[name]).sum()} places"
     return compiled, result
 
 
@@ -140,6 +141,27 @@ def test_floats():
     right(graph, config, values)
 
 
+def test_bits_and_choices():
+    """Words read as the other type in the middle, at the begin and at the end of a pass; one row and one number."""
+    rng, config = RNG(6), CONFIGS["tiny"]
+    graph = Graph()
+    x, y, row = graph.input("x", (7, 40), "float32"), graph.input("y", (7, 40), "int32"), graph.input("row", (1, 40))
+    magnitude = graph.elementwise("bit_and", graph.bits(x, "int32"), np.int32(0x7FFFFFFF))
+    graph.output("root", graph.mul(graph.bits(magnitude, "float32"), x))
+    graph.output("bits", graph.bits(graph.add(x, np.float32(1)), "int32"))
+    graph.output("float", graph.bits(graph.add(y, row), "float32"))
+    graph.output("chosen", graph.select(graph.elementwise("less", y, np.int32(0)), 5, -6))
+    graph.output("one_row", graph.select(row, y, graph.relu(row)))
+    graph.output("shifted", graph.elementwise("shift_rounded", y, rng.integers(0, 40, (7, 40))))
+    graph.output("folded", graph.add(x, graph.mul(graph.constant(np.float32(3)), np.float32(2))))
+    graph.output("copy", y)
+    values = {
+        "x": rng.normal(size=(7, 40)).astype(np.float32), "row": int8(rng, 1, 40) * (rng.random((1, 40)) < 0.5),
+        "y": rng.integers(-(2**31), 2**31, (7, 40)).astype(np.int32) >> rng.integers(0, 31, (7, 40), dtype=np.int32),
+    }  # fmt: skip
+    right(graph, config, values)
+
+
 def test_weights_load_behind_computing():
     """Of a long matmul every plane multiplies in almost every cycle."""
     rng, config = RNG(7), CONFIGS["groqchip"]
@@ -197,7 +219,10 @@ W8 = np.ones((8, 4), np.int8)
         ),
         (lambda g, x: g.matmul(g.matmul(x, W8), W8), "matmul takes int8 times int8, not matmul_0 int32[4, 4] times"),
         (lambda g, x: None, "the graph has no output; name one"),
-        (lambda g, x: g.output("y", x), "output x int8[4, 8] is an input or a constant"),
+        (lambda g, x: g.output("y", g.constant(W8)), "output constant_0 int8[8, 4] is a constant; nothing is computed"),
+        (lambda g, x: g.bits(x, "float32"), "bits of x int8[4, 8] as float32: must be int32 as float32"),
+        (lambda g, x: g.select(x, 1, g.convert(x, "float32")), "must be integers; see bits"),
+        (lambda g, x: g.add(x, g.input("z", (4, 1))), "z int8[4, 1] is computed, so it must have 8 features"),
         (lambda g, x: g.input("x", (1, 1)), "tensor 'x' is there twice"),
         (lambda g, x: g.output("x", g.relu(x)), "output 'x' is there twice, or an input; choose another name"),
         (lambda g, x: g.input("z", (0, 1)), "input 'z' has shape [0, 1], must be [rows, features], each at least 1"),

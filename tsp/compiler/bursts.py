@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from tsp.compiler.passes import PREVIOUS, Operand, Step
+from tsp.isa import FLOAT_TYPES, Type
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +23,12 @@ class Burst:
         times = f" ×{self.count}" if self.count > 1 else ""
         values = " ".join(f"{name}={value}" for name, value in self.arguments)
         return f"{self.at:6} {self.queue:20} {self.method}{times} {values}"
+
+
+def named(type_: Type, is_float: bool) -> str:
+    """What an instruction that takes or makes floats, or integers, calls elements in memory: 32 bits may be either."""
+    other = {Type.INT32: Type.FP32, Type.FP32: Type.INT32}
+    return (other.get(type_, type_) if (type_ in FLOAT_TYPES) != is_float else type_).name.lower()
 
 
 def spell(operand: Operand, step: Step, before: str) -> str:

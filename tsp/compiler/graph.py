@@ -7,7 +7,8 @@ g.output("logits", g.add(g.matmul(h, w2), b2))   # int32
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,13 @@ DTYPES = ("int8", "int16", "int32", "float16", "float32")
 INTEGERS = ("int8", "int16", "int32")
 ELEMENTWISE = {
     "add": "ADD", "sub": "SUB", "mul": "MUL", "minimum": "MIN", "maximum": "MAX", "bit_and": "AND", "bit_or": "OR",
-    "bit_xor": "XOR", "shift_left": "SHL", "shift_right": "SRL", "equal": "EQ", "not_equal": "NE", "less": "LT",
-    "less_equal": "LE", "greater": "GT", "greater_equal": "GE",
+    "bit_xor": "XOR", "shift_left": "SHL", "shift_right": "SRL", "shift_rounded": "SRA", "equal": "EQ",
+    "not_equal": "NE", "less": "LT", "less_equal": "LE", "greater": "GT", "greater_equal": "GE",
 }  # fmt: skip
-"""Operations on two tensors, and the instructions that do them. ``shift_right`` shifts zeros in."""
+"""Operations on two tensors, and the instructions that do them. ``shift_right`` shifts zeros in, ``shift_rounded`` the
+sign, and rounds half to even."""
 COMPARES = ("EQ", "NE", "LT", "LE", "GT", "GE")
-BITS = ("AND", "OR", "XOR", "SHL", "SRL")
+BITS = ("AND", "OR", "XOR", "SHL", "SRL", "SRA")
 Array = NDArray[Any]
 Rows = tuple[int, ...] | None
 """Which rows of a tensor an operation takes, for each of its own; -1 is a row of its ``fill``. None: one after the
@@ -79,6 +81,7 @@ class Graph:
         self.tensors: dict[str, Tensor] = {}
         self.inputs: list[Tensor] = []
         self.outputs: dict[str, Tensor] = {}
+        self._numbers: Counter[str] = Counter()
 
     def input(
         self, name: str, shape: tuple[int, int], dtype: str = "int8", image: tuple[int, int, int] | None = None
@@ -119,6 +122,19 @@ class Graph:
                 raise InputError(f"matmul: {x} has {x.features} features, but the weights have {len(part)} rows")
         w = self.constant(np.concatenate(parts))
         return self._make("matmul", (x.rows, w.features), "int32", (x, w), x.image, taps=(None,) * len(parts), fill=0)
+
+    def matmul_each(self, x: Tensor, of_row: NDArray[np.int64], *stacks: ArrayLike) -> Tensor:
+        """Row r times matrix ``of_row[r]`` of int8 [matrices, k, m], or times the sum of those of several stacks:
+        int32 [n, m]. It takes as long as if every row were multiplied with every matrix."""
+        parts = [np.asarray(stack) for stack in stacks]
+        for part in parts:
+            if x.dtype != "int8" or part.dtype != np.int8 or part.ndim != 3 or part.shape[1] != x.features:
+                kinds = f"{part.dtype}{list(part.shape)}"
+                raise InputError(f"matmul_each takes int8 times a stack of int8 [n, {x.features}, m], not {x}, {kinds}")
+        w = self.constant(np.concatenate([matrix for part in parts for matrix in part]))
+        rows = np.arange(x.rows)
+        taps = tuple(tuple(np.where(of_row == n, rows, -1).tolist()) for part in parts for n in range(len(part)))
+        return self._make("matmul", (x.rows, w.features), "int32", (x, w), x.image, taps=taps, fill=0)
 
     def conv2d(self, x: Tensor, *weights: ArrayLike, windows: Windows | None = None, fill: int = 0) -> Tensor:
         """Cross-correlation of images int8 with constant int8 [out, in, lines, columns], or with the sum of several:
@@ -184,6 +200,11 @@ class Graph:
         """The greater of each two."""
         return self.elementwise("maximum", a, b)
 
+    def take(self, x: Tensor, rows: Iterable[int]) -> Tensor:
+        """Rows of a tensor, in any order and any number of times."""
+        chosen = tuple(rows)
+        return self._make("rows", (len(chosen), x.features), x.dtype, (x,), None, rows=chosen, fill=0)
+
     def relu(self, x: Tensor) -> Tensor:
         """max(x, 0)."""
         return self._make("relu", x.shape, x.dtype, (x,), x.image)
@@ -225,8 +246,8 @@ class Graph:
             yield f"{x}{image} = {x.op or 'given'}({', '.join(y.name for y in x.inputs)})"
 
     def output(self, name: str, x: Tensor) -> None:
-        """What a run gives."""
-        if x.op == "rows":
+        """What a run gives. Of an input a copy is made."""
+        if x.op == "rows" or x in self.inputs:
             x = self.convert(x, x.dtype)
         if name in self.outputs or name in (given.name for given in self.inputs):
             raise InputError(f"output {name!r} is there twice, or an input; choose another name")
@@ -261,24 +282,61 @@ class Graph:
         other = b if isinstance(b, Tensor) else self.constant(b, wide(a.dtype))
         if (a.dtype in INTEGERS) != (other.dtype in INTEGERS):
             raise InputError(f"{op}: {a} and {other} are an integer and a float; convert one of them")
-        if other.features not in (1, a.features) or other.rows not in (1, a.rows):
-            raise InputError(f"{op}: {a} and {other} have different shapes; the second may have one row or one number")
-        if other.value is None and other.shape != a.shape:
-            raise InputError(f"{op}: {other} is computed, so it must have the shape of {a}")
-        if other.value is not None and other.features == 1 and other.shape != (1, 1) and a.features > 1:
-            other = self.constant(np.repeat(other.value, a.features, axis=1))
-        kept = op in ("minimum", "maximum") and other.dtype == a.dtype
         compares, bits = ELEMENTWISE[op] in COMPARES, ELEMENTWISE[op] in BITS
         if bits and a.dtype not in INTEGERS:
             raise InputError(f"{op}: {a} is a float; bits are of integers")
+        kept = op in ("minimum", "maximum") and other.dtype == a.dtype
         dtype = "int32" if compares else a.dtype if kept else wide(a.dtype)
-        return self._make(op, a.shape, dtype, (a, other), a.image)
+        return self._each(op, dtype, (a, other))
+
+    def select(self, condition: Tensor, a: Tensor | ArrayLike, b: Tensor | ArrayLike) -> Tensor:
+        """int32: ``a`` where the condition is not 0, else ``b``; all are integers."""
+        given = [x if isinstance(x, Tensor) else self.constant(x, "int32") for x in (a, b)]
+        if any(x.dtype not in INTEGERS for x in (*given, condition)):
+            raise InputError(f"select: {given[0]}, {given[1]} and {condition} must be integers; see bits")
+        return self._each("select", "int32", (*given, condition))
+
+    def bits(self, x: Tensor, dtype: str) -> Tensor:
+        """The same 32 bits, read as int32 or float32."""
+        if {x.dtype, dtype} != {"int32", "float32"}:
+            raise InputError(f"bits of {x} as {dtype}: must be int32 as float32, or the other way round")
+        return self._make("bits", x.shape, dtype, (x,), x.image)
+
+    def rsqrt(self, x: Tensor) -> Tensor:
+        """About 1/√x, within 2 units in the last place: who uses it corrects for that."""
+        return self._make("rsqrt", x.shape, "float32", (x,), x.image)
+
+    def _each(self, op: str, dtype: str, operands: tuple[Tensor, ...]) -> Tensor:
+        """An operation element by element. One row meets every row; of a constant one number meets every feature."""
+        rows, features = (max(x.shape[axis] for x in operands) for axis in (0, 1))
+        found, immediate = [], True
+        for x in operands:
+            if x.rows not in (1, rows) or x.features not in (1, features):
+                names = " and ".join(map(str, operands))
+                raise InputError(f"{op}: {names} have different shapes; one may have one row or one number")
+            if x.features < features and x.value is None:
+                raise InputError(f"{op}: {x} is computed, so it must have {features} features")
+            number = x.value is not None and x.shape == (1, 1)
+            # An instruction has one immediate: the other numbers are rows.
+            if x.value is not None and x.features < features and not (number and immediate):
+                x = self.constant(np.repeat(x.value, features, axis=1))
+            immediate = immediate and not number
+            found.append(x)
+        image = next((x.image for x in found if x.rows == rows and x.image is not None), None)
+        return self._make(op, (rows, features), dtype, tuple(found), image)
 
     def _make(
         self, op: str, shape: tuple[int, int], dtype: str, inputs: tuple[Tensor, ...],
         image: tuple[int, int, int] | None, **attributes: Any,
     ) -> Tensor:  # fmt: skip
-        return self._add(Tensor(self._fresh(op), shape, dtype, op, inputs, tuple(attributes.items()), image))
+        """A new tensor; of constants alone a constant."""
+        made = Tensor(self._fresh(op), shape, dtype, op, inputs, tuple(attributes.items()), image)
+        known = [x.value for x in inputs if x.value is not None]
+        if len(known) == len(inputs):
+            from tsp.compiler.reference import evaluate
+
+            return self.constant(evaluate(made, known))
+        return self._add(made)
 
     def _add(self, tensor: Tensor) -> Tensor:
         if tensor.name in self.tensors:
@@ -287,8 +345,10 @@ class Graph:
         return tensor
 
     def _fresh(self, kind: str) -> str:
-        number = sum(name.rpartition("_")[0] == kind for name in self.tensors)
-        return f"{kind}_{number}"
+        """A name that no tensor has yet."""
+        while (name := f"{kind}_{self._numbers[kind]}") in self.tensors:
+            self._numbers[kind] += 1
+        return name
 
 
 def wide(dtype: str) -> str:

@@ -17,7 +17,7 @@ COPIES = 3
 """A pass reads a tensor of bytes at so many places at the same time."""
 PRODUCTS = ("matmul", "sum_pool")
 """What the MXM does."""
-MNEMONICS = ELEMENTWISE | {"relu": "RELU"}
+MNEMONICS = ELEMENTWISE | {"relu": "RELU", "rsqrt": "RSQRT", "select": "SELECT"}
 
 
 @dataclasses.dataclass
@@ -68,7 +68,7 @@ class _Lowering:
 
     def _joins(self, sums: Tensor, z: Tensor) -> bool:
         """Whether ``z``, which is added to bare sums, can be made in their pass: before they come to the ALUs."""
-        if z is sums or z.name not in self.open or self.uses[z.name] > 1 or _narrows(z):
+        if z is sums or z.name not in self.open or self.uses[z.name] > 1 or _narrows(z) or z.rows != sums.rows:
             return False
         chain, other = self.open[sums.name], self.open[z.name]
         if chain.product is None or chain.steps or other.product is not None:
@@ -80,7 +80,7 @@ class _Lowering:
     def _extends(self, y: Tensor, x: Tensor) -> bool:
         """Whether ``x`` may follow directly on what makes its input ``y``: there are ALUs for it, and nothing in memory
         is read twice at the same time."""
-        if y.name not in self.open or self.uses[y.name] > 1 or (_narrows(y) and x.op != "relu"):
+        if y.name not in self.open or self.uses[y.name] > 1 or y.rows != x.rows or (_narrows(y) and x.op != "relu"):
             return False
         chain = self.open[y.name]
         read = [_base(z) for step, before in chain.steps for z in step.inputs if z.name != before]
@@ -88,7 +88,10 @@ class _Lowering:
         read += [_base(z) for z in x.inputs if z is not y and not self._joins(y, z)]
         found = Counter(z for z in read if z.value is None)
         several = all(n == 1 or (z.dtype == "int8" and n <= COPIES) for z, n in found.items())
-        return len(chain.steps) < self.config.vxm_rows * self.config.vxm_stages and several
+        # All that is read and written at once lies in slices of its own, adjacent ones: leave room to find them.
+        slices = sum(_narrowest(z).planes for z in {x, *read} if z.value is None or z.value.size > 1)
+        room = slices <= 4 * self.config.mem_slices // 3
+        return room and len(chain.steps) < self.config.vxm_rows * self.config.vxm_stages and several
 
     def _close(self, x: Tensor) -> None:
         """Write a tensor to memory, if it is not there."""
@@ -130,14 +133,14 @@ class _Lowering:
         for y in x.inputs:
             if y.name in made:
                 operands.append(SUMS if y.name == made[1] else PREVIOUS)
-            elif y.value is not None and y.value.size == 1:
-                operands.append(y.value.item())
+            elif y.value is not None and y.value.size == 1 and not any(isinstance(o, int | float) for o in operands):
+                operands.append(y.value.item())  # an instruction has one immediate
             else:
                 operands.append(self.view(y, index, None, first, count))
         is_float, from_float = x.dtype not in INTEGERS, x.inputs[0].dtype not in INTEGERS
         if x.op == "shift":
             return Step("SRA.sat", tuple(operands), False, False)
-        if x.op == "wrap":
+        if x.op in ("wrap", "bits"):
             return Step("CONVERT", tuple(operands), False, False)
         if x.op in ("convert", "saturate"):
             return Step("CONVERT.sat", tuple(operands), is_float, from_float)
@@ -226,7 +229,7 @@ def lower(graph: Graph, config: ChipConfig, words: int | None = None) -> list[Pa
         raise InputError("the graph has no output; name one with graph.output(name, tensor)")
     for x in graph.outputs.values():
         if not x.op:
-            raise InputError(f"output {x} is an input or a constant; nothing is computed")
+            raise InputError(f"output {x} is a constant; nothing is computed")
     for x in graph.tensors.values():
         _check(x, config)
     return _Lowering(graph, config, words).run()

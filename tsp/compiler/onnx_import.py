@@ -14,21 +14,18 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper, shape_inference
 
-from tsp.compiler import onnx_nodes, onnx_qdq
 from tsp.compiler.graph import Graph
 from tsp.compiler.graph import Tensor as GraphTensor
-from tsp.compiler.onnx_values import Constant, Value
+from tsp.compiler.onnx_operands import is_exact, real
+from tsp.compiler.onnx_operators import OPERATORS
+from tsp.compiler.onnx_values import ELEMENTS, Constant, Value
 from tsp.compiler.windows import Windows
 from tsp.errors import InputError
-from tsp.program import Tensor
+from tsp.program import NARROW, Tensor
 
-NODES = onnx_nodes.NODES | onnx_qdq.NODES
 MAX_BYTES = 1 << 31
 """Of a model file: protobuf's own limit."""
 Array = NDArray[Any]
-_ELEMENTS: dict[int, str] = {
-    onnx.TensorProto.INT8: "int8", onnx.TensorProto.UINT8: "uint8", onnx.TensorProto.INT32: "int32",
-}  # fmt: skip
 
 
 @dataclasses.dataclass
@@ -87,40 +84,50 @@ class Importer:
                 self.known[given.name] = self.inputs[given.name] = self._input(given)
         for node in self.model.node:
             self.node = node
-            if node.op_type not in NODES or node.domain not in ("", "ai.onnx"):
-                raise self.refused(f"is not supported; supported are {', '.join(sorted(NODES))}")
-            self.known[node.output[0]] = NODES[node.op_type](self, node)
+            if node.op_type not in OPERATORS or node.domain not in ("", "ai.onnx"):
+                raise self.refused(f"is not supported; supported are {', '.join(sorted(OPERATORS))}")
+            self.known[node.output[0]] = OPERATORS[node.op_type](self, node)
         outputs = {}
         for wanted in self.model.output:
             if not isinstance(self.known.get(wanted.name), Value):
                 raise InputError(f"output {wanted.name!r} is a constant; nothing is computed")
-            value = self.settled(wanted.name)
-            if value.scale is not None:
-                raise InputError(
-                    f"output {wanted.name!r} is a float; end the model with QuantizeLinear, or at the sums"
-                )
+            value = self._outcome(wanted.name)
             self.graph.output(wanted.name, value.tensor)
             tensor = self.graph.outputs[wanted.name]
             outputs[wanted.name] = dataclasses.replace(value, tensor=tensor)
         return Imported(self.graph, self.inputs, outputs)
 
+    def _outcome(self, name: str) -> Value:
+        """What a run gives: floats that are only called so are computed."""
+        value = self.settled(name)
+        if value.dtype in NARROW:
+            raise InputError(f"output {name!r} is {value.dtype}; end the model with a Cast to int8 or uint8")
+        if value.scale is None:
+            return value
+        if not is_exact(value):
+            raise InputError(f"output {name!r} is a float; end the model with QuantizeLinear, or at the sums")
+        return real(self, value)
+
     def _input(self, given: onnx.ValueInfoProto) -> Value:
         kind = given.type.tensor_type
-        if kind.elem_type not in _ELEMENTS:
+        if not given.type.HasField("tensor_type"):
+            found = str(given.type.WhichOneof("value")).removesuffix("_type")
+            raise InputError(f"input {given.name!r} is no tensor, but of the kind {found}")
+        if kind.elem_type not in ELEMENTS:
             name = onnx.helper.tensor_dtype_to_string(kind.elem_type).rpartition(".")[2].lower()
-            raise InputError(f"input {given.name!r} is {name}; supported are {', '.join(_ELEMENTS.values())}")
+            raise InputError(f"input {given.name!r} is {name}; supported are {', '.join(ELEMENTS.values())}")
         sizes = [axis.dim_value for axis in kind.shape.dim]
-        if not sizes or min(sizes) < 1:
+        if min(sizes, default=1) < 1:
             dims = [axis.dim_value or axis.dim_param or "?" for axis in kind.shape.dim]
             raise InputError(
                 f"input {given.name!r} has shape {dims}; every axis must be a number (fix the dynamic ones)"
             )
-        dtype = _ELEMENTS[kind.elem_type]
+        dtype = ELEMENTS[kind.elem_type]
         offset = 128 if dtype == "uint8" else 0
         image = (sizes[0], sizes[2], sizes[3]) if len(sizes) == 4 else None
-        features = sizes[1] if image else sizes[-1]
+        features = sizes[1] if image else [1, *sizes][-1]
         rows = int(np.prod(sizes)) // features
-        stored = "int8" if dtype == "uint8" else dtype
+        stored = dtype if dtype in ("int32", "float32") else "int8"
         return Value(self.graph.input(given.name, (rows, features), stored, image), dtype, tuple(sizes), offset)
 
     def refused(self, reason: str) -> InputError:
@@ -177,13 +184,34 @@ class Importer:
         found = next((a for a in self.node.attribute if a.name == name), None)
         return default if found is None else onnx.helper.get_attribute_value(found)
 
+    def element(self, name: str, default: str = "") -> str:
+        """An element type that an attribute names; refused if it is none that is known."""
+        number = self.attribute(name, 0)
+        if number not in ELEMENTS and (number or not default):
+            known = onnx.TensorProto.DataType.Name(number) if number in onnx.TensorProto.DataType.values() else number
+            raise self.refused(f"has {name}={known}; known are {', '.join(ELEMENTS.values())}")
+        return ELEMENTS.get(number, default)
+
+    def fits(self, x: Value, shape: tuple[int, ...]) -> bool:
+        """Whether bytes can be multiplied with matrices of this shape, one for all or one for each of their own."""
+        stack, rows = shape[:-2], x.shape[:-2]
+        axes = zip(reversed(stack), reversed(rows), strict=False)
+        right = len(shape) >= 2 and len(stack) <= len(rows) and all(n in (1, m) for n, m in axes)
+        return right and x.tensor.dtype == "int8" and x.tensor.image is None and shape[-2] == x.shape[-1]
+
     def products(self, x: Value, zero: int, weights: Array, images: bool) -> tuple[GraphTensor, Array]:
-        """Sums of (x - zero) times whole-number weights, [in, out], or [out, in, h, w] with images; and what is still
-        to be added."""
+        """Sums of (x - zero) times whole-number weights, [in, out] or a stack of such, or [out, in, h, w] with images;
+        and what is still to be added."""
         low = np.clip(weights, -128, 127)
         parts = [part.astype(np.int8) for part in (low, weights - low) if part.any() or part is low]
         shift = x.offset - zero
-        if images:
+        if weights.ndim > 2 and not images:
+            which = np.arange(weights[..., 0, 0].size).reshape(weights.shape[:-2])
+            of_row = np.broadcast_to(which[..., None], x.shape[:-1]).reshape(-1)
+            stacks = [part.reshape(-1, *part.shape[-2:]) for part in parts]
+            sums = self.graph.matmul_each(x.tensor, of_row, *stacks)
+            constant = (shift * weights.sum(-2)).reshape(-1, weights.shape[-1])[of_row]
+        elif images:
             sums = self.graph.conv2d(x.tensor, *parts, windows=self.windows(x, weights.shape[2:]), fill=-shift)
             constant = shift * weights.sum((1, 2, 3))
         else:

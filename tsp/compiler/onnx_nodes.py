@@ -27,13 +27,14 @@ def sums_of(i: "Importer", x: Value, zero: int, weights: Any, weights_zero: Any,
         whole = i.dense(whole - offset, x.tensor.features)
         if whole.shape[1] != x.tensor.features:
             raise i.refused(f"weights take {whole.shape[1]} channels, but there are {x.tensor.features}; see group")
-    elif weights.ndim != 2 or x.tensor.dtype != "int8":
-        raise i.refused(f"takes bytes times a constant int8 or uint8 matrix, not {x.dtype} and {list(weights.shape)}")
+    elif not i.fits(x, weights.shape):
+        kinds = f"{x.dtype}{list(x.shape)} and {list(weights.shape)}"
+        raise i.refused(f"takes bytes times a constant int8 or uint8 matrix, or a stack of them, not {kinds}")
     else:
         whole = whole - offset
     tensor, plus = i.products(x, zero, whole, images)
     shape = image_shape(tensor) if images else (*x.shape[:-1], tensor.features)
-    bound = 255 * int(np.abs(whole).sum((1, 2, 3) if images else 0).max())
+    bound = 255 * int(np.abs(whole).sum((1, 2, 3) if images else -2).max())
     return Value(tensor, "int32", shape, plus=plus, bound=bound)
 
 
@@ -150,14 +151,6 @@ def identity(i: "Importer", node: Node) -> Value | Constant:
     return i.known[node.input[0]]
 
 
-def cast(i: "Importer", node: Node) -> Value:
-    """Sums may be called floats: their scale is one."""
-    x = i.value(node, 0)
-    if x.tensor.dtype != "int32" or i.attribute("to", 0) != onnx.TensorProto.FLOAT or x.scale is not None:
-        raise i.refused("is supported from int32 to float")
-    return dataclasses.replace(x, dtype="float32", scale=np.ones((), np.float32))
-
-
 def flatten(i: "Importer", node: Node) -> Value:
     """Of images of one pixel, or of what is flat already."""
     x = i.value(node, 0)
@@ -170,7 +163,7 @@ def flatten(i: "Importer", node: Node) -> Value:
 
 NODES: dict[str, Callable[["Importer", Node], Value | Constant]] = {
     "MatMulInteger": matmul_integer, "ConvInteger": conv_integer, "MaxPool": max_pool, "Sub": binary("sub"),
-    "Mul": binary("mul"), "Min": binary("minimum"), "Max": binary("maximum"), "Identity": identity, "Cast": cast,
+    "Mul": binary("mul"), "Min": binary("minimum"), "Max": binary("maximum"), "Identity": identity,
     "Flatten": flatten, "BitwiseAnd": binary("bit_and"), "BitwiseOr": binary("bit_or"), "BitwiseNot": bitwise_not,
     "BitwiseXor": binary("bit_xor"), "BitShift": bit_shift, "Clip": clip, "Equal": binary("equal"),
     "Less": binary("less"), "LessOrEqual": binary("less_equal"), "Greater": binary("greater"),

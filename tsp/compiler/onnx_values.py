@@ -3,11 +3,24 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
+from onnx import TensorProto
 
 from tsp.compiler.graph import Tensor
+from tsp.program import NARROW
 
 Array = NDArray[Any]
+ELEMENTS: dict[int, str] = {
+    TensorProto.INT8: "int8", TensorProto.UINT8: "uint8", TensorProto.INT32: "int32", TensorProto.FLOAT: "float32",
+    TensorProto.BOOL: "bool",
+} | {getattr(TensorProto, name.upper()): name for name in NARROW}  # fmt: skip
+"""Element types of inputs. All but int32 and float32 are held in bytes, and uint8 less 128."""
+ANY = 1 << 31
+"""What an int32 can be at most."""
+BYTES = ("int8", "uint8")
+WHOLE = ("int8", "uint8", "int32")
+"""Types of whole numbers that are computed with."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +47,12 @@ class Value:
     count: int = 1
     plus: Array | None = None
     positive: bool = False
-    bound: int = 1 << 31
+    bound: int = ANY
+
+    @property
+    def is_real(self) -> bool:
+        """Its floats are computed as such."""
+        return self.tensor.dtype == "float32"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,3 +62,22 @@ class Constant:
     value: Array
     scale: Array | None = None
     zero: Array | int = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    @property
+    def dtype(self) -> str:
+        return str(self.value.dtype)
+
+
+def laid(like: Value, value: Array, dtype: str) -> Array:
+    """What meets a value element by element, as rows of features: one number, one row, or all. ValueError if it does
+    not fit."""
+    if value.size == 1:
+        return value.reshape(1, 1).astype(dtype)
+    whole = np.broadcast_to(value, like.shape)
+    moved = np.moveaxis(whole, 1, -1) if like.tensor.image is not None else whole
+    rows = moved.reshape(like.tensor.shape).astype(dtype)
+    return rows[:1] if (rows == rows[:1]).all() else rows

@@ -40,6 +40,7 @@ _NUMPY: dict[str, Callable[..., Array]] = {
     "relu": lambda x: np.maximum(x, np.zeros((), x.dtype)),
     "bit_and": np.bitwise_and, "bit_or": np.bitwise_or, "bit_xor": np.bitwise_xor,
     "shift_left": lambda x, n: _moved(x, n, np.left_shift), "shift_right": lambda x, n: _moved(x, n, np.right_shift),
+    "shift_rounded": lambda x, n: np.rint(np.ldexp(x.astype(float), -np.minimum(n.view(np.uint32), 64).astype(int))),
     "equal": np.equal, "not_equal": np.not_equal, "less": np.less, "less_equal": np.less_equal,
     "greater": np.greater, "greater_equal": np.greater_equal,
 }  # fmt: skip
@@ -76,6 +77,14 @@ def evaluate(x: Tensor, inputs: list[Array]) -> Array:
         return _converted(inputs[0], x.dtype)
     if x.op == "wrap":
         return inputs[0].astype(x.dtype)
+    if x.op == "bits":
+        return np.ascontiguousarray(inputs[0]).view(x.dtype)
+    if x.op == "rsqrt":
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return (1 / np.sqrt(inputs[0].astype(np.float64))).astype(np.float32)
+    if x.op == "select":
+        a, b, condition = (value.astype(np.int32) for value in inputs)
+        return np.where(condition != 0, a, b)
     if x.op == "shift":
         return _shifted(inputs[0], inputs[1].astype(np.int64))
     if x.op == "saturate":

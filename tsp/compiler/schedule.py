@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 from tsp.compiler.booking import Booking, Lane, Slot
-from tsp.compiler.bursts import Burst, spell
+from tsp.compiler.bursts import Burst, named, spell
 from tsp.compiler.passes import SUMS, Pass, Tile, View
 from tsp.compiler.place import Places
 from tsp.compiler.progress import Progress, silent
@@ -172,12 +172,12 @@ class Scheduler(Routes):
             operands = []
             for operand in step.operands:
                 if isinstance(operand, View):
-                    operands.append(f"{found[operand]}:{operand.block.type.name.lower()}")
+                    operands.append(f"{found[operand]}:{named(operand.block.type, step.from_float)}")
                 elif operand == SUMS:
                     operands.append(f"{spelled[0]}:int32")
                 else:
                     operands.append(spell(operand, step, queues[j - 1]))
-            to = f"{spelled[-1]}:{pass_.result.block.type.name.lower()}"
+            to = f"{spelled[-1]}:{named(pass_.result.block.type, step.is_float)}"
             if j < len(queues) - 1:
                 to = "next:fp32" if step.is_float and step.mnemonic.startswith("CONVERT") else "next"
             self.burst("alu", queue, at + j, pass_.count, mnemonic=step.mnemonic, operands=tuple(operands), to=to)
