@@ -12,12 +12,12 @@ def test_large_matmuls_keep_the_planes_busy(rows):
     assert 0.85 < product.utilisation < product.bound < 0.89
 
 
-@pytest.mark.parametrize("outputs, share", [(2304, 0.79), (12_800, 0.80)])
+@pytest.mark.parametrize("outputs, share", [(2304, 0.79), (12_800, 0.84)])
 def test_weights_of_one_vector_come_fast(outputs, share):
     """The goal is nine tenths of what streams carry."""
     assert 0.9 * share < Product.of(1, outputs=outputs).load_share < 1
 
 
-@pytest.mark.parametrize("config, cycles", [("tiny", 132), ("groqchip", 886)])
+@pytest.mark.parametrize("config, cycles", [("tiny", 136), ("groqchip", 878)])
 def test_digits_take_few_cycles(config, cycles):
     assert 0.9 * digits_cycles(config) < cycles

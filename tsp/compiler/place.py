@@ -110,7 +110,9 @@ class _Placer:
         busy = {name for other in [*beside, block.name] for copy in self.blocks[other] for name in copy.slices}
         soft = Counter(name for other in near for copy in self.blocks[other] for name in copy.slices)
         # What is written goes to all copies on one stream.
-        side = first[0].side if first and block.values is None and not block.given else ""
+        moves = block.values is None and not block.given
+        side = first[0].side if first and moves else ""
+        sides = [copy.side for copy in first]
         found: list[tuple[str, ...]] = []
         for among in (self.vectors, self.order)[: 2 if must else 1]:
             found = found or [s for s in self._runs(block.type.planes, among, side) if not busy & set(s)]
@@ -124,7 +126,8 @@ class _Placer:
                 f"free, but config {self.config.name} has {self.config.mem_slices} in a hemisphere; set mem_slices "
                 "higher"
             )
-        slices = min(found, key=lambda names: (sum(soft[n] for n in names), self._end(names)))
+        # Those of inputs are near to planes of both hemispheres.
+        slices = min(found, key=lambda s: (sides.count(s[0][4]) * block.given, sum(soft[n] for n in s), self._end(s)))
         address = self._end(slices)
         self._reserve(block.name, slices, address, block.words)
         first.append(Copy(slices, address))
@@ -180,11 +183,14 @@ def rounds(passes: Sequence[Pass]) -> Iterator[list[Pass]]:
         yield found
 
 
-def _wanted(round_: Sequence[Pass]) -> Counter[str]:
+def _wanted(round_: Sequence[Pass], lanes: int) -> Counter[str]:
     """Block → how many of its vectors are read in a cycle if the passes of a round go in step."""
     found: Counter[str] = Counter()
     for number in range(max(len(step.tiles) for step in round_)):
         found |= Counter(step.tiles[number].view.block.name for step in round_ if number < len(step.tiles))
+    # Few rows of an input should not cross the loads of the other hemisphere, which bound them.
+    few = [(step, tile.view.block) for step in round_ if step.count <= lanes // 8 for tile in step.tiles]
+    found |= Counter(name for name, _ in {(block.name, step.plane[4]) for step, block in few if block.given})
     return found | Counter(view.block.name for step in round_ for view in step.views())
 
 
@@ -212,7 +218,7 @@ def _placed(passes: Sequence[Pass], config: ChipConfig, eager: bool) -> Places:
     wanted: Counter[str] = Counter()
     before: list[Block] = []
     for round_ in rounds(passes):
-        wanted |= _wanted(round_)
+        wanted |= _wanted(round_, config.lanes)
         these = _all(round_)
         for together, of in [*((step.together(), beside) for step in round_), ([*before, *these], near)]:
             for block in together:

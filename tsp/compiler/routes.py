@@ -47,9 +47,13 @@ class Routes:
         """Block → the first cycle in which each row can be read."""
 
     def read_of(self, view: View, pass_: Pass, target: str, after: int, turn: int = 0) -> Read:
-        """A read of the copy that a pass takes: each plane its own, and each of several views of one block."""
+        """A read of the copy that a pass takes: each plane its own, on its side if there is one, and each of several
+        views of one block."""
         copies = self.places.blocks[view.block.name].copies
         number = self.planes.index(pass_.plane) if pass_.plane else 0
+        if target == pass_.plane and len({copy.side for copy in copies}) > 1:
+            near = [copy for copy in copies if copy.side == target[4]]
+            return Read(view, near[int(target[5:]) % len(near)], target, after)
         return Read(view, copies[(number + turn) % len(copies)], target, after)
 
     def operands(self, pass_: Pass, alus: int) -> list[Read]:
