@@ -13,7 +13,7 @@ from programs.digits.data import load_digits
 from tb import machine, regress
 from tb.compare import compare
 from tb.machine import Job
-from tests.compiler.test_fetch import chain
+from tests.compiler.test_long_programs import chain
 from tests.cosim.test_fetched_programs import config as small
 from tsp.config import preset
 from tsp.dump import dumped_words

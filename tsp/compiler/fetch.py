@@ -5,9 +5,11 @@ become a block, its IFETCH goes into a free place before, and the READ of the bl
 earlier than all blocks that are made already, so these never change.
 """
 
+import bisect
 import dataclasses
+import itertools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tsp.compiler.booking import Booking, Lane
 from tsp.compiler.bursts import Burst
@@ -21,6 +23,8 @@ from tsp.timing import arrival, timing
 
 _TRIES = 16
 """Places for an IFETCH and its READ among which the one is taken that makes the fewest words."""
+_FEW = 4
+"""Words that are not worth another try: a block has so many times as many."""
 _APART = 8
 """Words by which a stretch without a free cycle must be shorter than what a queue holds beside a block: an IFETCH
 stands some cycles before its words, and other words beside it."""
@@ -123,7 +127,7 @@ class _Fetcher:
         for at in queue.gaps(latest, self.vectors, self.depth - self.size):
             if (way := self._best(queue, at)) is not None:
                 found.append((way.added, len(found), at, way))
-            if len(found) >= _TRIES:
+            if len(found) >= _TRIES or (found and _FEW * found[-1][0] <= self.size):
                 break
         if not found:
             full = not any(self._holds(source) for source in self.memory if source.site != queue.site)
@@ -136,24 +140,15 @@ class _Fetcher:
         """How the vectors of an IFETCH in cycle ``at`` can come: if possible from a slice that need not be fetched for
         itself because of that, and then with the fewest words."""
         own = queue.cost(at, self.vectors, 1)
-        met = any(abs(at - other) < self.size for other in self.path[queue.site])
-        if own is None or met or self._behind(queue, at) > self.depth - self.size:
+        if own is None or self._met(queue, at) or self._behind(queue, at) > self.depth - self.size:
             return None
-        free: dict[Lane, tuple[int, ...] | None] = {}
         found: list[tuple[bool, int, int, int, _Way]] = []
-        for source in self.memory:
-            if source.site == queue.site or not self._holds(source):
-                continue
-            lane = self._lane(source, queue, at)
-            if lane not in free:
-                free[lane] = self.booking.choose(0, [lane])
-            if (stream := free[lane]) is None:
-                continue
+        for source, lane, stream in self._streams(queue, at):
             read = self._reads(source, queue, at)
             added = source.cost(read, self.vectors, 1 + (self.vectors > 1))
             if added is not None:
                 more = len(source.words) + added > self.depth
-                way = _Way(own + added + more * self.size, source, lane, stream[0], read)
+                way = _Way(own + added + more * self.size, source, lane, stream, read)
                 found.append((more, added, len(source.words), len(found), way))
         return min(found)[-1] if found else None
 
@@ -162,6 +157,21 @@ class _Fetcher:
         end = at + self.vectors
         word = queue.words[-1 - queue.behind(at)]
         return queue.behind(at) + (end < word.until)
+
+    def _met(self, queue: QueueWords, at: int) -> bool:
+        """Whether words of another IFETCH of its site are in the way."""
+        path = self.path[queue.site]
+        near = bisect.bisect(path, at)
+        return any(abs(at - other) < self.size for other in path[max(0, near - 1) : near + 1])
+
+    def _streams(self, queue: QueueWords, at: int) -> Iterator[tuple[QueueWords, Lane, int]]:
+        """Slices with room for a block from which a stream is free to an IFETCH in cycle ``at``."""
+        for _, group in itertools.groupby(self.memory, key=lambda source: source.site):
+            sources = [source for source in group if source.site != queue.site and self._holds(source)]
+            if sources:
+                lane = self._lane(sources[0], queue, at)
+                stream = self.booking.choose(0, [lane])
+                yield from ((source, lane, stream[0]) for source in sources if stream is not None)
 
     def _lane(self, source: QueueWords, queue: QueueWords, at: int) -> Lane:
         read, zones = at + self.table.ifetch_skew, zones_of(self.plan, [source.site, queue.site])
@@ -182,7 +192,7 @@ class _Fetcher:
         queue.put(at, self.vectors, 1)
         queue.ahead.append((at, self.depth - self.size - queue.behind(at)))
         source.put(way.read, self.vectors, 1 + (self.vectors > 1))
-        self.path[queue.site].append(at)
+        bisect.insort(self.path[queue.site], at)
         self.high[source.name] -= self.vectors
         address = self.high[source.name]
         fetch = (("stream_", stream), ("vectors", self.vectors))

@@ -1,12 +1,13 @@
 """The instruction words of a queue with the cycles they dispatch in, while more are put in between."""
 
 import bisect
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from tsp.compiler.bursts import Burst
 from tsp.floorplan import Queue
-from tsp.track import nops
+from tsp.track import NOP_MAX, nops
 
 
 class Word(NamedTuple):
@@ -36,7 +37,7 @@ class QueueWords:
         if found is None:
             return None
         first, last, start, end = found
-        added = len(idle(start, at)) + words + len(idle(at + length, end)) - (last - first)
+        added = _waits(at - start) + words + _waits(end - at - length) - (last - first)
         if any(cycle < at and room < added for cycle, room in self.ahead):
             return None
         return added
@@ -55,13 +56,14 @@ class QueueWords:
 
     def behind(self, at: int) -> int:
         """How many words come after the one in cycle ``at``."""
-        return len(self.words) - bisect.bisect(self.words, at, key=lambda word: word.at)
+        return len(self.words) - bisect.bisect(self.words, (at, math.inf))
 
     def pop(self, count: int) -> list[Word]:
         """Its last words, as a block."""
         block = self.words[-count:]
         del self.words[-count:]
         self.blocks += 1
+        self.ahead = [(cycle, room) for cycle, room in self.ahead if cycle < block[0].at]
         self._straddles = bool(self.words) and self.words[-1].free and block[0].free
         return block
 
@@ -83,7 +85,7 @@ class QueueWords:
         if at >= end:
             first = last = len(self.words)
             return None if self.blocks or at < 0 else (first, last, end, at + length)
-        first = bisect.bisect(self.words, at, key=lambda word: word.at) - 1
+        first = bisect.bisect(self.words, (at, math.inf)) - 1
         if first < 0 or not self.words[first].free:
             return None
         last = first + 1
@@ -95,6 +97,11 @@ class QueueWords:
         # NOPs of one wait, some of which are in a block, stay as they are.
         split = last == len(self.words) and self.blocks and self._straddles
         return None if split or at + length > end else (first, last, start, end)
+
+
+def _waits(cycles: int) -> int:
+    """How many NOPs take so many cycles."""
+    return -(-cycles // NOP_MAX)
 
 
 def idle(start: int, end: int) -> list[Word]:
