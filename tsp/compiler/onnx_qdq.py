@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tsp.compiler.onnx_nodes import Node, binary, image_shape, sums_of
-from tsp.compiler.onnx_rounding import requantised, shifts_between
+from tsp.compiler.onnx_rounding import bytes_quantised, mean, power_of_two, requantised, shifts_between
 from tsp.compiler.onnx_values import Array, Constant, Value
 
 if TYPE_CHECKING:
@@ -61,11 +61,15 @@ def quantize(i: "Importer", node: Node) -> Value:
     zero = i.scalar(node, 2, np.uint8(0))
     if x.scale is None:
         raise i.refused("quantises a float that is computed as such; only sums of dequantised tensors are supported")
+    if x.addends:
+        return bytes_quantised(i, x.addends, x.positive, scale, zero)
+    if x.count > 1:
+        return mean(i, x, scale, zero)
     if x.tensor.dtype == "int32":
         return requantised(i, x, np.asarray(x.scale, np.float32) / scale, zero)
     same = x.scale.size == 1 and float(x.scale) == float(scale) and x.zero == int(zero)
     if not same or x.dtype != str(zero.dtype):
-        raise i.refused("changes the scale of a tensor; only that of sums can change")
+        return bytes_quantised(i, [x], False, scale, zero)
     return dataclasses.replace(x, scale=None, zero=0)
 
 
@@ -106,7 +110,7 @@ def conv(i: "Importer", node: Node) -> Value:
 def relu(i: "Importer", node: Node) -> Value:
     """Of sums it is remembered: what quantises them may do it by saturating."""
     x = i.unsettled(node, 0)
-    if x.scale is not None and x.tensor.dtype == "int32":
+    if x.scale is not None and (x.tensor.dtype == "int32" or x.addends):
         return dataclasses.replace(x, positive=True)
     x = i.value(node, 0)
     if x.offset or x.zero or x.tensor.dtype not in ("int32", "int8"):
@@ -123,20 +127,30 @@ def add(i: "Importer", node: Node) -> Value:
         raise i.refused("of real numbers takes two dequantised tensors or sums of such")
     if parts[0].shape != parts[1].shape:
         raise i.refused(f"of {list(parts[0].shape)} and {list(parts[1].shape)}: only a constant is broadcast")
-    parts = [i.value(node, n) if x.positive else x for n, x in enumerate(parts)]
-    # Sums come last in memory's order: what is added to them is prepared while they are on their way.
-    parts.sort(key=lambda x: x.tensor.dtype != "int32")
+    if any(x.positive or x.addends for x in parts):
+        parts = [i.value(node, n) for n in (0, 1)]
     finer = np.minimum(*(np.asarray(x.scale, np.float32) for x in parts))
-    tensors, plus, bound = [], np.zeros(1, np.int64), 0
-    for x in parts:
-        left = shifts_between(i, x, finer)
+    shifts = [left for x in parts if (left := shifts_between(x, finer)) is not None]
+    whole = any(x.tensor.dtype == "int32" for x in parts)
+    if len(shifts) == len(parts) and (whole or power_of_two(finer)):
+        return _aligned(i, parts, shifts, finer)
+    if whole:
+        raise i.refused("adds sums to what is no power of two of their scale; quantise them first")
+    return dataclasses.replace(parts[0], offset=0, zero=0, addends=tuple(parts))
+
+
+def _aligned(i: "Importer", parts: list[Value], shifts: list[Array], finer: Array) -> Value:
+    """The sum of tensors whose scales are a finer one shifted to the left."""
+    bounds = [255 if x.tensor.dtype == "int8" else x.bound for x in parts]
+    bound = sum(most << int(left.max()) for most, left in zip(bounds, shifts, strict=True))
+    if bound >= 1 << 31:
+        raise i.refused(f"adds numbers of up to {bound} steps of the finer scale, more than int32 holds")
+    tensors, plus = [], np.zeros(1, np.int64)
+    for x, left in zip(parts, shifts, strict=True):
         tensors.append(i.graph.elementwise("shift_left", x.tensor, left.astype(np.int32)) if left.any() else x.tensor)
         own = x.offset - x.zero if x.plus is None else x.plus
         plus = plus + (np.asarray(own, np.int64) << left)
-        bound += (255 if x.tensor.dtype == "int8" else x.bound) << int(left.max())
-    if bound >= 1 << 31:
-        raise i.refused(f"adds numbers of up to {bound} steps of the finer scale, more than int32 holds")
-    tensor = i.graph.add(*tensors)
+    tensor = i.graph.add(tensors[0], tensors[1])
     return Value(tensor, "float32", parts[0].shape, scale=finer, plus=plus, bound=bound)
 
 
