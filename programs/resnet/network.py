@@ -112,10 +112,10 @@ class _Maker:
     def weights(self, x: _Tensor, name: str, shape: tuple[int, ...], gain: float) -> tuple[list[str], Reals, Reals]:
         """Names of what a convolution or Gemm takes, real weights [out, in, …], real biases [out]."""
         spread = gain * math.sqrt(2 / math.prod(shape[1:]))
-        draws = self.random.randint(-31, 32, (4, *shape)).sum(0)
+        draws = self.random.randint(-31, 32, (4, *shape), np.int8).sum(0, np.int16)
         gains = [math.frexp(spread * g / 64 / _SPREAD) for g in self.random.randint(32, 97, shape[0])]
         along = (-1,) + (1,) * (len(shape) - 1)
-        whole = draws * np.array([round(m * 256) for m, _ in gains]).reshape(along) >> 8
+        whole = draws * np.array([round(m * 256) for m, _ in gains], np.int16).reshape(along) >> 8
         scale = np.array([2.0**e for _, e in gains])
         if not self.exact:
             whole, scale = draws, np.array([float(np.float32(math.ldexp(*gain))) for gain in gains])
