@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tsp.compiler.fixed_point import fixed_point
-from tsp.compiler.onnx_import import import_model
+from tsp.compiler.onnx_import import Importer, import_model
 from tsp.errors import InputError
 
 KINDS = {"int8": (TensorProto.INT8, 128), "uint8": (TensorProto.UINT8, 0)}
@@ -59,27 +59,23 @@ PAIR = {"a": BYTES.repeat(256).reshape(256, 256), "b": np.tile(BYTES, (256, 1))}
         ((0.061127, 0.018734, 0.043019), ("int8", "int8", "int8"), (0, -20, -3), True),
         ((0.25, 2.0, 1.0), ("uint8", "int8", "uint8"), (1, 3, 7), False),
         ((0.25, 0.25, 0.5), ("int8", "int8", "int8"), (0, 0, 0), True),
+        ((0.0371, 0.0833, 0.0912), ("uint8", "uint8", "uint8"), (0, 3, 0), True),
+        ((0.0611, 0.0187, 0.043), ("int8", "int8", "int8"), (0, -20, -3), True),
         ((3e-6, 0.08, 0.1), ("int8", "uint8", "uint8"), (-128, 128, 0), False),
     ],
 )
 def test_additions(scales, kinds, zeros, relu):
-    """All 65,536 pairs."""
+    """All 65,536 pairs; short decimals are divided."""
     inputs = {key: (scales[n], np.array(zeros[n], kinds[n])) for n, key in enumerate("ab")}
     middle = [helper.make_node("Add", ["ar", "br"], ["sum" if relu else "real"])]
     middle += [helper.make_node("Relu", ["sum"], ["real"])] if relu else []
     made = model(inputs, middle, scales[2], np.array(zeros[2], kinds[2]), [256, 256], [256, 256])
-    _, found, want = both(made, {key: of(kind, PAIR[key]) for key, kind in zip("ab", kinds, strict=False)})
+    graph, found, want = both(made, {key: of(kind, PAIR[key]) for key, kind in zip("ab", kinds, strict=False)})
     assert np.array_equal(found, want) and len(np.unique(want)) > 90
+    assert any(x.op == "bits" for x in graph.tensors.values()) == (scales[0] in (0.0371, 0.0611))
 
 
-def test_additions_that_float32_decides():
-    inputs = {key: (scale, np.uint8(0)) for key, scale in (("a", 0.0371), ("b", 0.0833))}
-    add = [helper.make_node("Add", ["ar", "br"], ["real"])]
-    with pytest.raises(InputError, match="QuantizeLinear → 'y': float32 rounds some results to a half that no"):
-        import_model(model(inputs, add, 0.0912, np.uint8(0), [2, 2], [2, 2]))
-
-
-@pytest.mark.parametrize("scale, zero", [(0.031, 4), (0.05, 128), (0.12343, 255)])
+@pytest.mark.parametrize("scale, zero", [(0.031, 4), (0.05, 128), (0.12343, 255), (0.1234, 255)])
 def test_another_scale(scale, zero):
     middle = [helper.make_node("Identity", ["ar"], ["real"])]
     made = model({"a": (0.05, np.uint8(100))}, middle, scale, np.uint8(zero), [1, 256], [1, 256])
@@ -88,7 +84,8 @@ def test_another_scale(scale, zero):
 
 
 @pytest.mark.parametrize(
-    "scale, out, zero", [(0.25, 0.125, np.uint8(0)), (0.5, 1, np.int8(3)), (0.04, 0.0331, np.uint8(9))]
+    "scale, out, zero",
+    [(0.25, 0.125, np.uint8(0)), (0.5, 1, np.int8(3)), (0.5, 1, np.int8(4)), (0.04, 0.0331, np.uint8(9))],
 )
 @pytest.mark.parametrize("pool", ["GlobalAveragePool", "AveragePool"])
 def test_means(pool, scale, out, zero):
@@ -127,3 +124,39 @@ def test_what_is_not_supported_is_named():
     ):
         with pytest.raises(InputError, match=sentence):
             import_model(model(x, middle, 0.5, np.uint8(0), [1, 4, 4, 4], None))
+
+
+@pytest.mark.parametrize("scale", [0, -1, np.nan, np.inf])
+def test_scales_are_positive_numbers(scale):
+    middle = [helper.make_node("Add", ["ar", "ar"], ["real"])]
+    for scales in ((scale, 0.5), (0.5, scale)):
+        with pytest.raises(InputError, match="that are not all numbers above zero"):
+            import_model(model({"a": (scales[0], np.uint8(0))}, middle, scales[1], np.uint8(0), [2, 2], [2, 2]))
+
+
+@pytest.mark.parametrize(
+    "constants, sentence",
+    [
+        ({"ws": np.full(3, 0.5, np.float32)}, "3 scales of weights for 2 features"),
+        ({"ws": np.full(4, 0.5, np.float32), "axis": 1}, "scales go along axis 1; they must go along axis 0"),
+        ({"b": np.zeros(3, np.int32)}, "a bias of 3 numbers for 2 features"),
+        ({"wz": np.zeros(3, np.int8)}, r"3 zero points of weights \[2, 4, 1, 1\]"),
+        ({"w": np.zeros((2, 4, 1), np.int8)}, r"\[out, in, lines, columns\], not \[2, 4, 1\]"),
+        ({"w": np.zeros((2, 3, 1, 1), np.int8)}, "weights take 3 channels, but there are 4"),
+    ],
+)
+def test_constants_that_do_not_fit(constants, sentence):
+    given = {
+        "w": np.ones((2, 4, 1, 1), np.int8), "ws": np.float32(0.5), "wz": np.int8(0), "b": np.zeros(2, np.int32),
+        "bs": np.float32(0.25), "bz": np.int32(0),
+        "axis": 0,
+    } | constants  # fmt: skip
+    middle = [
+        helper.make_node("DequantizeLinear", ["w", "ws", "wz"], ["wr"], axis=given.pop("axis")),
+        helper.make_node("DequantizeLinear", ["b", "bs", "bz"], ["br"], axis=0),
+        helper.make_node("Conv", ["ar", "wr", "br"], ["real"]),
+    ]
+    made = model({"a": (0.5, np.uint8(0))}, middle, 1, np.uint8(0), [1, 4, 3, 3], [1, 2, 3, 3])
+    made.graph.initializer.extend(numpy_helper.from_array(np.asarray(value), key) for key, value in given.items())
+    with pytest.raises(InputError, match=sentence):
+        Importer(made).run()

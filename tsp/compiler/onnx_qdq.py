@@ -8,7 +8,7 @@ sums stay below 2^24; then sums are shifted, and tensors of different scales can
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,9 +20,25 @@ if TYPE_CHECKING:
     from tsp.compiler.onnx_import import Importer
 
 
-def _biased(sums: Value, bias: Array) -> Value:
+def _scales(i: "Importer", node: Node, number: int) -> Array:
+    """One scale, or several."""
+    found = i.constant(node, number).value.astype(np.float32)
+    if not found.size or not np.isfinite(found).all() or found.min() <= 0:
+        raise i.refused(f"has scales {node.input[number]!r} that are not all numbers above zero")
+    return found
+
+
+def _scale(i: "Importer", node: Node, number: int) -> Any:
+    """One scale."""
+    i.scalar(node, number)
+    return _scales(i, node, number).reshape(-1)[0]
+
+
+def _biased(i: "Importer", sums: Value, bias: Array) -> Value:
     """Sums with a bias still to be added to them."""
     assert sums.plus is not None
+    if bias.size not in (1, sums.tensor.features):
+        raise i.refused(f"has a bias of {bias.size} numbers for {sums.tensor.features} features")
     whole = bias.reshape(-1).astype(np.int64)
     return dataclasses.replace(sums, plus=sums.plus + whole, bound=sums.bound + int(np.abs(whole).max()))
 
@@ -39,17 +55,25 @@ def _qlinear(i: "Importer", node: Node, images: bool) -> Value:
     x, weights = i.value(node, 0), i.constant(node, 3).value
     sums = sums_of(i, x, int(i.scalar(node, 2)), weights, i.constant(node, 5).value, images)
     if len(node.input) > 8 and node.input[8]:
-        sums = _biased(sums, i.constant(node, 8).value)
-    scale = np.float32(i.scalar(node, 1)) * i.constant(node, 4).value.astype(np.float32)
-    return requantised(i, sums, scale / np.float32(i.scalar(node, 6)), i.scalar(node, 7))
+        sums = _biased(i, sums, i.constant(node, 8).value)
+    scale = _of_features(i, _scale(i, node, 1) * _scales(i, node, 4), sums)
+    return requantised(i, sums, scale / _scale(i, node, 6), i.scalar(node, 7))
+
+
+def _of_features(i: "Importer", scale: Array, sums: Value) -> Array:
+    if scale.size not in (1, sums.tensor.features):
+        raise i.refused(f"has {scale.size} scales of weights for {sums.tensor.features} features")
+    return scale
 
 
 def dequantize(i: "Importer", node: Node) -> Value | Constant:
     """Nothing is computed: the scale goes with the tensor."""
-    x, scale = i.known[node.input[0]], i.constant(node, 1).value.astype(np.float32)
+    x, scale = i.known[node.input[0]], _scales(i, node, 1)
     zero = i.constant(node, 2, 0).value
+    if i.attribute("block_size", 0):
+        raise i.refused("is supported without block_size")
     if isinstance(x, Constant):
-        return Constant(x.value, scale, zero)
+        return Constant(x.value, scale, zero, int(i.attribute("axis", 1)))
     if scale.size != 1 or x.scale is not None:
         raise i.refused("takes one scale for all of a tensor that is not dequantised already")
     return dataclasses.replace(i.value(node, 0), scale=scale.reshape(()), zero=int(zero.reshape(-1)[0]))
@@ -57,7 +81,7 @@ def dequantize(i: "Importer", node: Node) -> Value | Constant:
 
 def quantize(i: "Importer", node: Node) -> Value:
     """Sums of a matmul or convolution of dequantised tensors are scaled once, as onnxruntime does."""
-    x, scale = i.unsettled(node, 0), np.float32(i.scalar(node, 1))
+    x, scale = i.unsettled(node, 0), _scale(i, node, 1)
     zero = i.scalar(node, 2, np.uint8(0))
     if x.scale is None:
         raise i.refused("quantises a float that is computed as such; only sums of dequantised tensors are supported")
@@ -79,17 +103,20 @@ def _dequantised_product(i: "Importer", node: Node, images: bool, transposed: bo
     if x.scale is None or weights.scale is None:
         raise i.refused("multiplies floats; put DequantizeLinear before both inputs")
     matrix = weights.value.T if transposed else weights.value
+    axis = 0 if images or transposed else matrix.ndim - 1
+    if weights.scale.size > 1 and weights.axis % weights.value.ndim != axis:
+        raise i.refused(f"has weights whose scales go along axis {weights.axis}; they must go along axis {axis}")
     sums = sums_of(i, x, x.zero, matrix, weights.zero, images)
-    scale = np.asarray(np.float32(x.scale) * weights.scale, np.float32)
+    scale = _of_features(i, np.asarray(np.float32(x.scale) * weights.scale, np.float32), sums)
     if len(node.input) > 2 and node.input[2]:
         bias = i.constant(node, 2)
         found = bias.value
         if bias.scale is None:
             # The bias of a float model, brought to whole sums as quantisers do.
             found = np.rint(bias.value.astype(np.float64) / scale)
-        elif not np.allclose(bias.scale, scale, rtol=1e-5):
+        elif bias.scale.size not in (1, scale.size) or not np.allclose(bias.scale, scale, rtol=1e-5):
             raise i.refused("has a bias whose scale is not that of the sums (scale of input times scale of weights)")
-        sums = _biased(sums, found)
+        sums = _biased(i, sums, found)
     return dataclasses.replace(sums, dtype="float32", scale=scale)
 
 

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tsp.compiler.division import rounded_quotient
 from tsp.compiler.fixed_point import fixed_point
 from tsp.compiler.graph import Tensor
+from tsp.compiler.onnx_operands import real
 from tsp.compiler.onnx_values import Array, Value
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ _EXACT = 24
 """Whole numbers of so many bits are float32."""
 _WIDE = 15
 """From sums of more than 24 bits, which float32 rounds, so many shifts leave what saturates anyway."""
+_PIXELS = 1 << 13
+"""Of a mean, whose sums are all tried."""
 
 
 def requantised(i: "Importer", x: Value, ratio: Array, zero: Any) -> Value:
@@ -79,17 +83,16 @@ def mean(i: "Importer", x: Value, scale: Any, zero: Any) -> Value:
     moved, offset, dtype = _moved(i, zero)
     assert x.scale is not None and x.plus is not None
     ratio = float(x.scale) / float(scale)
-    single = np.asarray(x.scale / np.float32(scale * np.float32(x.count)))
     if not power_of_two(np.asarray(ratio)):
-        return requantised(i, x, single, zero)
+        return requantised(i, x, np.asarray(x.scale / np.float32(scale * np.float32(x.count))), zero)
+    if x.count > _PIXELS:
+        raise i.refused(f"averages {x.count} pixels; up to {_PIXELS} are supported")
     sums = np.arange(-x.bound, x.bound + 1)
-    want = np.clip(np.rint(sums * ratio / x.count).astype(np.int64) + moved, -128, 127)
+    want = np.clip(np.rint(sums * ratio / x.count) + moved, -128, 127).astype(np.int64)
     found = fixed_point([sums], [ratio / x.count], want, -128)
     if found is None:
-        rounded = np.rint(sums.astype(np.float32) * single).astype(np.int64) + moved
-        if np.array_equal(np.clip(rounded, -128, 127), want):
-            return requantised(i, x, single, zero)
-        raise i.refused(f"divides by {x.count} to a half that no multiplication finds; choose a finer scale before")
+        numbers = i.graph.convert(_added(i, x.tensor, x.plus), "float32")
+        return _divided(i, numbers, x.count / ratio, zero, x.shape)
     (factor,), level, shift = found
     tensor = i.graph.mul(x.tensor, np.int32(factor))
     tensor = i.graph.add(tensor, np.int32(level + factor * int(x.plus[0])))
@@ -98,19 +101,21 @@ def mean(i: "Importer", x: Value, scale: Any, zero: Any) -> Value:
 
 def bytes_quantised(i: "Importer", parts: Sequence[Value], positive: bool, scale: Any, zero: Any) -> Value:
     """One dequantised tensor, or the sum of two, quantised: for each byte or pair of bytes what DequantizeLinear, Add,
-    Relu and QuantizeLinear give in float32."""
+    Relu and QuantizeLinear give in float32. Where float32 rounds too many to a half, these are computed."""
     moved, offset, dtype = _moved(i, zero)
     every = np.arange(-128, 128)
     numbers = np.meshgrid(*[every] * len(parts), indexing="ij")
     steps = [np.float32(x.scale) for x in parts]
     held = zip(numbers, parts, steps, strict=True)
     reals = [(number + (x.offset - x.zero)).astype(np.float32) * step for number, x, step in held]
-    real = reals[0] if len(reals) == 1 else reals[0] + reals[1]
+    exact = reals[0] if len(reals) == 1 else reals[0] + reals[1]
     floor = max(moved, -128) if positive else -128
-    want = np.clip(np.rint(real / np.float32(scale)).astype(np.int64) + moved, floor, 127)
+    want = np.clip(np.rint(exact / np.float32(scale)) + moved, floor, 127).astype(np.int64)
     found = fixed_point(numbers, [float(step) / float(scale) for step in steps], want, floor)
     if found is None:
-        raise i.refused("float32 rounds some results to a half that no multiplication finds; choose another scale")
+        terms = [real(i, x).tensor for x in parts]
+        total = terms[0] if len(terms) == 1 else i.graph.add(terms[0], terms[1])
+        return _divided(i, i.graph.relu(total) if positive else total, scale, zero, parts[0].shape)
     factors, level, shift = found
     tensor = i.graph.add(i.graph.mul(parts[0].tensor, np.int32(factors[0])), np.int32(level))
     for x, factor in zip(parts[1:], factors[1:], strict=True):
@@ -118,3 +123,10 @@ def bytes_quantised(i: "Importer", parts: Sequence[Value], positive: bool, scale
     if floor > -128:
         tensor = i.graph.maximum(tensor, np.int32(floor << shift))
     return Value(i.graph.requantise(tensor, shift=shift), dtype, parts[0].shape, offset)
+
+
+def _divided(i: "Importer", x: Tensor, scale: Any, zero: Any, shape: tuple[int, ...]) -> Value:
+    """Floats quantised by a division."""
+    moved, offset, dtype = _moved(i, zero)
+    quotient = rounded_quotient(i.graph, x, np.asarray(scale, np.float32))
+    return Value(i.graph.convert(_added(i, quotient, np.full(1, moved)), "int8"), dtype, shape, offset)

@@ -59,11 +59,12 @@ class Value:
 
 @dataclasses.dataclass(frozen=True)
 class Constant:
-    """An initializer, maybe dequantised."""
+    """An initializer, maybe dequantised: along an axis, if there are several scales."""
 
     value: Array
     scale: Array | None = None
     zero: Array | int = 0
+    axis: int = 0
 
     @property
     def shape(self) -> tuple[int, ...]:
