@@ -87,7 +87,7 @@ def evaluate(x: Tensor, inputs: list[Array]) -> Array:
         return np.where(condition != 0, a, b)
     if x.op == "shift":
         return _shifted(inputs[0], inputs[1].astype(np.int64))
-    if x.op == "saturate":
-        return _saturated(inputs[0].astype(np.int64), x.dtype)
+    if x.op == "add_saturated":
+        return _saturated(inputs[0].astype(np.int64) + inputs[1], x.dtype)
     found = _NUMPY[x.op](*(value.astype(wide(y.dtype)) for value, y in zip(inputs, x.inputs, strict=True)))
     return np.asarray(found, x.dtype)
