@@ -89,9 +89,9 @@ def test_another_scale(scale, zero):
 )
 @pytest.mark.parametrize("pool", ["GlobalAveragePool", "AveragePool"])
 def test_means(pool, scale, out, zero):
-    """Of sums between the least and the greatest of 49 bytes."""
+    """Of sums between the least and the greatest of 49 bytes; those below zero become zero."""
     places = {} if pool == "GlobalAveragePool" else {"kernel_shape": [7, 7]}
-    middle = [helper.make_node(pool, ["ar"], ["real"], **places)]
+    middle = [helper.make_node(pool, ["ar"], ["mean"], **places), helper.make_node("Relu", ["mean"], ["real"])]
     made = model({"a": (scale, np.uint8(20))}, middle, out, zero, [1, 64, 7, 7], [1, 64, 1, 1])
     x = np.random.default_rng(1).integers(0, 256, (1, 64, 7, 7)) * np.linspace(0, 1, 64).reshape(1, 64, 1, 1)
     graph, found, want = both(made, {"a": x.astype(np.uint8)})

@@ -87,16 +87,15 @@ def mean(i: "Importer", x: Value, scale: Any, zero: Any) -> Value:
         return requantised(i, x, np.asarray(x.scale / np.float32(scale * np.float32(x.count))), zero)
     if x.count > _PIXELS:
         raise i.refused(f"averages {x.count} pixels; up to {_PIXELS} are supported")
-    sums = np.arange(-x.bound, x.bound + 1)
-    want = np.clip(np.rint(sums * ratio / x.count) + moved, -128, 127).astype(np.int64)
-    found = fixed_point([sums], [ratio / x.count], want, -128)
+    sums, floor = np.arange(-x.bound, x.bound + 1), max(moved, -128) if x.positive else -128
+    want = np.clip(np.rint(sums * ratio / x.count) + moved, floor, 127).astype(np.int64)
+    found = fixed_point([sums], [ratio / x.count], want, floor)
     if found is None:
         numbers = i.graph.convert(_added(i, x.tensor, x.plus), "float32")
-        return _divided(i, numbers, x.count / ratio, zero, x.shape)
+        return _divided(i, i.graph.relu(numbers) if x.positive else numbers, x.count / ratio, zero, x.shape)
     (factor,), level, shift = found
-    tensor = i.graph.mul(x.tensor, np.int32(factor))
-    tensor = i.graph.add(tensor, np.int32(level + factor * int(x.plus[0])))
-    return Value(i.graph.requantise(tensor, shift=shift), dtype, x.shape, offset)
+    tensor = _multiplied(i, [x.tensor], ((factor,), level + factor * int(x.plus[0]), shift), floor)
+    return Value(tensor, dtype, x.shape, offset)
 
 
 def bytes_quantised(i: "Importer", parts: Sequence[Value], positive: bool, scale: Any, zero: Any) -> Value:
@@ -116,13 +115,18 @@ def bytes_quantised(i: "Importer", parts: Sequence[Value], positive: bool, scale
         terms = [real(i, x).tensor for x in parts]
         total = terms[0] if len(terms) == 1 else i.graph.add(terms[0], terms[1])
         return _divided(i, i.graph.relu(total) if positive else total, scale, zero, parts[0].shape)
+    return Value(_multiplied(i, [x.tensor for x in parts], found, floor), dtype, parts[0].shape, offset)
+
+
+def _multiplied(i: "Importer", terms: Sequence[Tensor], found: tuple[tuple[int, ...], int, int], floor: int) -> Tensor:
+    """What :func:`fixed_point` found, done."""
     factors, level, shift = found
-    tensor = i.graph.add(i.graph.mul(parts[0].tensor, np.int32(factors[0])), np.int32(level))
-    for x, factor in zip(parts[1:], factors[1:], strict=True):
-        tensor = i.graph.add(i.graph.mul(x.tensor, np.int32(factor)), tensor)
+    tensor = i.graph.add(i.graph.mul(terms[0], np.int32(factors[0])), np.int32(level))
+    for term, factor in zip(terms[1:], factors[1:], strict=True):
+        tensor = i.graph.add(i.graph.mul(term, np.int32(factor)), tensor)
     if floor > -128:
         tensor = i.graph.maximum(tensor, np.int32(floor << shift))
-    return Value(i.graph.requantise(tensor, shift=shift), dtype, parts[0].shape, offset)
+    return i.graph.requantise(tensor, shift=shift)
 
 
 def _divided(i: "Importer", x: Tensor, scale: Any, zero: Any, shape: tuple[int, ...]) -> Value:
