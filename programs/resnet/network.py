@@ -4,9 +4,13 @@ ResNet-50 has the structure of the light model that the onnx package ships: the 
 convolution, batch normalisation is folded into weights and biases. Weights are random, of the size He et al. give
 ("Delving Deep into Rectifiers", ICCV 2015), so that activations neither die nor saturate.
 
-Activations are uint8 after a relu and int8 elsewhere, weights int8 with a scale for each output channel. What is added
-to a sum of products is quantised, the sum itself is not before the addition. All scales are powers of two, so real
-numbers, onnxruntime's float32 and whole numbers agree in every bit; scales of activations are calibrated on one image.
+Activations are uint8 after a relu and int8 elsewhere, weights int8 with a scale for each output channel. Of an
+addition the shortcut is quantised and the sum of products is not, as NVIDIA's TensorRT wants it. Scales are powers of
+two, so real numbers, onnxruntime's float32 and whole numbers agree in every bit; those of activations are calibrated on
+one image.
+
+A member with ``exact=False`` has scales of any size, and both sides of an addition are quantised, as onnxruntime's
+quantiser has it.
 """
 
 import dataclasses
@@ -41,6 +45,7 @@ class Family:
         side: lines and columns of the image.
         stem: channels of the first convolution and in the first stage's blocks; each stage doubles them.
         blocks: how many bottleneck blocks each stage has.
+        exact: scales are powers of two. Only then are the bytes of a model those of every other machine.
     """
 
     name: str
@@ -48,6 +53,7 @@ class Family:
     stem: int
     blocks: tuple[int, ...]
     classes: int
+    exact: bool = True
 
 
 RESNET50 = Family("resnet50", 224, 64, (3, 4, 6, 3), 1000)
@@ -63,10 +69,11 @@ class _Tensor:
 
 
 class _Maker:
-    """Writes nodes and computes what they make. Real numbers are whole multiples of powers of two that float64 holds,
-    so sums are exact in any order."""
+    """Writes nodes and computes what they make. If ``exact``, real numbers are whole multiples of powers of two that
+    float64 holds, so sums are the same in any order."""
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int, exact: bool):
+        self.exact = exact
         self.random = np.random.RandomState(seed)
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, NDArray[np.generic]] = {}
@@ -96,7 +103,7 @@ class _Maker:
         """QuantizeLinear; the scale, and the real values that are left."""
         limits = np.iinfo(dtype)
         size = np.sort(np.abs(x.real), axis=None)[int(_KEPT * (x.real.size - 1))]
-        scale = _power_above(size / limits.max)
+        scale = _power_above(size / limits.max) if self.exact else float(np.float32(size / limits.max))
         real = np.clip(np.rint(x.real / scale), limits.min, limits.max) * scale
         constants = {"scale": np.float32(scale), "zero": np.zeros((), dtype)}
         self.node("QuantizeLinear", [x.name, *(self.constant(f"{name}.{k}", v) for k, v in constants.items())], name)
@@ -105,11 +112,13 @@ class _Maker:
     def weights(self, x: _Tensor, name: str, shape: tuple[int, ...], gain: float) -> tuple[list[str], Reals, Reals]:
         """Names of what a convolution or Gemm takes, real weights [out, in, …], real biases [out]."""
         spread = gain * math.sqrt(2 / math.prod(shape[1:]))
-        draws = self.random.randint(-31, 32, (4, *shape)).sum(0)
+        draws = self.random.randint(-31, 32, (4, *shape), np.int8).sum(0, np.int16)
         gains = [math.frexp(spread * g / 64 / _SPREAD) for g in self.random.randint(32, 97, shape[0])]
         along = (-1,) + (1,) * (len(shape) - 1)
-        whole = draws * np.array([round(m * 256) for m, _ in gains]).reshape(along) >> 8
+        whole = draws * np.array([round(m * 256) for m, _ in gains], np.int16).reshape(along) >> 8
         scale = np.array([2.0**e for _, e in gains])
+        if not self.exact:
+            whole, scale = draws, np.array([float(np.float32(math.ldexp(*gain))) for gain in gains])
         bias = np.rint(self.random.randint(-32, 33, shape[0]) / 128 / (scale * self.scales[x.name]))
         axis, out = {"axis": 0}, np.zeros(shape[0])
         names = [
@@ -142,6 +151,7 @@ class _Maker:
         h = self.relu(self.conv(x, f"{name}.a", inner, 1, 1), f"{name}.a.y")
         h = self.relu(self.conv(h, f"{name}.b", inner, 3, stride), f"{name}.b.y")
         branch = self.conv(h, f"{name}.c", out, 1, 1, _BRANCH)
+        branch = branch if self.exact else self.quantised(branch, f"{name}.c.y", "int8")
         shortcut = x
         if stride > 1 or x.real.shape[2] != out:
             shortcut = self.quantised(
@@ -189,7 +199,7 @@ def image(side: int, seed: int = _SEED) -> Bytes:
 
 def resnet(family: Family = RESNET50, seed: int = _SEED) -> onnx.ModelProto:
     """uint8 images [1, 3, side, side] → int8 logits [1, classes]. The same family and seed give the same bytes."""
-    maker = _Maker(seed)
+    maker = _Maker(seed, family.exact)
     scale, zero = np.asarray(2.0**-6), np.asarray(128, np.uint8)
     pixels = (image(family.side, seed)[0].transpose(1, 2, 0).astype(np.float64) - 128) * scale
     x = _Tensor(maker.dequantised("image", scale, zero), pixels)

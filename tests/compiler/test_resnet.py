@@ -58,6 +58,16 @@ def test_every_tensor(small):
         assert found[name].dtype == want[name].dtype and np.array_equal(found[name], want[name]), name
 
 
+def test_scales_of_any_size():
+    """Every tensor is that of onnxruntime's fused operators, one of whose additions is of two quantised tensors."""
+    family = dataclasses.replace(SMALL, side=16, exact=False)
+    model, x = with_every_tensor(resnet(family)), image(family.side, seed=2)
+    want, found = reference(model, x), tsp.compile(model, SLIM)(image=x)
+    assert len(want) == 17
+    for name in want:
+        assert np.array_equal(found[name], want[name]), name
+
+
 def test_chains(small):
     """What follows the sums: a bias and a shift; two operations more where a shortcut is added; one more for means; of
     the pool's columns, which the MXM picks, a maximum."""

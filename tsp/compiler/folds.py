@@ -23,7 +23,8 @@ EMISSION = 3
 """Passes whose results the VXM takes at the same time, about."""
 ELEMENTWISE_OPS = (
     "add", "sub", "mul", "minimum", "maximum", "bit_and", "bit_or", "bit_xor", "shift_left", "shift_right", "equal",
-    "not_equal", "less", "less_equal", "greater", "greater_equal", "relu", "convert", "wrap", "shift", "saturate",
+    "not_equal", "less", "less_equal", "greater", "greater_equal", "relu", "convert", "wrap", "shift",
+    "add_saturated",
 )  # fmt: skip
 """Operations on each number alone, which do not mind how many pixels a row holds."""
 Key = tuple[int, int, int] | str

@@ -236,8 +236,8 @@ class Graph:
         scaled = self.mul(self.convert(x, "float32"), np.asarray(scale, np.float32))
         if not zero:
             return self.convert(scaled, "int8")
-        moved = self.add(self.convert(scaled, "int32"), np.int32(zero))
-        return self._make("saturate", x.shape, "int8", (moved,), x.image)
+        whole, moved = self.convert(scaled, "int32"), self.constant(np.int32(zero))
+        return self._make("add_saturated", x.shape, "int8", (whole, moved), x.image)
 
     def lines(self) -> Iterator[str]:
         """A line of text for each tensor."""

@@ -142,7 +142,9 @@ class _Lowering:
             return Step("SRA.sat", tuple(operands), False, False)
         if x.op in ("wrap", "bits"):
             return Step("CONVERT", tuple(operands), False, False)
-        if x.op in ("convert", "saturate"):
+        if x.op == "add_saturated":
+            return Step("ADD.sat", tuple(operands), False, False)
+        if x.op == "convert":
             return Step("CONVERT.sat", tuple(operands), is_float, from_float)
         mode = ".sat" if x.op == "relu" and not is_float else ""
         return Step(MNEMONICS[x.op] + mode, tuple(operands), is_float, from_float)
@@ -199,7 +201,7 @@ class _Lowering:
 def _narrows(x: Tensor) -> bool:
     """Whether a number is brought to its type only on its way to memory: between ALUs pass 32 bits. What is below zero
     may become zero before that or after, so a relu can follow."""
-    return x.op in ("shift", "convert", "saturate", "wrap", "relu") and x.dtype not in ("int32", "float32")
+    return x.op in ("shift", "convert", "add_saturated", "wrap", "relu") and x.dtype not in ("int32", "float32")
 
 
 def _leaves(x: Tensor) -> bool:

@@ -152,6 +152,8 @@ class Importer:
         found = self.known[name]
         assert isinstance(found, Value)
         tensor = found.tensor
+        if found.addends:
+            raise self.refused(f"takes {name!r}, a sum of tensors whose scales have no common step; quantise it first")
         if found.plus is not None and found.plus.any():
             tensor = self.graph.add(tensor, found.plus.astype(np.int32))
         if found.positive:

@@ -19,23 +19,33 @@ BYTES = ("int8", "uint8")
 
 def sums_of(i: "Importer", x: Value, zero: int, weights: Any, weights_zero: Any, images: bool) -> Value:
     """Sums of products of what is in bytes with constant weights, as int32."""
+    if images and weights.ndim != 4:
+        raise i.refused(f"takes weights [out, in, lines, columns], not {list(weights.shape)}")
     whole = weights.astype(np.int64)
     offset = np.asarray(weights_zero, np.int64)
     if images:
         i.images(x)
         offset = offset.reshape(-1, 1, 1, 1) if offset.size > 1 else offset
-        whole = i.dense(whole - offset, x.tensor.features)
+        whole = i.dense(_less(i, whole, offset), x.tensor.features)
         if whole.shape[1] != x.tensor.features:
             raise i.refused(f"weights take {whole.shape[1]} channels, but there are {x.tensor.features}; see group")
     elif not i.fits(x, weights.shape):
         kinds = f"{x.dtype}{list(x.shape)} and {list(weights.shape)}"
         raise i.refused(f"takes bytes times a constant int8 or uint8 matrix, or a stack of them, not {kinds}")
     else:
-        whole = whole - offset
+        whole = _less(i, whole, offset)
     tensor, plus = i.products(x, zero, whole, images)
     shape = image_shape(tensor) if images else (*x.shape[:-1], tensor.features)
     bound = 255 * int(np.abs(whole).sum((1, 2, 3) if images else -2).max())
     return Value(tensor, "int32", shape, plus=plus, bound=bound)
+
+
+def _less(i: "Importer", weights: Any, zeros: Any) -> Any:
+    try:
+        return np.broadcast_to(weights - zeros, weights.shape)
+    except ValueError:
+        kinds = f"{zeros.size} zero points of weights {list(weights.shape)}"
+        raise i.refused(f"has {kinds}; there must be one, or one for each output") from None
 
 
 def image_shape(x: Tensor) -> tuple[int, ...]:

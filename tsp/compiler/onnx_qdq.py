@@ -8,21 +8,37 @@ sums stay below 2^24; then sums are shifted, and tensors of different scales can
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tsp.compiler.onnx_nodes import Node, binary, image_shape, sums_of
-from tsp.compiler.onnx_rounding import requantised, shifts_between
+from tsp.compiler.onnx_rounding import bytes_quantised, mean, power_of_two, requantised, shifts_between
 from tsp.compiler.onnx_values import Array, Constant, Value
 
 if TYPE_CHECKING:
     from tsp.compiler.onnx_import import Importer
 
 
-def _biased(sums: Value, bias: Array) -> Value:
+def _scales(i: "Importer", node: Node, number: int) -> Array:
+    """One scale, or several."""
+    found = i.constant(node, number).value.astype(np.float32)
+    if not found.size or not np.isfinite(found).all() or found.min() <= 0:
+        raise i.refused(f"has scales {node.input[number]!r} that are not all numbers above zero")
+    return found
+
+
+def _scale(i: "Importer", node: Node, number: int) -> Any:
+    """One scale."""
+    i.scalar(node, number)
+    return _scales(i, node, number).reshape(-1)[0]
+
+
+def _biased(i: "Importer", sums: Value, bias: Array) -> Value:
     """Sums with a bias still to be added to them."""
     assert sums.plus is not None
+    if bias.size not in (1, sums.tensor.features):
+        raise i.refused(f"has a bias of {bias.size} numbers for {sums.tensor.features} features")
     whole = bias.reshape(-1).astype(np.int64)
     return dataclasses.replace(sums, plus=sums.plus + whole, bound=sums.bound + int(np.abs(whole).max()))
 
@@ -39,17 +55,25 @@ def _qlinear(i: "Importer", node: Node, images: bool) -> Value:
     x, weights = i.value(node, 0), i.constant(node, 3).value
     sums = sums_of(i, x, int(i.scalar(node, 2)), weights, i.constant(node, 5).value, images)
     if len(node.input) > 8 and node.input[8]:
-        sums = _biased(sums, i.constant(node, 8).value)
-    scale = np.float32(i.scalar(node, 1)) * i.constant(node, 4).value.astype(np.float32)
-    return requantised(i, sums, scale / np.float32(i.scalar(node, 6)), i.scalar(node, 7))
+        sums = _biased(i, sums, i.constant(node, 8).value)
+    scale = _of_features(i, _scale(i, node, 1) * _scales(i, node, 4), sums)
+    return requantised(i, sums, scale / _scale(i, node, 6), i.scalar(node, 7))
+
+
+def _of_features(i: "Importer", scale: Array, sums: Value) -> Array:
+    if scale.size not in (1, sums.tensor.features):
+        raise i.refused(f"has {scale.size} scales of weights for {sums.tensor.features} features")
+    return scale
 
 
 def dequantize(i: "Importer", node: Node) -> Value | Constant:
     """Nothing is computed: the scale goes with the tensor."""
-    x, scale = i.known[node.input[0]], i.constant(node, 1).value.astype(np.float32)
+    x, scale = i.known[node.input[0]], _scales(i, node, 1)
     zero = i.constant(node, 2, 0).value
+    if i.attribute("block_size", 0):
+        raise i.refused("is supported without block_size")
     if isinstance(x, Constant):
-        return Constant(x.value, scale, zero)
+        return Constant(x.value, scale, zero, int(i.attribute("axis", 1)))
     if scale.size != 1 or x.scale is not None:
         raise i.refused("takes one scale for all of a tensor that is not dequantised already")
     return dataclasses.replace(i.value(node, 0), scale=scale.reshape(()), zero=int(zero.reshape(-1)[0]))
@@ -57,15 +81,19 @@ def dequantize(i: "Importer", node: Node) -> Value | Constant:
 
 def quantize(i: "Importer", node: Node) -> Value:
     """Sums of a matmul or convolution of dequantised tensors are scaled once, as onnxruntime does."""
-    x, scale = i.unsettled(node, 0), np.float32(i.scalar(node, 1))
+    x, scale = i.unsettled(node, 0), _scale(i, node, 1)
     zero = i.scalar(node, 2, np.uint8(0))
     if x.scale is None:
         raise i.refused("quantises a float that is computed as such; only sums of dequantised tensors are supported")
+    if x.addends:
+        return bytes_quantised(i, x.addends, x.positive, scale, zero)
+    if x.count > 1:
+        return mean(i, x, scale, zero)
     if x.tensor.dtype == "int32":
         return requantised(i, x, np.asarray(x.scale, np.float32) / scale, zero)
     same = x.scale.size == 1 and float(x.scale) == float(scale) and x.zero == int(zero)
     if not same or x.dtype != str(zero.dtype):
-        raise i.refused("changes the scale of a tensor; only that of sums can change")
+        return bytes_quantised(i, [x], False, scale, zero)
     return dataclasses.replace(x, scale=None, zero=0)
 
 
@@ -75,17 +103,20 @@ def _dequantised_product(i: "Importer", node: Node, images: bool, transposed: bo
     if x.scale is None or weights.scale is None:
         raise i.refused("multiplies floats; put DequantizeLinear before both inputs")
     matrix = weights.value.T if transposed else weights.value
+    axis = 0 if images or transposed else matrix.ndim - 1
+    if weights.scale.size > 1 and weights.axis % weights.value.ndim != axis:
+        raise i.refused(f"has weights whose scales go along axis {weights.axis}; they must go along axis {axis}")
     sums = sums_of(i, x, x.zero, matrix, weights.zero, images)
-    scale = np.asarray(np.float32(x.scale) * weights.scale, np.float32)
+    scale = _of_features(i, np.asarray(np.float32(x.scale) * weights.scale, np.float32), sums)
     if len(node.input) > 2 and node.input[2]:
         bias = i.constant(node, 2)
         found = bias.value
         if bias.scale is None:
             # The bias of a float model, brought to whole sums as quantisers do.
             found = np.rint(bias.value.astype(np.float64) / scale)
-        elif not np.allclose(bias.scale, scale, rtol=1e-5):
+        elif bias.scale.size not in (1, scale.size) or not np.allclose(bias.scale, scale, rtol=1e-5):
             raise i.refused("has a bias whose scale is not that of the sums (scale of input times scale of weights)")
-        sums = _biased(sums, found)
+        sums = _biased(i, sums, found)
     return dataclasses.replace(sums, dtype="float32", scale=scale)
 
 
@@ -106,7 +137,7 @@ def conv(i: "Importer", node: Node) -> Value:
 def relu(i: "Importer", node: Node) -> Value:
     """Of sums it is remembered: what quantises them may do it by saturating."""
     x = i.unsettled(node, 0)
-    if x.scale is not None and x.tensor.dtype == "int32":
+    if x.scale is not None and (x.tensor.dtype == "int32" or x.addends):
         return dataclasses.replace(x, positive=True)
     x = i.value(node, 0)
     if x.offset or x.zero or x.tensor.dtype not in ("int32", "int8"):
@@ -123,20 +154,30 @@ def add(i: "Importer", node: Node) -> Value:
         raise i.refused("of real numbers takes two dequantised tensors or sums of such")
     if parts[0].shape != parts[1].shape:
         raise i.refused(f"of {list(parts[0].shape)} and {list(parts[1].shape)}: only a constant is broadcast")
-    parts = [i.value(node, n) if x.positive else x for n, x in enumerate(parts)]
-    # Sums come last in memory's order: what is added to them is prepared while they are on their way.
-    parts.sort(key=lambda x: x.tensor.dtype != "int32")
+    if any(x.positive or x.addends for x in parts):
+        parts = [i.value(node, n) for n in (0, 1)]
     finer = np.minimum(*(np.asarray(x.scale, np.float32) for x in parts))
-    tensors, plus, bound = [], np.zeros(1, np.int64), 0
-    for x in parts:
-        left = shifts_between(i, x, finer)
+    shifts = [left for x in parts if (left := shifts_between(x, finer)) is not None]
+    whole = any(x.tensor.dtype == "int32" for x in parts)
+    if len(shifts) == len(parts) and (whole or power_of_two(finer)):
+        return _aligned(i, parts, shifts, finer)
+    if whole:
+        raise i.refused("adds sums to what is no power of two of their scale; quantise them first")
+    return dataclasses.replace(parts[0], offset=0, zero=0, addends=tuple(parts))
+
+
+def _aligned(i: "Importer", parts: list[Value], shifts: list[Array], finer: Array) -> Value:
+    """The sum of tensors whose scales are a finer one shifted to the left."""
+    bounds = [255 if x.tensor.dtype == "int8" else x.bound for x in parts]
+    bound = sum(most << int(left.max()) for most, left in zip(bounds, shifts, strict=True))
+    if bound >= 1 << 31:
+        raise i.refused(f"adds numbers of up to {bound} steps of the finer scale, more than int32 holds")
+    tensors, plus = [], np.zeros(1, np.int64)
+    for x, left in zip(parts, shifts, strict=True):
         tensors.append(i.graph.elementwise("shift_left", x.tensor, left.astype(np.int32)) if left.any() else x.tensor)
         own = x.offset - x.zero if x.plus is None else x.plus
         plus = plus + (np.asarray(own, np.int64) << left)
-        bound += (255 if x.tensor.dtype == "int8" else x.bound) << int(left.max())
-    if bound >= 1 << 31:
-        raise i.refused(f"adds numbers of up to {bound} steps of the finer scale, more than int32 holds")
-    tensor = i.graph.add(*tensors)
+    tensor = i.graph.add(tensors[0], tensors[1])
     return Value(tensor, "float32", parts[0].shape, scale=finer, plus=plus, bound=bound)
 
 

@@ -1,10 +1,14 @@
 """From whole numbers with one scale to bytes with another, in as few operations as give every result right."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tsp.compiler.division import rounded_quotient
+from tsp.compiler.fixed_point import fixed_point
 from tsp.compiler.graph import Tensor
+from tsp.compiler.onnx_operands import real
 from tsp.compiler.onnx_values import Array, Value
 
 if TYPE_CHECKING:
@@ -15,23 +19,19 @@ _EXACT = 24
 """Whole numbers of so many bits are float32."""
 _WIDE = 15
 """From sums of more than 24 bits, which float32 rounds, so many shifts leave what saturates anyway."""
+_PIXELS = 1 << 13
+"""Of a mean, whose sums are all tried."""
 
 
 def requantised(i: "Importer", x: Value, ratio: Array, zero: Any) -> Value:
-    """Sums times ``ratio`` (float32, one or one for each feature) by ``x.count``, plus ``zero``, in its type."""
-    dtype = str(np.asarray(zero).dtype)
-    if dtype not in BYTES:
-        raise i.refused(f"makes {dtype}; int8 and uint8 are supported")
-    offset = 128 if dtype == "uint8" else 0
-    moved = int(zero) - offset
+    """Sums times ``ratio`` (float32, one or one for each feature), plus ``zero``, in its type."""
+    moved, offset, dtype = _moved(i, zero)
     # Saturation does the relu where nothing is below the zero point.
     positive = x.positive and int(zero) > np.iinfo(dtype).min
     plus = np.zeros(1, np.int64) if x.plus is None else x.plus
     ratio = np.asarray(ratio, np.float32).reshape(-1)
     shifts = _shifts(x, ratio)
-    if x.count > 1:
-        tensor = _mean(i, x, plus, float(ratio[0]), moved)
-    elif shifts is not None and moved % 2 == 0 and x.bound + (abs(moved) << int(shifts.max())) < 1 << 31:
+    if shifts is not None and moved % 2 == 0 and x.bound + (abs(moved) << int(shifts.max())) < 1 << 31:
         # Half to even stays so when an even number is added before the shift.
         level = np.int64(moved) << shifts
         tensor = _added(i, x.tensor, plus + level)
@@ -42,6 +42,15 @@ def requantised(i: "Importer", x: Value, ratio: Array, zero: Any) -> Value:
         tensor = _added(i, x.tensor, plus)
         tensor = i.graph.requantise(i.graph.relu(tensor) if positive else tensor, scale=ratio, zero=moved)
     return Value(tensor, dtype, x.shape, offset)
+
+
+def _moved(i: "Importer", zero: Any) -> tuple[int, int, str]:
+    """Where a zero point is in int8, by how much less bytes are held, and their type."""
+    dtype = str(np.asarray(zero).dtype)
+    if dtype not in BYTES:
+        raise i.refused(f"makes {dtype}; int8 and uint8 are supported")
+    offset = 128 if dtype == "uint8" else 0
+    return int(zero) - offset, offset, dtype
 
 
 def _added(i: "Importer", x: Tensor, plus: Array) -> Tensor:
@@ -57,31 +66,71 @@ def _shifts(x: Value, ratio: Array) -> Array | None:
     return shifts if (mantissa == 0.5).all() and shifts.min() >= 0 and shifts.max() <= most else None
 
 
-def shifts_between(i: "Importer", x: Value, finer: Array) -> Array:
-    """By how many bits to the left the numbers of ``x`` go to be in units of a finer scale."""
-    mantissa, exponent = np.frexp(np.asarray(x.scale, np.float32) / finer)
-    if (mantissa != 0.5).any():
-        raise i.refused("adds tensors whose scales differ by what is no power of two")
-    if exponent.max() > 23:
-        raise i.refused(f"adds tensors whose scales differ by 2^{exponent.max() - 1}; up to 2^22 is supported")
-    return np.asarray(exponent - 1, np.int64).reshape(-1)
+def shifts_between(x: Value, finer: Array) -> Array | None:
+    """By how many bits to the left the numbers of ``x`` go to be in units of a finer scale; None if by none."""
+    (mantissa, exponent), (step, unit) = np.frexp(np.asarray(x.scale, np.float32)), np.frexp(finer)
+    return np.asarray(exponent - unit, np.int64).reshape(-1) if (mantissa == step).all() else None
 
 
-def _mean(i: "Importer", x: Value, plus: Array, ratio: float, moved: int) -> Tensor:
-    """(Sums times a whole number, plus another) shifted: the numbers are right for every sum there can be."""
-    sums = np.arange(-x.bound, x.bound + 1)
-    want = np.clip(np.rint(sums * np.float64(np.float32(ratio)) / x.count) + moved, -128, 127)
-    whole, fraction = (part.astype(np.float32) for part in (sums * np.float32(ratio), np.float32(ratio) / x.count))
-    for rounded in (whole / np.float32(x.count), sums.astype(np.float32) * fraction):
-        if not np.array_equal(np.clip(np.rint(rounded) + moved, -128, 127), want):
-            raise i.refused(f"divides by {x.count} so close to a half that float32 decides; choose another scale")
-    shift = 30 - int(np.ceil(np.log2(abs(ratio) * x.bound / x.count + abs(moved) + 1)))
-    factor = round(ratio / x.count * 2.0**shift)
-    level = moved << shift
-    products = sums * factor + level
-    low, rest, half = products >> shift, products & (1 << shift) - 1, 1 << shift - 1
-    found = np.clip(low + ((rest > half) | (rest == half) & (low & 1 == 1)), -128, 127)
-    if not np.array_equal(found, want):
-        raise i.refused(f"by {x.count}: no multiplication gives every mean; choose another scale")
-    tensor = i.graph.mul(x.tensor, np.int32(factor))
-    return i.graph.requantise(_added(i, tensor, plus * factor + level), shift=shift)
+def power_of_two(scale: Array) -> bool:
+    """Whether every one is."""
+    return bool((np.frexp(scale)[0] == 0.5).all())
+
+
+def mean(i: "Importer", x: Value, scale: Any, zero: Any) -> Value:
+    """Sums of ``x.count`` bytes, divided by that and quantised: exact where the scales differ by a power of two, else
+    times one float32 number, as onnxruntime's QLinearAveragePool does it."""
+    moved, offset, dtype = _moved(i, zero)
+    assert x.scale is not None and x.plus is not None
+    ratio = float(x.scale) / float(scale)
+    if not power_of_two(np.asarray(ratio)):
+        return requantised(i, x, np.asarray(x.scale / np.float32(scale * np.float32(x.count))), zero)
+    if x.count > _PIXELS:
+        raise i.refused(f"averages {x.count} pixels; up to {_PIXELS} are supported")
+    sums, floor = np.arange(-x.bound, x.bound + 1), max(moved, -128) if x.positive else -128
+    want = np.clip(np.rint(sums * ratio / x.count) + moved, floor, 127).astype(np.int64)
+    found = fixed_point([sums], [ratio / x.count], want, floor)
+    if found is None:
+        numbers = i.graph.convert(_added(i, x.tensor, x.plus), "float32")
+        return _divided(i, i.graph.relu(numbers) if x.positive else numbers, x.count / ratio, zero, x.shape)
+    (factor,), level, shift = found
+    tensor = _multiplied(i, [x.tensor], ((factor,), level + factor * int(x.plus[0]), shift), floor)
+    return Value(tensor, dtype, x.shape, offset)
+
+
+def bytes_quantised(i: "Importer", parts: Sequence[Value], positive: bool, scale: Any, zero: Any) -> Value:
+    """One dequantised tensor, or the sum of two, quantised: for each byte or pair of bytes what DequantizeLinear, Add,
+    Relu and QuantizeLinear give in float32. Where float32 rounds too many to a half, these are computed."""
+    moved, offset, dtype = _moved(i, zero)
+    every = np.arange(-128, 128)
+    numbers = np.meshgrid(*[every] * len(parts), indexing="ij")
+    steps = [np.float32(x.scale) for x in parts]
+    held = zip(numbers, parts, steps, strict=True)
+    reals = [(number + (x.offset - x.zero)).astype(np.float32) * step for number, x, step in held]
+    exact = reals[0] if len(reals) == 1 else reals[0] + reals[1]
+    floor = max(moved, -128) if positive else -128
+    want = np.clip(np.rint(exact / np.float32(scale)) + moved, floor, 127).astype(np.int64)
+    found = fixed_point(numbers, [float(step) / float(scale) for step in steps], want, floor)
+    if found is None:
+        terms = [real(i, x).tensor for x in parts]
+        total = terms[0] if len(terms) == 1 else i.graph.add(terms[0], terms[1])
+        return _divided(i, i.graph.relu(total) if positive else total, scale, zero, parts[0].shape)
+    return Value(_multiplied(i, [x.tensor for x in parts], found, floor), dtype, parts[0].shape, offset)
+
+
+def _multiplied(i: "Importer", terms: Sequence[Tensor], found: tuple[tuple[int, ...], int, int], floor: int) -> Tensor:
+    """What :func:`fixed_point` found, done."""
+    factors, level, shift = found
+    tensor = i.graph.add(i.graph.mul(terms[0], np.int32(factors[0])), np.int32(level))
+    for term, factor in zip(terms[1:], factors[1:], strict=True):
+        tensor = i.graph.add(i.graph.mul(term, np.int32(factor)), tensor)
+    if floor > -128:
+        tensor = i.graph.maximum(tensor, np.int32(floor << shift))
+    return i.graph.requantise(tensor, shift=shift)
+
+
+def _divided(i: "Importer", x: Tensor, scale: Any, zero: Any, shape: tuple[int, ...]) -> Value:
+    """Floats quantised by a division."""
+    moved, offset, dtype = _moved(i, zero)
+    quotient = rounded_quotient(i.graph, x, np.asarray(scale, np.float32))
+    return Value(i.graph.convert(_added(i, quotient, np.full(1, moved)), "int8"), dtype, shape, offset)

@@ -36,6 +36,7 @@ class Value:
         plus: what is still to be added to sums, a whole number for each feature; None for nothing.
         positive: of sums; what is below zero counts as zero.
         bound: the number of sums is in -bound…bound.
+        addends: dequantised tensors without a common scale whose sum it is; ``tensor`` is the first of them.
     """
 
     tensor: Tensor
@@ -48,6 +49,7 @@ class Value:
     plus: Array | None = None
     positive: bool = False
     bound: int = ANY
+    addends: tuple["Value", ...] = ()
 
     @property
     def is_real(self) -> bool:
@@ -57,11 +59,12 @@ class Value:
 
 @dataclasses.dataclass(frozen=True)
 class Constant:
-    """An initializer, maybe dequantised."""
+    """An initializer, maybe dequantised: along an axis, if there are several scales."""
 
     value: Array
     scale: Array | None = None
     zero: Array | int = 0
+    axis: int = 0
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -51,13 +51,14 @@ def _taken(x: Array, rows: Rows, fill: float) -> Array:
 
 
 def _products(x: Tensor, value: Array, weights: Array) -> Array:
-    """Sums over all taps, exact and then modulo 2^32."""
+    """Sums over all taps, modulo 2^32. float64 holds sums of bytes' products exactly, and is multiplied fast."""
     taps, features = x.attribute("taps"), value.shape[1]
-    parts = (weights[tap * features : (tap + 1) * features].astype(np.int64) for tap in range(len(taps)))
+    parts = (weights[tap * features : (tap + 1) * features].astype(np.float64) for tap in range(len(taps)))
     exact = sum(
-        _taken(value, rows, x.attribute("fill")).astype(np.int64) @ part for rows, part in zip(taps, parts, strict=True)
+        _taken(value, rows, x.attribute("fill")).astype(np.float64) @ part
+        for rows, part in zip(taps, parts, strict=True)
     )
-    return np.asarray(exact).astype(np.int32)
+    return np.asarray(exact).astype(np.int64).astype(np.int32)
 
 
 def evaluate(x: Tensor, inputs: list[Array]) -> Array:
@@ -87,7 +88,7 @@ def evaluate(x: Tensor, inputs: list[Array]) -> Array:
         return np.where(condition != 0, a, b)
     if x.op == "shift":
         return _shifted(inputs[0], inputs[1].astype(np.int64))
-    if x.op == "saturate":
-        return _saturated(inputs[0].astype(np.int64), x.dtype)
+    if x.op == "add_saturated":
+        return _saturated(inputs[0].astype(np.int64) + inputs[1], x.dtype)
     found = _NUMPY[x.op](*(value.astype(wide(y.dtype)) for value, y in zip(inputs, x.inputs, strict=True)))
     return np.asarray(found, x.dtype)
