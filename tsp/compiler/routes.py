@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from tsp import travel
 from tsp.compiler.booking import Booking, Lane, Placed, Slot
 from tsp.compiler.bursts import Burst
-from tsp.compiler.passes import Pass, Runs, View, rows_of
-from tsp.compiler.place import Copy, Places
+from tsp.compiler.passes import Copy, Pass, Runs, Tile, View, rows_of
+from tsp.compiler.place import Places
+from tsp.compiler.stationary import Write, writes
 from tsp.config import ChipConfig
 from tsp.floorplan import EAST, WEST, Floorplan, floorplan
 from tsp.timing import timing
@@ -98,18 +99,23 @@ class Routes:
                 least = max(least, *(late - read.after + self.travel(name, read.target) for name in read.copy.slices))
         return least
 
-    def writes(self, pass_: Pass, producer: str, at: int) -> Iterator[tuple[str, int, int, int]]:
-        """(slice, offset, address, byte plane) of every WRITE of the result of what dispatches ``at`` cycles behind the
-        start."""
+    def writes(self, pass_: Pass, producer: str, at: int) -> Iterator[tuple[int, Write]]:
+        """WRITEs of the result of what dispatches ``at`` cycles behind the start; before each, when the first vector is
+        there."""
         for copy in self.places.blocks[pass_.result.block.name].copies:
-            for part, name in enumerate(copy.slices):
-                yield name, at + self.travel(producer, name), copy.address, part
+            for write in writes(pass_.result, copy):
+                yield at + self.travel(producer, write.slice), write
 
     def written(self, pass_: Pass, last: int) -> None:
         """The result's rows can be read: the first is written at the latest in cycle ``last``."""
         block = pass_.result.block
-        ready = self._ready.setdefault(block.name, np.zeros(block.words, np.int64))
+        ready = self._ready.setdefault(block.name, np.zeros(max(block.rows, block.words), np.int64))
         ready[rows_of(pass_.result.runs)] = last + np.arange(pass_.count) + self.table.write_read
+
+    def ready(self, tile: Tile) -> int:
+        """The first cycle in which computed weights can be read."""
+        assert tile.source is not None
+        return int(self._ready[tile.source.name][tile.first : tile.first + self.config.lanes].max())
 
     def move(self, method: str, slice_: str, at: int, address: int, stream: str, runs: Runs) -> None:
         """READs or WRITEs of rows, one a cycle."""
