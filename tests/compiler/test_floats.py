@@ -51,7 +51,7 @@ def near(graph, config, values, tolerance):
         assert np.abs(found[name] - want[name]).max() <= tolerance * np.abs(want[name]).max(), name
 
 
-@settings(max_examples=10, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32))
 def test_random_products(seed):
     """Several blocks are rounded at each addition; chains of operations follow; the sum of two products; columns."""
@@ -137,7 +137,7 @@ def test_functions():
     near(graph, TINY, {"x": rng.normal(size=(6, 40)).astype(np.float32)}, 4 * 2.0**-23)
 
 
-@pytest.mark.parametrize("features", [1, 20, 32, 70])
+@pytest.mark.parametrize("features", [1, 20, 70])
 def test_softmax_and_norms(features):
     """Lanes beyond the features do no harm, in several blocks neither. What is rounded to fp16 may round to the other
     side where EXP or RSQRT differs in the last place: half a unit of fp16."""

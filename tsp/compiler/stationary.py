@@ -50,14 +50,15 @@ def writes(result: View, copy: Copy) -> Iterator[Write]:
 
 
 def places(config: ChipConfig, block: Block) -> list[tuple[str, ...]]:
-    """Slices that may hold a stationary block. InputError if the chip has too few."""
+    """Slices that may hold a stationary block: the outermost, so that vectors find room inside. InputError if the chip
+    has too few."""
     if config.mem_slices < SLICES:
         raise InputError(
             f"{block.name} is computed and multiplied with, so it needs {SLICES} MEM slices of a hemisphere, but config"
             f" {config.name} has {config.mem_slices}; set mem_slices={SLICES} or more"
         )
-    starts = range(0, config.mem_slices - SLICES + 1, 4)
-    return [tuple(f"mem.{side}{first + n}" for n in range(SLICES)) for side in "ew" for first in reversed(starts)]
+    first = config.mem_slices - SLICES
+    return [tuple(f"mem.{side}{first + n}" for n in range(SLICES)) for side in "ew"]
 
 
 def unwritten(block: Block, copy: Copy) -> Iterator[tuple[str, int, int]]:
