@@ -47,8 +47,8 @@ class Tensor:
     shape: tuple[int, int]
     dtype: str
     op: str = ""
-    inputs: tuple["Tensor", ...] = ()
-    attributes: tuple[tuple[str, Any], ...] = ()
+    inputs: tuple["Tensor", ...] = dataclasses.field(default=(), hash=False)
+    attributes: tuple[tuple[str, Any], ...] = dataclasses.field(default=(), hash=False)
     image: tuple[int, int, int] | None = None
     value: Array | None = None
 
