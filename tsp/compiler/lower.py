@@ -100,7 +100,7 @@ class _Lowering:
         read = [_base(z) for step, before in chain.steps for z in step.inputs if z.name != before]
         read += [_base(z) for z in chain.product.inputs[::2]] if chain.product is not None else []
         read += [_base(z) for z in x.inputs if z is not y and not self._joins(y, z)]
-        found = Counter(z for z in read if z.value is None)
+        found = Counter(z for z in read if z.value is None or z.value.size > 1)
         several = all(n == 1 or (z.dtype in ("int8", "float16") and n <= COPIES) for z, n in found.items())
         # All that is read and written at once lies in slices of its own, adjacent ones: leave room to find them.
         slices = sum(_narrowest(z).planes for z in {x, *read} if z.value is None or z.value.size > 1)

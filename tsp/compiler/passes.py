@@ -158,8 +158,9 @@ class Pass:
         return max((instructions(view.runs) for view in views), default=0)
 
     def views(self) -> list[View]:
-        """Those its steps read, each once."""
-        return list(dict.fromkeys(o for step in self.steps for o in step.operands if isinstance(o, View)))
+        """Those its steps read, each once for a step."""
+        read = ((j, o) for j, step in enumerate(self.steps) for o in step.operands if isinstance(o, View))
+        return [view for _, view in dict.fromkeys(read)]
 
     def blocks(self) -> Iterator[Block]:
         """All that it reads or writes, but the weights."""

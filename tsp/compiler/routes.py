@@ -27,6 +27,8 @@ class Read:
     copy: Copy
     target: str
     after: int
+    step: int = -1
+    """Of the pass's steps, that takes it."""
 
     @property
     def runs(self) -> Runs:
@@ -56,12 +58,13 @@ class Routes:
     def operands(self, pass_: Pass, alus: int) -> list[Read]:
         """The views that steps read, in the order of their operands; the first step works ``alus`` cycles behind the
         start."""
-        found: dict[View, Read] = {}
+        found: dict[tuple[View, int], Read] = {}
         seen = Counter(tile.view.block.name for tile in pass_.tiles[-1:])
         for j, step in enumerate(pass_.steps):
             for operand in step.operands:
-                if isinstance(operand, View) and operand not in found:
-                    found[operand] = self.read_of(operand, pass_, "vxm", alus + j, seen[operand.block.name])
+                if isinstance(operand, View) and (operand, j) not in found:
+                    read = self.read_of(operand, pass_, "vxm", alus + j, seen[operand.block.name])
+                    found[operand, j] = dataclasses.replace(read, step=j)
                     seen[operand.block.name] += 1
         return list(found.values())
 

@@ -188,13 +188,13 @@ class Scheduler(Routes):
         self, pass_: Pass, at: int, queues: Sequence[str], reads: Sequence[Read], streams: Sequence[int],
         spelled: Sequence[str],
     ) -> None:  # fmt: skip
-        found = {read.view: f"{self.way(read.copy.slices[0], 'vxm')}{stream}"
+        found = {(read.view, read.step): f"{self.way(read.copy.slices[0], 'vxm')}{stream}"
                  for read, stream in zip(reads, streams, strict=False) if read.target == "vxm"}  # fmt: skip
         for j, (step, queue) in enumerate(zip(pass_.steps, queues, strict=True)):
             operands = []
             for number, operand in enumerate(step.operands):
                 if isinstance(operand, View):
-                    operands.append(f"{found[operand]}:{named(operand.block.type, step.takes_float(number))}")
+                    operands.append(f"{found[operand, j]}:{named(operand.block.type, step.takes_float(number))}")
                 elif operand == SUMS:
                     operands.append(f"{spelled[0]}:{'fp32' if pass_.is_fp16 else 'int32'}")
                 else:
