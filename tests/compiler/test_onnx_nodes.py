@@ -4,6 +4,7 @@ A model's scales, zero points and weights are inputs there; where the compiler w
 into the model, all but the first input.
 """
 
+import functools
 import warnings
 from collections import Counter
 
@@ -23,13 +24,17 @@ PASSED = 88
 """So many of 97: all but the nine of ImageDecoder."""
 
 
-def node_cases():
+@functools.cache
+def every_case():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from onnx.backend.test.case.node import collect_testcases
 
-        cases = collect_testcases(None)
-    for case in cases:
+        return collect_testcases(None)
+
+
+def node_cases():
+    for case in every_case():
         if case.model is None:
             continue
         ends = [*case.model.graph.input, *case.model.graph.output]

@@ -9,7 +9,8 @@ from tsp.isa import FLOAT_TYPES, Type
 
 @dataclasses.dataclass(frozen=True)
 class Burst:
-    """An instruction that issues ``count`` times, a cycle apart: a call of :class:`tsp.builder.Builder`'s method."""
+    """An instruction that issues ``count`` times, a cycle apart or as its argument ``every`` says: a call of
+    :class:`tsp.builder.Builder`'s method."""
 
     method: str
     queue: str
@@ -18,6 +19,12 @@ class Burst:
     arguments: tuple[tuple[str, Any], ...]
     number: int
     """Of the pass it is of, from 1 on."""
+
+    @property
+    def cycles(self) -> int:
+        """From its first issue to its last."""
+        every: int = dict(self.arguments).get("every", 1)
+        return (self.count - 1) * every + 1
 
     def __str__(self) -> str:
         times = f" ×{self.count}" if self.count > 1 else ""

@@ -8,8 +8,9 @@ import numpy as np
 from tsp.builder import Builder
 from tsp.compiler.bursts import Burst
 from tsp.compiler.fetch import Fetched
-from tsp.compiler.passes import Block, Pass
-from tsp.compiler.place import Copy, Places, words_of
+from tsp.compiler.passes import Block, Copy, Pass
+from tsp.compiler.place import Places, words_of
+from tsp.compiler.stationary import unwritten
 from tsp.config import ChipConfig
 from tsp.program import Program, Source
 
@@ -46,10 +47,10 @@ def _fill(builder: Builder, places: Places, config: ChipConfig) -> None:
         for number, copy in enumerate(home.copies):
             _fill_block(builder, home.block, copy, _numbered(home.block.name, number), config)
     for weights in places.tiles.values():
-        words = words_of(weights.tile, config.lanes)
+        words = words_of(weights.matrix, config.lanes)
         for number, copy in enumerate(weights.copies):
             for j, name in enumerate(copy.slices):
-                builder.place(f"{_numbered(weights.tile.name, number)}.{j}", name, words[j], "int8", copy.address)
+                builder.place(f"{_numbered(weights.name, number)}.{j}", name, words[j], "int8", copy.address)
 
 
 def _numbered(name: str, number: int) -> str:
@@ -58,7 +59,11 @@ def _numbered(name: str, number: int) -> str:
 
 def _fill_block(builder: Builder, block: Block, copy: Copy, name: str, config: ChipConfig) -> None:
     type_ = block.type.name.lower()
-    if block.values is not None:
+    if block.stationary:
+        for slice_, address, count in unwritten(block, copy):
+            nothing = np.zeros((count, config.lanes), np.int8)
+            builder.place(f"{name}.{slice_}.{address}", slice_, nothing, "int8", address)
+    elif block.values is not None:
         builder.place(name, copy.slices[0], block.values, type_, copy.address)
     elif block.given:
         builder.place(name, copy.slices[0], np.zeros((block.rows, config.lanes), np.int8), type_, copy.address)

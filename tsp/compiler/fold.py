@@ -143,7 +143,7 @@ class _Folding(Graph):
         least = np.iinfo(x.dtype).min if x.dtype in INTEGERS else -np.inf
         taps, made = windows.rows(image, size)
         shape = len(taps[0]), image.features
-        parts = [self._make("rows", shape, x.dtype, (image,), made, rows=rows, fill=least) for rows in taps]
+        parts = [self.make("rows", shape, x.dtype, (image,), made, rows=rows, fill=least) for rows in taps]
         return self.convert(functools.reduce(self.maximum, parts), x.dtype)
 
     def _picked(self, x: Tensor, image: Tensor, found: Tensor, windows: Windows) -> Tensor:

@@ -47,8 +47,8 @@ class Tensor:
     shape: tuple[int, int]
     dtype: str
     op: str = ""
-    inputs: tuple["Tensor", ...] = ()
-    attributes: tuple[tuple[str, Any], ...] = ()
+    inputs: tuple["Tensor", ...] = dataclasses.field(default=(), hash=False)
+    attributes: tuple[tuple[str, Any], ...] = dataclasses.field(default=(), hash=False)
     image: tuple[int, int, int] | None = None
     value: Array | None = None
 
@@ -113,15 +113,20 @@ class Graph:
         return self._add(Tensor(name or self._fresh("constant"), cast.shape, found, value=cast))
 
     def matmul(self, x: Tensor, *weights: ArrayLike) -> Tensor:
-        """int8 [n, k] times constant int8 [k, m], or times the sum of several: int32 [n, m], modulo 2^32."""
+        """int8 [n, k] times constant int8 [k, m], or times the sum of several: int32 [n, m], modulo 2^32. float16 times
+        float16: float32, as :func:`tsp.compiler.floats.products` says."""
         parts = [np.asarray(part) for part in weights]
+        if x.dtype == "float16":
+            from tsp.compiler.floats import products
+
+            return products(self, [(x, part) for part in parts])
         for part in parts:
             if x.dtype != "int8" or part.dtype != np.int8 or part.ndim != 2:
                 raise InputError(f"matmul takes int8 times int8, not {x} times {part.dtype}{list(part.shape)}")
             if x.features != len(part):
                 raise InputError(f"matmul: {x} has {x.features} features, but the weights have {len(part)} rows")
         w = self.constant(np.concatenate(parts))
-        return self._make("matmul", (x.rows, w.features), "int32", (x, w), x.image, taps=(None,) * len(parts), fill=0)
+        return self.make("matmul", (x.rows, w.features), "int32", (x, w), x.image, taps=(None,) * len(parts), fill=0)
 
     def matmul_each(self, x: Tensor, of_row: NDArray[np.int64], *stacks: ArrayLike) -> Tensor:
         """Row r times matrix ``of_row[r]`` of int8 [matrices, k, m], or times the sum of those of several stacks:
@@ -134,7 +139,7 @@ class Graph:
         w = self.constant(np.concatenate([matrix for part in parts for matrix in part]))
         rows = np.arange(x.rows)
         taps = tuple(tuple(np.where(of_row == n, rows, -1).tolist()) for part in parts for n in range(len(part)))
-        return self._make("matmul", (x.rows, w.features), "int32", (x, w), x.image, taps=taps, fill=0)
+        return self.make("matmul", (x.rows, w.features), "int32", (x, w), x.image, taps=taps, fill=0)
 
     def conv2d(self, x: Tensor, *weights: ArrayLike, windows: Windows | None = None, fill: int = 0) -> Tensor:
         """Cross-correlation of images int8 with constant int8 [out, in, lines, columns], or with the sum of several:
@@ -150,7 +155,7 @@ class Graph:
         flat = np.concatenate([w.transpose(2, 3, 1, 0).reshape(lines * columns * into, out) for w in parts])
         found = self.constant(np.ascontiguousarray(flat))
         shape = int(np.prod(image)), out
-        return self._make(
+        return self.make(
             "matmul", shape, "int32", (x, found), image, taps=taps * len(parts), fill=fill,
             window=((lines, columns), windows or Windows()),
         )  # fmt: skip
@@ -160,7 +165,7 @@ class Graph:
         image is less than anything."""
         windows = windows or Windows(strides=size)
         taps, image = windows.rows(x, size)
-        return self._make("max_pool", (len(taps[0]), x.features), x.dtype, (x,), image, size=size, windows=windows)
+        return self.make("max_pool", (len(taps[0]), x.features), x.dtype, (x,), image, size=size, windows=windows)
 
     def sum_pool(self, x: Tensor, size: tuple[int, int], windows: Windows | None = None, fill: int = 0) -> Tensor:
         """The sum of each window of images int8: int32. Windows stand side by side if nothing else is said; what pads
@@ -168,7 +173,7 @@ class Graph:
         if x.dtype != "int8":
             raise InputError(f"sum_pool takes int8 images, not {x}")
         taps, image = (windows or Windows(strides=size)).rows(x, size)
-        return self._make("sum_pool", (len(taps[0]), x.features), "int32", (x,), image, taps=taps, fill=fill)
+        return self.make("sum_pool", (len(taps[0]), x.features), "int32", (x,), image, taps=taps, fill=fill)
 
     def flatten(self, x: Tensor, weights: ArrayLike) -> Tensor:
         """Whole images, [n, channels·h·w] in ONNX's order, times int8 [channels·h·w, out]: int32 [n, out]."""
@@ -203,11 +208,11 @@ class Graph:
     def take(self, x: Tensor, rows: Iterable[int]) -> Tensor:
         """Rows of a tensor, in any order and any number of times."""
         chosen = tuple(rows)
-        return self._make("rows", (len(chosen), x.features), x.dtype, (x,), None, rows=chosen, fill=0)
+        return self.make("rows", (len(chosen), x.features), x.dtype, (x,), None, rows=chosen, fill=0)
 
     def relu(self, x: Tensor) -> Tensor:
         """max(x, 0)."""
-        return self._make("relu", x.shape, x.dtype, (x,), x.image)
+        return self.make("relu", x.shape, x.dtype, (x,), x.image)
 
     def convert(self, x: Tensor, dtype: str, wrap: bool = False) -> Tensor:
         """The nearest number of another type, ties to even. An integer beyond the type saturates, or with ``wrap``
@@ -216,7 +221,7 @@ class Graph:
             raise InputError(f"convert {x} to {dtype}{nearest(dtype, DTYPES)}; known: {', '.join(DTYPES)}")
         if wrap and x.dtype not in INTEGERS:
             raise InputError(f"convert {x}: floats saturate; they have no low bits to keep")
-        return self._make("wrap" if wrap else "convert", x.shape, dtype, (x,), x.image)
+        return self.make("wrap" if wrap else "convert", x.shape, dtype, (x,), x.image)
 
     def requantise(
         self, x: Tensor, *, shift: ArrayLike | None = None, scale: ArrayLike | None = None, zero: int = 0
@@ -230,14 +235,14 @@ class Graph:
             if shifts.min() < 0 or shifts.max() > 31 or shifts.size not in (1, x.features):
                 raise InputError(f"requantise {x}: shift is {shift}, must be 0…31, for all or for each feature")
             by = self.constant(shifts[:1] if (shifts == shifts[0]).all() else shifts, "int32")
-            return self._make("shift", x.shape, "int8", (x, by), x.image)
+            return self.make("shift", x.shape, "int8", (x, by), x.image)
         if not -128 <= zero <= 127:
             raise InputError(f"requantise {x}: zero is {zero}, must be -128…127")
         scaled = self.mul(self.convert(x, "float32"), np.asarray(scale, np.float32))
         if not zero:
             return self.convert(scaled, "int8")
         whole, moved = self.convert(scaled, "int32"), self.constant(np.int32(zero))
-        return self._make("add_saturated", x.shape, "int8", (whole, moved), x.image)
+        return self.make("add_saturated", x.shape, "int8", (whole, moved), x.image)
 
     def lines(self) -> Iterator[str]:
         """A line of text for each tensor."""
@@ -253,8 +258,8 @@ class Graph:
             raise InputError(f"output {name!r} is there twice, or an input; choose another name")
         self.outputs[name] = x
 
-    def evaluate(self, values: Mapping[str, ArrayLike]) -> dict[str, Array]:
-        """Every output in numpy."""
+    def evaluate(self, values: Mapping[str, ArrayLike], lanes: int = 320) -> dict[str, Array]:
+        """Every output in numpy. ``lanes``: 16·S of the chip; sums of that many products of floats are rounded once."""
         from tsp.compiler.reference import evaluate
 
         known: dict[str, Array] = {x.name: self.given(x, values) for x in self.inputs}
@@ -262,7 +267,7 @@ class Graph:
             if x.value is not None:
                 known[x.name] = x.value
             elif x.op:
-                known[x.name] = evaluate(x, [known[y.name] for y in x.inputs])
+                known[x.name] = evaluate(x, [known[y.name] for y in x.inputs], lanes)
         return {name: known[x.name] for name, x in self.outputs.items()}
 
     def given(self, x: Tensor, values: Mapping[str, ArrayLike]) -> Array:
@@ -290,21 +295,24 @@ class Graph:
         return self._each(op, dtype, (a, other))
 
     def select(self, condition: Tensor, a: Tensor | ArrayLike, b: Tensor | ArrayLike) -> Tensor:
-        """int32: ``a`` where the condition is not 0, else ``b``; all are integers."""
-        given = [x if isinstance(x, Tensor) else self.constant(x, "int32") for x in (a, b)]
-        if any(x.dtype not in INTEGERS for x in (*given, condition)):
-            raise InputError(f"select: {given[0]}, {given[1]} and {condition} must be integers; see bits")
-        return self._each("select", "int32", (*given, condition))
+        """``a`` where the condition, an integer, is not 0, else ``b``: int32, or float32 of floats."""
+        kind = next((wide(x.dtype) for x in (a, b) if isinstance(x, Tensor)), "int32")
+        given = [x if isinstance(x, Tensor) else self.constant(x, kind) for x in (a, b)]
+        if condition.dtype not in INTEGERS or any(wide(x.dtype) != kind for x in given):
+            raise InputError(
+                f"select: {given[0]} and {given[1]} must be of one kind, and {condition} an integer; see bits"
+            )
+        return self._each("select", kind, (*given, condition))
 
     def bits(self, x: Tensor, dtype: str) -> Tensor:
         """The same 32 bits, read as int32 or float32."""
         if {x.dtype, dtype} != {"int32", "float32"}:
             raise InputError(f"bits of {x} as {dtype}: must be int32 as float32, or the other way round")
-        return self._make("bits", x.shape, dtype, (x,), x.image)
+        return self.make("bits", x.shape, dtype, (x,), x.image)
 
     def rsqrt(self, x: Tensor) -> Tensor:
         """About 1/√x, within 2 units in the last place: who uses it corrects for that."""
-        return self._make("rsqrt", x.shape, "float32", (x,), x.image)
+        return self.make("rsqrt", x.shape, "float32", (x,), x.image)
 
     def _each(self, op: str, dtype: str, operands: tuple[Tensor, ...]) -> Tensor:
         """An operation element by element. One row meets every row; of a constant one number meets every feature."""
@@ -314,8 +322,8 @@ class Graph:
             if x.rows not in (1, rows) or x.features not in (1, features):
                 names = " and ".join(map(str, operands))
                 raise InputError(f"{op}: {names} have different shapes; one may have one row or one number")
-            if x.features < features and x.value is None:
-                raise InputError(f"{op}: {x} is computed, so it must have {features} features")
+            if x.features < features and x.value is None and not is_column(x):
+                raise InputError(f"{op}: {x} has its numbers in one lane, so it must have {features} features")
             number = x.value is not None and x.shape == (1, 1)
             # An instruction has one immediate: the other numbers are rows.
             if x.value is not None and x.features < features and not (number and immediate):
@@ -323,9 +331,9 @@ class Graph:
             immediate = immediate and not number
             found.append(x)
         image = next((x.image for x in found if x.rows == rows and x.image is not None), None)
-        return self._make(op, (rows, features), dtype, tuple(found), image)
+        return self.make(op, (rows, features), dtype, tuple(found), image)
 
-    def _make(
+    def make(
         self, op: str, shape: tuple[int, int], dtype: str, inputs: tuple[Tensor, ...],
         image: tuple[int, int, int] | None, **attributes: Any,
     ) -> Tensor:  # fmt: skip
@@ -335,7 +343,7 @@ class Graph:
         if len(known) == len(inputs):
             from tsp.compiler.reference import evaluate
 
-            return self.constant(evaluate(made, known))
+            return self.constant(evaluate(made, known, 1))
         return self._add(made)
 
     def _add(self, tensor: Tensor) -> Tensor:
@@ -349,6 +357,13 @@ class Graph:
         while (name := f"{kind}_{self._numbers[kind]}") in self.tensors:
             self._numbers[kind] += 1
         return name
+
+
+def is_column(x: Tensor) -> bool:
+    """Whether the number of each row is in every lane: a product makes it so, and what is computed of such."""
+    if x.op == "matmul" or x.value is not None:
+        return x.features == 1
+    return x.features == 1 and bool(x.inputs) and all(is_column(y) for y in x.inputs)
 
 
 def wide(dtype: str) -> str:

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 import numpy as np
 
-from tsp.compiler.graph import ELEMENTWISE, INTEGERS, Graph, Rows, Tensor
+from tsp.compiler.graph import ELEMENTWISE, INTEGERS, Graph, Rows, Tensor, is_column
 from tsp.compiler.passes import PREVIOUS, SUMS, TYPES, Block, Operand, Pass, Step, Tile, View, runs_of
 from tsp.compiler.spread import Share, spread
 from tsp.config import ChipConfig
@@ -17,7 +17,7 @@ COPIES = 3
 """A pass reads a tensor of bytes at so many places at the same time."""
 PRODUCTS = ("matmul", "sum_pool")
 """What the MXM does."""
-MNEMONICS = ELEMENTWISE | {"relu": "RELU", "rsqrt": "RSQRT", "select": "SELECT"}
+MNEMONICS = ELEMENTWISE | {"relu": "RELU", "exp": "EXP", "tanh": "TANH", "rsqrt": "RSQRT", "select": "SELECT"}
 
 
 @dataclasses.dataclass
@@ -37,8 +37,18 @@ class _Lowering:
         self.passes: list[Pass] = []
         self.layer = 0
         self.uses: dict[str, int] = {}
-        for x in [*graph.outputs.values(), *(y for z in graph.tensors.values() for y in z.inputs)]:
+        for x in graph.outputs.values():
             self.uses[x.name] = self.uses.get(x.name, 0) + 1
+        for z in reversed(graph.tensors.values()):
+            for y in z.inputs if z.name in self.uses else ():
+                self.uses[y.name] = self.uses.get(y.name, 0) + 1
+        self.whole = {
+            piece.name: (x, offset)
+            for x in graph.tensors.values() if x.op == "concat"
+            for piece, offset in zip(x.inputs, x.attribute("offsets"), strict=True)
+        }  # fmt: skip
+        """Tensors that are written as rows of another one."""
+        self.wild = _wild(graph)
         self.fills = _fills(graph)
         """Tensors of which operations take rows that are not there, and what those hold."""
 
@@ -51,9 +61,11 @@ class _Lowering:
         return self.passes
 
     def _lower(self, x: Tensor) -> None:
-        if x.op in PRODUCTS:
-            self._close(x.inputs[0])
-            self.open[x.name] = _Chain(x, x, [])
+        if x.op in PRODUCTS or x.op == "concat":
+            for y in x.inputs:
+                self._close(y)
+            if x.op != "concat":
+                self.open[x.name] = _Chain(x, x, [])
             return
         before = next((y for y in x.inputs if self._extends(y, x)), None)
         beside = next((z for z in x.inputs if before is not None and self._joins(before, z)), None)
@@ -68,26 +80,28 @@ class _Lowering:
 
     def _joins(self, sums: Tensor, z: Tensor) -> bool:
         """Whether ``z``, which is added to bare sums, can be made in their pass: before they come to the ALUs."""
-        if z is sums or z.name not in self.open or self.uses[z.name] > 1 or _narrows(z) or z.rows != sums.rows:
+        if z is sums or z.name not in self.open or self.uses[z.name] > 1 or _narrows(z) or z.shape != sums.shape:
             return False
         chain, other = self.open[sums.name], self.open[z.name]
         if chain.product is None or chain.steps or other.product is not None:
             return False
         read = {_base(y).name for step, before in other.steps for y in step.inputs if y.name != before}
         alus = self.config.vxm_rows * self.config.vxm_stages
-        return len(other.steps) < alus and _base(chain.product.inputs[0]).name not in read
+        return len(other.steps) < alus and not read & {_base(y).name for y in chain.product.inputs}
 
     def _extends(self, y: Tensor, x: Tensor) -> bool:
         """Whether ``x`` may follow directly on what makes its input ``y``: there are ALUs for it, and nothing in memory
         is read twice at the same time."""
-        if y.name not in self.open or self.uses[y.name] > 1 or y.rows != x.rows or (_narrows(y) and x.op != "relu"):
+        if y.name not in self.open or self.uses[y.name] > x.inputs.count(y) or (_narrows(y) and x.op != "relu"):
+            return False
+        if y.shape != x.shape or (x.op == "select" and x.dtype == "float32" and y is x.inputs[-1]):
             return False
         chain = self.open[y.name]
         read = [_base(z) for step, before in chain.steps for z in step.inputs if z.name != before]
-        read += [_base(chain.product.inputs[0])] if chain.product is not None else []
+        read += [_base(z) for z in chain.product.inputs[::2]] if chain.product is not None else []
         read += [_base(z) for z in x.inputs if z is not y and not self._joins(y, z)]
-        found = Counter(z for z in read if z.value is None)
-        several = all(n == 1 or (z.dtype == "int8" and n <= COPIES) for z, n in found.items())
+        found = Counter(z for z in read if z.value is None or z.value.size > 1)
+        several = all(n == 1 or (z.dtype in ("int8", "float16") and n <= COPIES) for z, n in found.items())
         # All that is read and written at once lies in slices of its own, adjacent ones: leave room to find them.
         slices = sum(_narrowest(z).planes for z in {x, *read} if z.value is None or z.value.size > 1)
         room = slices <= 4 * self.config.mem_slices // 3
@@ -111,21 +125,39 @@ class _Lowering:
             shares = [Share(n, first, min(rows, x.rows - first), "", 0) for n in range(blocks) for first in firsts]
         else:
             several = len(product.attribute("taps")) * blocks_of(product.inputs[0], self.config) > 1
-            shares = spread(x.rows, blocks, min(rows, self.config.acc_depth) if several else rows, self.config)
+            deepest = min(rows, self.config.acc_depth) if several else rows
+            shares = spread(x.rows, blocks, deepest, self.config, product.dtype == "float32")
         return [self._pass(chain, share) for share in shares]
 
     def _pass(self, chain: _Chain, share: Share) -> Pass:
         x, index, first, count = chain.tensor, share.index, share.first, share.count
         tiles = self._tiles(chain.product, index, first, count) if chain.product is not None else []
-        # Passes that run side by side begin with different blocks, as a slice is read for one of them at a time.
-        begin = int(share.turn * len(tiles))
+        # Passes that run side by side begin with different blocks, as a slice is read for one of them at a time; but
+        # sums of floats keep their order.
+        begin = int(share.turn * len(tiles)) if tiles and tiles[0].view.block.type == Type.INT8 else 0
         tiles = [*tiles[begin:], *tiles[:begin]]
         names = [f"{chain.product.inputs[0].name} matmul"] if chain.product is not None else []
         name = " ".join([*names, *(step.op for step, _ in chain.steps)])
         sums = chain.product.name if chain.product is not None else ""
         steps = tuple(self._step(step, (before, sums), index, first, count) for step, before in chain.steps)
-        result = View(self.block(x, index), ((first, count, 1),))
+        steps += tuple(self._masked(chain, index, count))
+        whole, offset = self.whole.get(x.name, (x, 0))
+        result = View(self.block(whole, index), ((offset + first, count, 1),))
         return Pass(name, count, tuple(tiles), steps, result, self.layer, share.plane)
+
+    def _masked(self, chain: _Chain, index: int, count: int) -> list[Step]:
+        """What makes zeros of lanes that are no features, where they would do harm: a product with a stationary block
+        would count them, and 1 / √0 would make NaN of any product."""
+        x = chain.tensor
+        keep = range(x.attribute("first"), x.attribute("last")) if x.op == "keep" else range(x.features)
+        here = range(index * self.config.lanes, (index + 1) * self.config.lanes)
+        if not (x.op == "keep" or (x.dtype == "float16" and x.name in self.wild)):
+            return []
+        mask = np.array([[lane in keep for lane in here]], np.int8)
+        if mask.all():
+            return []
+        block = Block(f"mask.{keep.start}.{keep.stop}", index, 1, Type.INT8, mask)
+        return [Step("MASK", (PREVIOUS, View(block, runs_of(np.zeros(count, np.int64)))), True, True)]
 
     def _step(self, x: Tensor, made: tuple[str, str], index: int, first: int, count: int) -> Step:
         """``made``: names of what the step before makes, and of the sums."""
@@ -144,7 +176,7 @@ class _Lowering:
             return Step("CONVERT", tuple(operands), False, False)
         if x.op == "add_saturated":
             return Step("ADD.sat", tuple(operands), False, False)
-        if x.op == "convert":
+        if x.op in ("convert", "keep"):
             return Step("CONVERT.sat", tuple(operands), is_float, from_float)
         mode = ".sat" if x.op == "relu" and not is_float else ""
         return Step(MNEMONICS[x.op] + mode, tuple(operands), is_float, from_float)
@@ -158,22 +190,27 @@ class _Lowering:
             same = np.eye(min(lanes, x.features - index * lanes), dtype=np.int8)
             views = [self.view(x, index, rows, first, count) for rows in product.attribute("taps")]
             return [Tile(f"identity.{len(same)}", same, view) for view in views]
-        x, w = product.inputs
-        assert w.value is not None
-        columns, found = slice(index * lanes, (index + 1) * lanes), []
+        columns = slice(index * lanes, (index + 1) * lanes)
+        found: list[Tile] = []
         names: dict[tuple[tuple[int, ...], bytes], str] = {}
         for tap, rows in enumerate(product.attribute("taps")):
-            for part in range(blocks_of(x, self.config)):
-                low = tap * x.features + part * lanes
-                high = min(low + lanes, (tap + 1) * x.features)
-                matrix = np.ascontiguousarray(w.value[low:high, columns].T)
-                if not matrix.any() and (tap, part) != (0, 0):
-                    continue
-                name = f"{w.name}.{index}.{tap * blocks_of(x, self.config) + part}"
-                name = names.setdefault((matrix.shape, matrix.tobytes()), name)
+            # Taps of one tensor share a matrix; or each has a tensor and a matrix of its own.
+            own = len(product.inputs) > 2
+            x, w = product.inputs[2 * tap : 2 * tap + 2] if own else product.inputs
+            start, parts = 0 if own else tap, blocks_of(x, self.config)
+            for part in range(parts):
                 view = self.view(x, part, rows, first, count, product.attribute("fill"))
+                name = f"{w.name}.{index}.{start * parts + part}"
+                if w.value is None:
+                    found.append(Tile(name, None, view, self.block(w, part), index * lanes))
+                    continue
+                low, high = start * x.features + part * lanes, start * x.features + min((part + 1) * lanes, x.features)
+                matrix = np.ascontiguousarray(w.value[low:high, columns].T)
+                if w.features == 1:
+                    matrix = np.repeat(matrix, lanes, axis=0)
+                name = names.setdefault((matrix.shape, matrix.tobytes()), name)
                 found.append(Tile(name, matrix, view))
-        return found
+        return [tile for tile in found if tile.weights is None or tile.weights.any()] or found[:1]
 
     def view(self, x: Tensor, index: int, rows: Rows, first: int, count: int, fill: float = 0) -> View:
         """Rows ``first`` … of a tensor, as an operation takes them; ``rows`` names them if it does not go straight, and
@@ -184,7 +221,7 @@ class _Lowering:
             if rows is not None and chosen.min() < 0:
                 raise InputError(f"{x} is padded, but has rows of its own; take the rows of {base} at once")
             return self.view(base, index, tuple(through[chosen].tolist()), 0, count, x.attribute("fill"))
-        block = self.block(x, index)
+        block = self.block(x, 0 if x.features == 1 else index)
         if block.rows == 1 and rows is None:
             chosen = np.zeros(count, np.int64)
         beyond = block.rows + (block.fills.index(fill) if fill in block.fills else 0)
@@ -195,6 +232,8 @@ class _Lowering:
         lanes = self.config.lanes
         values = None if x.value is None else x.value[:, index * lanes : (index + 1) * lanes]
         given = not x.op and x.value is None
+        if x.op == "concat" and x.attribute("stationary"):
+            return Block(x.name, index, x.rows, _narrowest(x), stationary=True, gaps=_gaps(x, lanes))
         return Block(x.name, index, x.rows, _narrowest(x), values, given, self.fills.get(x.name, ()))
 
 
@@ -202,6 +241,24 @@ def _narrows(x: Tensor) -> bool:
     """Whether a number is brought to its type only on its way to memory: between ALUs pass 32 bits. What is below zero
     may become zero before that or after, so a relu can follow."""
     return x.op in ("shift", "convert", "add_saturated", "wrap", "relu") and x.dtype not in ("int32", "float32")
+
+
+def _gaps(x: Tensor, lanes: int) -> tuple[tuple[int, int], ...]:
+    """First and behind the last rows that no piece fills, up to whole blocks of outputs."""
+    taken = sorted((offset, offset + y.rows) for offset, y in zip(x.attribute("offsets"), x.inputs, strict=True))
+    edges = [0, *(edge for piece in taken for edge in piece), -(-x.rows // lanes) * lanes]
+    return tuple((a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b)
+
+
+def _wild(graph: Graph) -> set[str]:
+    """Tensors with lanes that are no features and may hold infinities: made of 1 / √0. Products and what is rounded for
+    them have none."""
+    found: set[str] = set()
+    for x in graph.tensors.values():
+        made = x.op == "rsqrt" or any(y.name in found for y in x.inputs)
+        if made and not is_column(x) and x.dtype != "float16" and x.op not in PRODUCTS:
+            found.add(x.name)
+    return found | {x.name for x in graph.tensors.values() if any(y.name in found for y in x.inputs)}
 
 
 def _leaves(x: Tensor) -> bool:
@@ -240,6 +297,8 @@ def lower(graph: Graph, config: ChipConfig, words: int | None = None) -> list[Pa
 def _check(x: Tensor, config: ChipConfig) -> None:
     if x.op in PRODUCTS and not config.mxm_planes_w + config.mxm_planes_e:
         raise InputError(f"{x} is a {x.op}, but config {config.name} has no MXM; set mxm_planes_e=1")
+    if x.op == "matmul" and x.dtype == "float32" and not config.mxm_fp16:
+        raise InputError(f"{x} multiplies float16, but config {config.name} has mxm_fp16=False; set mxm_fp16=True")
     if x.op and x.dtype not in INTEGERS and not config.vxm_float:
         raise InputError(f"{x} is a float, but config {config.name} has vxm_float=False; set vxm_float=True")
     if x.op == "mul" and x.dtype in INTEGERS and config.vxm_mul_bits < 32:

@@ -14,6 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper, shape_inference
 
+from tsp.compiler import floats, onnx_float
 from tsp.compiler.graph import Graph
 from tsp.compiler.graph import Tensor as GraphTensor
 from tsp.compiler.onnx_operands import is_exact, real
@@ -75,6 +76,8 @@ class Importer:
         self.known: dict[str, Value | Constant] = {}
         self.inputs: dict[str, Value] = {}
         self.node: onnx.NodeProto | None = None
+        self.crossed: dict[str, Value] = {}
+        """Matrices of float16 whose transposes these are."""
 
     def run(self) -> Imported:
         for tensor in self.model.initializer:
@@ -84,9 +87,10 @@ class Importer:
                 self.known[given.name] = self.inputs[given.name] = self._input(given)
         for node in self.model.node:
             self.node = node
-            if node.op_type not in OPERATORS or node.domain not in ("", "ai.onnx"):
-                raise self.refused(f"is not supported; supported are {', '.join(sorted(OPERATORS))}")
-            self.known[node.output[0]] = OPERATORS[node.op_type](self, node)
+            operators = onnx_float.NODES if onnx_float.takes(self, node) else OPERATORS
+            if node.op_type not in operators or node.domain not in ("", "ai.onnx"):
+                raise self.refused(f"is not supported; supported are {', '.join(sorted(operators))}")
+            self.known[node.output[0]] = operators[node.op_type](self, node)
         outputs = {}
         for wanted in self.model.output:
             if not isinstance(self.known.get(wanted.name), Value):
@@ -102,6 +106,8 @@ class Importer:
         value = self.settled(name)
         if value.dtype in NARROW:
             raise InputError(f"output {name!r} is {value.dtype}; end the model with a Cast to int8 or uint8")
+        if value.dtype == "float16":
+            return dataclasses.replace(value, tensor=floats.half(self.graph, value.tensor))
         if value.scale is None:
             return value
         if not is_exact(value):
@@ -124,10 +130,10 @@ class Importer:
             )
         dtype = ELEMENTS[kind.elem_type]
         offset = 128 if dtype == "uint8" else 0
-        image = (sizes[0], sizes[2], sizes[3]) if len(sizes) == 4 else None
+        image = (sizes[0], sizes[2], sizes[3]) if len(sizes) == 4 and dtype != "float16" else None
         features = sizes[1] if image else [1, *sizes][-1]
         rows = int(np.prod(sizes)) // features
-        stored = dtype if dtype in ("int32", "float32") else "int8"
+        stored = dtype if dtype in ("int32", "float16", "float32") else "int8"
         return Value(self.graph.input(given.name, (rows, features), stored, image), dtype, tuple(sizes), offset)
 
     def refused(self, reason: str) -> InputError:

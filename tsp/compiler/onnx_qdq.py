@@ -101,7 +101,7 @@ def _dequantised_product(i: "Importer", node: Node, images: bool, transposed: bo
     """A product of a dequantised tensor and dequantised weights, and its bias, whose scale is that of the sums."""
     x, weights = i.value(node, 0), i.constant(node, 1)
     if x.scale is None or weights.scale is None:
-        raise i.refused("multiplies floats; put DequantizeLinear before both inputs")
+        raise i.refused("multiplies floats; put DequantizeLinear before both inputs, or convert the model to float16")
     matrix = weights.value.T if transposed else weights.value
     axis = 0 if images or transposed else matrix.ndim - 1
     if weights.scale.size > 1 and weights.axis % weights.value.ndim != axis:

@@ -13,9 +13,10 @@ from tsp.program import NARROW
 Array = NDArray[Any]
 ELEMENTS: dict[int, str] = {
     TensorProto.INT8: "int8", TensorProto.UINT8: "uint8", TensorProto.INT32: "int32", TensorProto.FLOAT: "float32",
+    TensorProto.FLOAT16: "float16",
     TensorProto.BOOL: "bool",
 } | {getattr(TensorProto, name.upper()): name for name in NARROW}  # fmt: skip
-"""Element types of inputs. All but int32 and float32 are held in bytes, and uint8 less 128."""
+"""Element types of inputs. All but int32 and floats are held in bytes, and uint8 less 128."""
 ANY = 1 << 31
 """What an int32 can be at most."""
 BYTES = ("int8", "uint8")

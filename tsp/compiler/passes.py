@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from tsp.builder import byte_planes
 from tsp.compiler.graph import Array
-from tsp.isa import Type
+from tsp.isa import GROUP16, Type
 
 TYPES = {"int8": Type.INT8, "int16": Type.INT16, "int32": Type.INT32, "float16": Type.FP16, "float32": Type.FP32}
 
@@ -20,6 +21,8 @@ class Block:
         values: of a constant, [rows, features].
         given: it is of an input.
         fills: what the vectors behind the last row hold.
+        stationary: rows lie as LW reads them (``stationary.py``).
+        gaps: of a stationary block the rows, first and behind the last, that are zero.
     """
 
     tensor: str
@@ -29,6 +32,8 @@ class Block:
     values: Array | None = dataclasses.field(default=None, compare=False)
     given: bool = False
     fills: tuple[float, ...] = ()
+    stationary: bool = False
+    gaps: tuple[tuple[int, int], ...] = ()
 
     @property
     def name(self) -> str:
@@ -37,7 +42,23 @@ class Block:
     @property
     def words(self) -> int:
         """How many it takes of each of its slices."""
+        if self.stationary:
+            return max(self.rows, *(last for _, last in self.gaps), 0) // GROUP16
         return self.rows + len(self.fills)
+
+
+@dataclasses.dataclass(frozen=True)
+class Copy:
+    """Words of a block, or of a tile's weights: part p, a byte plane or every sixteenth row, is in ``slices[p]``. Of a
+    stationary block row 16·n + j is at ``address`` + n of ``slices[j]``, and of ``slices[16 + j]`` its high bytes."""
+
+    slices: tuple[str, ...]
+    address: int
+
+    @property
+    def side(self) -> str:
+        """Its hemisphere, if it has only one."""
+        return self.slices[0][4] if len({name[4] for name in self.slices}) == 1 else ""
 
 
 Runs = tuple[tuple[int, int, int], ...]
@@ -54,11 +75,27 @@ class View:
 
 @dataclasses.dataclass(frozen=True)
 class Tile:
-    """Weights int8 [out ≤ 16·S, in ≤ 16·S] and the rows they multiply."""
+    """Weights int8 or float16 [out ≤ 16·S, in ≤ 16·S] and the rows they multiply.
+
+    Attributes:
+        weights: constant ones.
+        source: computed ones: a stationary block, whose rows from ``first`` on are the outputs.
+    """
 
     name: str
-    weights: NDArray[np.int8] = dataclasses.field(compare=False)
+    weights: Array | None = dataclasses.field(compare=False)
     view: View
+    source: Block | None = None
+    first: int = 0
+
+    def parts(self) -> list[tuple[str, NDArray[np.int8]]]:
+        """Constant weights by the planes that hold them, with names: int8 ones one, float16 ones their bytes two."""
+        if self.weights is None:
+            return []
+        if self.weights.dtype == np.int8:
+            return [(self.name, self.weights)]
+        octets = byte_planes(self.weights)
+        return [(f"{self.name}.{part}", matrix) for part, matrix in zip(("low", "high"), octets, strict=True)]
 
 
 SHOWN = 3
@@ -78,6 +115,10 @@ class Step:
     operands: tuple[Operand, ...]
     is_float: bool
     from_float: bool
+
+    def takes_float(self, number: int) -> bool:
+        """Whether an operand is fp32; the condition of MASK and SELECT is an integer."""
+        return self.from_float and not (self.mnemonic in ("MASK", "SELECT") and number == len(self.operands) - 1)
 
     def __str__(self) -> str:
         return f"{self.mnemonic}({', '.join(o.block.name if isinstance(o, View) else str(o) for o in self.operands)})"
@@ -101,6 +142,11 @@ class Pass:
     plane: str
 
     @property
+    def is_fp16(self) -> bool:
+        """Whether it multiplies fp16, on both planes of a hemisphere."""
+        return bool(self.tiles) and self.tiles[0].view.block.type == Type.FP16
+
+    @property
     def entry(self) -> int:
         """The step that takes the sums of the MXM."""
         return next((j for j, step in enumerate(self.steps) if SUMS in step.operands), 0)
@@ -112,13 +158,15 @@ class Pass:
         return max((instructions(view.runs) for view in views), default=0)
 
     def views(self) -> list[View]:
-        """Those its steps read, each once."""
-        return list(dict.fromkeys(o for step in self.steps for o in step.operands if isinstance(o, View)))
+        """Those its steps read, each once for a step."""
+        read = ((j, o) for j, step in enumerate(self.steps) for o in step.operands if isinstance(o, View))
+        return [view for _, view in dict.fromkeys(read)]
 
     def blocks(self) -> Iterator[Block]:
         """All that it reads or writes, but the weights."""
         views = [*(tile.view for tile in self.tiles), *self.views(), self.result]
-        yield from dict.fromkeys(view.block for view in views)
+        sources = [tile.source for tile in self.tiles if tile.source is not None]
+        yield from dict.fromkeys([*(view.block for view in views), *sources])
 
     def together(self) -> list[Block]:
         """Those it reads or writes at the same time: with the last of its tiles."""

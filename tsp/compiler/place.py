@@ -7,25 +7,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tsp.compiler.passes import Block, Pass, Tile
+from tsp.compiler import stationary
+from tsp.compiler.passes import Block, Copy, Pass
 from tsp.config import ChipConfig
 from tsp.errors import InputError
 from tsp.floorplan import floorplan
 from tsp.isa import GROUP16
-
-
-@dataclasses.dataclass(frozen=True)
-class Copy:
-    """Words of a block, or of a tile's weights: part p, a byte plane or every sixteenth row, is in ``slices[p]``."""
-
-    slices: tuple[str, ...]
-    address: int
-
-    @property
-    def side(self) -> str:
-        """Its hemisphere, if it has only one."""
-        return self.slices[0][4] if len({name[4] for name in self.slices}) == 1 else ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,9 +32,11 @@ class Home:
 
 @dataclasses.dataclass(frozen=True)
 class WeightsHome:
-    """A tile's words: row 16·sc + j of its weights is at ``address`` + sc of ``slices[j]`` of each copy."""
+    """A tile's words, or those of its low or high bytes: row 16·sc + j of the matrix is at ``address`` + sc of
+    ``slices[j]`` of each copy."""
 
-    tile: Tile
+    name: str
+    matrix: NDArray[np.int8] = dataclasses.field(compare=False)
     copies: tuple[Copy, ...]
 
     def near(self, side: str) -> Copy:
@@ -54,7 +45,7 @@ class WeightsHome:
 
     def __str__(self) -> str:
         where = [f"{copy.slices[0]}…{copy.slices[-1]} [{copy.address}]" for copy in self.copies]
-        return f"{self.tile.name}: {', '.join(where)}"
+        return f"{self.name}: {', '.join(where)}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,27 +68,29 @@ class _Placer:
         rest = [name for name in self.order if name not in taken]
         self.vectors = rest if len(rest) >= GROUP16 // 2 else self.order
         self.used: dict[str, int] = defaultdict(int)
-        self.tiles: dict[str, list[Copy]] = {}
+        self.tiles: dict[str, WeightsHome] = {}
         self.blocks: dict[str, list[Copy]] = defaultdict(list)
 
     def weights(self, step: Pass) -> None:
         """The tiles of a pass in a group of slices, a row of weights in each; in the hemisphere of its plane if there
-        is one. Passes that run side by side get different ones, as each takes the one that holds least."""
+        is one. Passes that run side by side get different ones, as each takes the one that holds least; and so do the
+        bytes of float16."""
         if not step.tiles:
             return
         side, columns = step.plane[4:5], self.config.superlanes
         near = [group for group in self.groups if Copy(group, 0).side == side] or self.groups
-        group = min(near, key=self._end)
+        near = sorted(near, key=self._end)
         for tile in step.tiles:
-            copies = self.tiles.setdefault(tile.name, [])
-            if any(copy.side in (side, "") for copy in copies):
-                continue
-            if self._end(group) + columns > self.config.mem_words:
-                group = min(self.groups, key=self._end)
-            address = self._end(group)
-            if not copies or address + columns <= self.config.mem_words // 2:
-                self._reserve(tile.name, group, address, columns)
-                copies.append(Copy(group, address))
+            for number, (name, matrix) in enumerate(tile.parts()):
+                group, home = near[number % len(near)], self.tiles.setdefault(name, WeightsHome(name, matrix, ()))
+                if any(copy.side in (side, "") for copy in home.copies):
+                    continue
+                if self._end(group) + columns > self.config.mem_words:
+                    group = min(self.groups, key=self._end)
+                address = self._end(group)
+                if not home.copies or address + columns <= self.config.mem_words // 2:
+                    self._reserve(name, group, address, columns)
+                    self.tiles[name] = dataclasses.replace(home, copies=(*home.copies, Copy(group, address)))
 
     def _end(self, names: Sequence[str]) -> int:
         """The first address that is free in all of them."""
@@ -115,7 +108,8 @@ class _Placer:
         sides = [copy.side for copy in first]
         found: list[tuple[str, ...]] = []
         for among in (self.vectors, self.order)[: 2 if must else 1]:
-            found = found or [s for s in self._runs(block.type.planes, among, side) if not busy & set(s)]
+            runs = stationary.places(self.config, block) if block.stationary else None
+            found = found or [s for s in runs or self._runs(block.type.planes, among, side) if not busy & set(s)]
         if not must:
             found = [s for s in found if self._end(s) + block.words <= self.config.mem_words]
         if not found and not must:
@@ -158,10 +152,10 @@ class _Placer:
 def _weight_groups(config: ChipConfig, order: Sequence[str], passes: Sequence[Pass]) -> list[tuple[str, ...]]:
     """Sixteen slices each, which an LW reads at once beside what it multiplies: vectors lie elsewhere if there is room.
     In each hemisphere the outermost, as near to the planes as can be: one group, or one for each plane if most tiles
-    meet so few rows that loads bound them."""
+    meet so few rows that loads bound them, or are float16, which has two bytes."""
     planes = {"w": config.mxm_planes_w, "e": config.mxm_planes_e}
     few = sum(len(step.tiles) if step.count <= 2 * config.superlanes else -len(step.tiles) for step in passes)
-    wanted = max(planes.values()) if few > 0 else 1
+    wanted = max(planes.values()) if few > 0 or any(step.is_fp16 for step in passes) else 1
     per_side = min(wanted, (config.mem_slices - GROUP16 // 2) // GROUP16)
     if per_side < 1:
         shares = min(sum(planes.values()), max(1, len(order) // GROUP16 - 1))
@@ -228,8 +222,8 @@ def _placed(passes: Sequence[Pass], config: ChipConfig, eager: bool) -> Places:
     for step in passes:
         placer.weights(step)
     needed = functools.reduce(operator.or_, (_needed(step) for step in passes), Counter[str]())
-    by_rows = sorted(blocks.values(), key=lambda block: -block.rows)
-    by_planes = sorted(blocks.values(), key=lambda block: -block.type.planes)
+    by_rows = sorted(blocks.values(), key=lambda block: (not block.stationary, -block.rows))
+    by_planes = sorted(blocks.values(), key=lambda block: (not block.stationary, -block.type.planes))
     for block in by_rows if eager else by_planes:
         least = needed[block.name]
         for number in range(max(least, wanted[block.name]) if eager and block.values is None else least):
@@ -238,19 +232,15 @@ def _placed(passes: Sequence[Pass], config: ChipConfig, eager: bool) -> Places:
         for _ in range(len(placer.blocks[block.name]), wanted[block.name]):
             if not placer.block(block, list(beside[block.name]), list(near[block.name]), False):
                 break
-    tiles = {tile.name: tile for step in passes for tile in step.tiles}
-    return Places(
-        {name: Home(block, tuple(placer.blocks[name])) for name, block in blocks.items()},
-        {name: WeightsHome(tile, tuple(placer.tiles[name])) for name, tile in tiles.items()},
-    )
+    return Places({name: Home(block, tuple(placer.blocks[name])) for name, block in blocks.items()}, placer.tiles)
 
 
 def _all(round_: Sequence[Pass]) -> list[Block]:
     return list(dict.fromkeys(block for step in round_ for block in step.blocks()))
 
 
-def words_of(tile: Tile, lanes: int) -> list[np.ndarray]:
+def words_of(matrix: NDArray[np.int8], lanes: int) -> list[np.ndarray]:
     """For each of the sixteen slices int8 [16·S / 16, 16·S], the vectors of a tile's weights, filled up with zeros."""
     padded = np.zeros((lanes, lanes), np.int8)
-    padded[: len(tile.weights), : tile.weights.shape[1]] = tile.weights
+    padded[: len(matrix), : matrix.shape[1]] = matrix
     return [padded[j::GROUP16] for j in range(GROUP16)]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from tsp.compiler import reference_float
 from tsp.compiler.graph import INTEGERS, Array, Rows, Tensor, wide
 
 
@@ -43,6 +44,8 @@ _NUMPY: dict[str, Callable[..., Array]] = {
     "shift_rounded": lambda x, n: np.rint(np.ldexp(x.astype(float), -np.minimum(n.view(np.uint32), 64).astype(int))),
     "equal": np.equal, "not_equal": np.not_equal, "less": np.less, "less_equal": np.less_equal,
     "greater": np.greater, "greater_equal": np.greater_equal,
+    "select": lambda a, b, c: np.asarray(np.where(c != 0, a, b)),
+    "exp": np.exp, "tanh": np.tanh, "rsqrt": lambda x: 1 / np.sqrt(x.astype(np.float64)),
 }  # fmt: skip
 
 
@@ -61,10 +64,21 @@ def _products(x: Tensor, value: Array, weights: Array) -> Array:
     return np.asarray(exact).astype(np.int64).astype(np.int32)
 
 
-def evaluate(x: Tensor, inputs: list[Array]) -> Array:
-    """A tensor from its operands."""
+def _float_products(x: Tensor, inputs: list[Array], lanes: int) -> Array:
+    factors = [w if y.value is not None else w.T for y, w in zip(x.inputs[1::2], inputs[1::2], strict=True)]
+    return reference_float.products(list(zip(inputs[::2], factors, strict=True)), lanes)
+
+
+def evaluate(x: Tensor, inputs: list[Array], lanes: int) -> Array:
+    """A tensor from its operands, on a chip of so many lanes."""
+    if x.op == "matmul" and x.dtype == "float32":
+        return _float_products(x, inputs, lanes)
     if x.op == "matmul":
         return _products(x, inputs[0], inputs[1])
+    if x.op == "concat":
+        return reference_float.stacked(inputs, x.attribute("offsets"), x.shape)
+    if x.op == "keep":
+        return reference_float.kept(inputs[0], x.attribute("first"), x.attribute("last"))
     if x.op == "sum_pool":
         parts = [_taken(inputs[0], rows, x.attribute("fill")) for rows in x.attribute("taps")]
         return np.asarray(np.sum(parts, axis=0, dtype=np.int32))
@@ -80,15 +94,10 @@ def evaluate(x: Tensor, inputs: list[Array]) -> Array:
         return inputs[0].astype(x.dtype)
     if x.op == "bits":
         return np.ascontiguousarray(inputs[0]).view(x.dtype)
-    if x.op == "rsqrt":
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return (1 / np.sqrt(inputs[0].astype(np.float64))).astype(np.float32)
-    if x.op == "select":
-        a, b, condition = (value.astype(np.int32) for value in inputs)
-        return np.where(condition != 0, a, b)
     if x.op == "shift":
         return _shifted(inputs[0], inputs[1].astype(np.int64))
     if x.op == "add_saturated":
         return _saturated(inputs[0].astype(np.int64) + inputs[1], x.dtype)
-    found = _NUMPY[x.op](*(value.astype(wide(y.dtype)) for value, y in zip(inputs, x.inputs, strict=True)))
+    with np.errstate(all="ignore"):
+        found = _NUMPY[x.op](*(value.astype(wide(y.dtype)) for value, y in zip(inputs, x.inputs, strict=True)))
     return np.asarray(found, x.dtype)

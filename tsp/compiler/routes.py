@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from tsp import travel
 from tsp.compiler.booking import Booking, Lane, Placed, Slot
 from tsp.compiler.bursts import Burst
-from tsp.compiler.passes import Pass, Runs, View, rows_of
-from tsp.compiler.place import Copy, Places
+from tsp.compiler.passes import Copy, Pass, Runs, Tile, View, rows_of
+from tsp.compiler.place import Places
+from tsp.compiler.stationary import Write, writes
 from tsp.config import ChipConfig
 from tsp.floorplan import EAST, WEST, Floorplan, floorplan
 from tsp.timing import timing
@@ -26,6 +27,8 @@ class Read:
     copy: Copy
     target: str
     after: int
+    step: int = -1
+    """Of the pass's steps, that takes it."""
 
     @property
     def runs(self) -> Runs:
@@ -59,12 +62,13 @@ class Routes:
     def operands(self, pass_: Pass, alus: int) -> list[Read]:
         """The views that steps read, in the order of their operands; the first step works ``alus`` cycles behind the
         start."""
-        found: dict[View, Read] = {}
+        found: dict[tuple[View, int], Read] = {}
         seen = Counter(tile.view.block.name for tile in pass_.tiles[-1:])
         for j, step in enumerate(pass_.steps):
             for operand in step.operands:
-                if isinstance(operand, View) and operand not in found:
-                    found[operand] = self.read_of(operand, pass_, "vxm", alus + j, seen[operand.block.name])
+                if isinstance(operand, View) and (operand, j) not in found:
+                    read = self.read_of(operand, pass_, "vxm", alus + j, seen[operand.block.name])
+                    found[operand, j] = dataclasses.replace(read, step=j)
                     seen[operand.block.name] += 1
         return list(found.values())
 
@@ -102,18 +106,23 @@ class Routes:
                 least = max(least, *(late - read.after + self.travel(name, read.target) for name in read.copy.slices))
         return least
 
-    def writes(self, pass_: Pass, producer: str, at: int) -> Iterator[tuple[str, int, int, int]]:
-        """(slice, offset, address, byte plane) of every WRITE of the result of what dispatches ``at`` cycles behind the
-        start."""
+    def writes(self, pass_: Pass, producer: str, at: int) -> Iterator[tuple[int, Write]]:
+        """WRITEs of the result of what dispatches ``at`` cycles behind the start; before each, when the first vector is
+        there."""
         for copy in self.places.blocks[pass_.result.block.name].copies:
-            for part, name in enumerate(copy.slices):
-                yield name, at + self.travel(producer, name), copy.address, part
+            for write in writes(pass_.result, copy):
+                yield at + self.travel(producer, write.slice), write
 
     def written(self, pass_: Pass, last: int) -> None:
         """The result's rows can be read: the first is written at the latest in cycle ``last``."""
         block = pass_.result.block
-        ready = self._ready.setdefault(block.name, np.zeros(block.words, np.int64))
+        ready = self._ready.setdefault(block.name, np.zeros(max(block.rows, block.words), np.int64))
         ready[rows_of(pass_.result.runs)] = last + np.arange(pass_.count) + self.table.write_read
+
+    def ready(self, tile: Tile) -> int:
+        """The first cycle in which computed weights can be read."""
+        assert tile.source is not None
+        return int(self._ready[tile.source.name][tile.first : tile.first + self.config.lanes].max())
 
     def move(self, method: str, slice_: str, at: int, address: int, stream: str, runs: Runs) -> None:
         """READs or WRITEs of rows, one a cycle."""

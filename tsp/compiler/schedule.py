@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 
 from tsp.compiler.booking import Booking, Lane, Slot
 from tsp.compiler.bursts import Burst, named, spell
-from tsp.compiler.passes import SUMS, Pass, Tile, View
+from tsp.compiler.passes import SUMS, Copy, Pass, Tile, View
 from tsp.compiler.place import Places
 from tsp.compiler.progress import Progress, silent
 from tsp.compiler.routes import Read, Routes
 from tsp.config import ChipConfig
-from tsp.isa import Type
+from tsp.isa import GROUP16, Type
 
 
 @dataclasses.dataclass
@@ -41,7 +41,7 @@ class Scheduler(Routes):
             self.number = gang[0][0]
             self._finish(first, 0, [], [])
             return
-        planes = [self.state[pass_.plane] for _, pass_ in gang]
+        planes = [self.state[name] for _, pass_ in gang for name in self._planes(pass_)]
         # Few rows take less time than weights: then the next tile's come first, and products where they leave room.
         ahead = first.count <= 2 * self.config.superlanes
         loaded = self._load(planes, first.tiles[0], gang[0][0])
@@ -56,18 +56,34 @@ class Scheduler(Routes):
             if not ahead:
                 loaded = max([0, *(self._load(planes, tile, gang[0][0]) for tile in following)])
 
+    def _planes(self, pass_: Pass) -> list[str]:
+        """What multiplies: a plane, or for fp16 the two of a hemisphere, the first of which has the ABCs and ACCs."""
+        return [name for name in self.planes if name[4] == pass_.plane[4]] if pass_.is_fp16 else [pass_.plane]
+
     def _load(self, planes: Sequence[_Plane], tile: Tile, number: int) -> int:
         """LWs of a tile; the first cycle an IW may install it in. Nothing if the planes hold it already."""
         if all(plane.holds == tile.name for plane in planes):
             return 0
         self.number = number
+        if tile.source is not None:
+            copy, ready = self.places.blocks[tile.source.name].copies[0], self.ready(tile)
+            low, high = (Copy(slices, copy.address + tile.first // GROUP16)
+                         for slices in (copy.slices[:GROUP16], copy.slices[GROUP16:]))  # fmt: skip
+            return max(self._lw(planes[:1], tile.name, low, ready), self._lw(planes[1:], tile.name, high, ready))
+        homes = [self.places.tiles[name].near(planes[0].name[4]) for name, _ in tile.parts()]
+        shared = [planes] if len(homes) == 1 else [[plane] for plane in planes]
+        return max(self._lw(those, tile.name, home, 0) for those, home in zip(shared, homes, strict=True))
+
+    def _lw(self, planes: Sequence[_Plane], what: str, home: Copy, ready: int) -> int:
+        """One load for all these planes. ``ready``: the first cycle in which all words may be read."""
         queues = [f"{plane.name}.weights" for plane in planes]
-        home, columns = self.places.tiles[tile.name].near(planes[0].name[4]), self.config.superlanes
+        columns = self.config.superlanes
         slots = [Slot(queue, 0, columns) for queue in queues]
         slots += [Slot(name, -self.travel(name, queues[0]), columns) for name in home.slices]
         way, lane = self.weights_lane(queues[0], home.slices, columns)
-        least = max(plane.installed for plane in planes) + 1
-        placed = self.booking.place(least, slots, [lane], f"weights {tile.name} into {planes[0].name}")
+        least = max([plane.installed + 1 for plane in planes]
+                    + [ready + self.travel(name, queues[0]) for name in home.slices])  # fmt: skip
+        placed = self.booking.place(least, slots, [lane], f"weights {what} into {planes[0].name}")
         stream = placed.streams[0]
         for j, name in enumerate(home.slices):
             at = placed.start - self.travel(name, queues[0])
@@ -92,7 +108,8 @@ class Scheduler(Routes):
         slots = [Slot(queues["activations"], 0, pass_.count)]
         slots.append(Slot(queues["accumulate"], self.table.abc_acc, pass_.count))
         read = self.read_of(tile.view, pass_, plane.name, 0)
-        least = max(plane.free, plane.installed + self.table.iw_abc)
+        used = [self.state[name] for name in self._planes(pass_)]
+        least = max(max(plane.free, plane.installed + self.table.iw_abc) for plane in used)
         modes = {(True, True): "pass", (True, False): "store", (False, True): "peek", (False, False): "add"}
         mode = modes[number == 0, last]
         if last:
@@ -102,8 +119,10 @@ class Scheduler(Routes):
             start, stream = placed.start, placed.streams[0]
             self._acc(pass_, start + self.table.abc_acc, mode, None)
         way = self.way(read.copy.slices[0], plane.name)
-        self.burst("abc", queues["activations"], start, pass_.count, stream_=f"{way}{stream}")
-        plane.free = start + pass_.count
+        type_ = ":fp16" if pass_.is_fp16 else ""
+        self.burst("abc", queues["activations"], start, pass_.count, stream_=f"{way}{stream}{type_}")
+        for plane in used:
+            plane.free = start + pass_.count
 
     def _acc(self, pass_: Pass, at: int, mode: str, to: str | None) -> None:
         self.burst("acc", f"{pass_.plane}.accumulate", at, pass_.count, row=0, mode=mode, to=to)
@@ -116,23 +135,26 @@ class Scheduler(Routes):
         alus = sums + self.travel(plane, "vxm") - pass_.entry if plane else 0
         made = alus + len(pass_.steps) - 1
         writes = list(self.writes(pass_, "vxm", made) if pass_.steps else self.writes(pass_, plane, sums))
-        targets, width = [name for name, *_ in writes], pass_.result.block.type.planes
+        targets, width = [write.slice for _, write in writes], pass_.result.block.type.planes
         reads = [*reads, *self.operands(pass_, alus)]
         lanes: list[Lane] = []
         if plane:
             lanes.append(self.driven(plane, ["vxm"] if pass_.steps else targets, sums, count, Type.INT32.planes))
         if pass_.steps:
             lanes.append(self.driven("vxm", targets, made, count, width))
-        slots = [*slots, *(Slot(name, offset, count) for name, offset, *_ in writes)]
+        slots = [*slots, *(Slot(write.slice, offset + write.after, write.length) for offset, write in writes)]
         rows, start, streams = self._fit(pass_, least, alus, slots, reads, lanes)
         spelled = [f"{'ew'[lane.direction]}{stream}" for lane, stream in zip(lanes, streams[len(reads) :], strict=True)]
         if plane:
             self._acc(pass_, start + sums, mode, spelled[0])
         self._alus(pass_, start + alus, rows, reads, streams, spelled)
-        for name, offset, address, part in writes:
-            way, stream = spelled[-1][0], int(spelled[-1][1:])
-            self.move("write", name, start + offset, address, f"{way}{stream + part}", pass_.result.runs)
-        self.written(pass_, start + max(offset for _, offset, *_ in writes))
+        way, stream = spelled[-1][0], int(spelled[-1][1:])
+        for offset, w in writes:
+            self.burst(
+                "write", w.slice, start + offset + w.after, w.count, address=w.address,
+                stream_=f"{way}{stream + w.plane}", step=w.step, every=w.every,
+            )  # fmt: skip
+        self.written(pass_, start + max(offset for offset, _ in writes))
         return start, streams[0]
 
     def _fit(
@@ -166,15 +188,15 @@ class Scheduler(Routes):
         self, pass_: Pass, at: int, queues: Sequence[str], reads: Sequence[Read], streams: Sequence[int],
         spelled: Sequence[str],
     ) -> None:  # fmt: skip
-        found = {read.view: f"{self.way(read.copy.slices[0], 'vxm')}{stream}"
+        found = {(read.view, read.step): f"{self.way(read.copy.slices[0], 'vxm')}{stream}"
                  for read, stream in zip(reads, streams, strict=False) if read.target == "vxm"}  # fmt: skip
         for j, (step, queue) in enumerate(zip(pass_.steps, queues, strict=True)):
             operands = []
-            for operand in step.operands:
+            for number, operand in enumerate(step.operands):
                 if isinstance(operand, View):
-                    operands.append(f"{found[operand]}:{named(operand.block.type, step.from_float)}")
+                    operands.append(f"{found[operand, j]}:{named(operand.block.type, step.takes_float(number))}")
                 elif operand == SUMS:
-                    operands.append(f"{spelled[0]}:int32")
+                    operands.append(f"{spelled[0]}:{'fp32' if pass_.is_fp16 else 'int32'}")
                 else:
                     operands.append(spell(operand, step, queues[j - 1]))
             to = f"{spelled[-1]}:{named(pass_.result.block.type, step.is_float)}"

@@ -20,14 +20,17 @@ class Share:
     turn: float
 
 
-def spread(rows: int, blocks: int, deepest: int, config: ChipConfig) -> list[Share]:
-    """The shares of a matmul of ``rows`` rows and ``blocks`` blocks of outputs, ``deepest`` rows at most in each.
+def spread(rows: int, blocks: int, deepest: int, config: ChipConfig, fp16: bool) -> list[Share]:
+    """The shares of a matmul of ``rows`` rows and ``blocks`` blocks of outputs, ``deepest`` rows at most in each. For
+    fp16 the first plane of a hemisphere stands for both.
 
     Of three ways the fastest: a block for each plane; a block for each hemisphere, whose planes share its rows and
     each load of weights; every block for all planes. A plane that multiplies fewer rows than a load takes cycles waits.
     """
     sides = [[f"mxm.{side}{n}" for n in range(count)]
              for side, count in (("e", config.mxm_planes_e), ("w", config.mxm_planes_w)) if count]  # fmt: skip
+    if fp16:
+        sides = [side[:1] for side in sides if config.multiplies_fp16(side[0][4])]
     planes = sum(map(len, sides))
     alike = len({len(side) for side in sides}) == 1
     ways = [(blocks + planes - 1) // planes * max(rows, config.superlanes)]

@@ -28,7 +28,7 @@ class QueueWords:
         """(cycle, words) of the IFETCHes: so many words more may come between them and their blocks."""
         self.blocks, self._straddles = 0, False
         for burst in sorted(bursts, key=lambda burst: burst.at):
-            self.put(burst.at, burst.count, 1 + (burst.count > 1))
+            self.put(burst.at, burst.cycles, 1 + (burst.count > 1))
         self.total = len(self.words)
 
     def cost(self, at: int, length: int, words: int) -> int | None:

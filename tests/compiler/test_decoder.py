@@ -1,0 +1,73 @@
+"""A decoder layer on the golden model: the graph's numbers in numpy, and those of the usual formulas in float32."""
+
+import numpy as np
+import pytest
+
+import golden.machine
+import tsp
+from tsp.checker import check
+from tsp.compiler.decoder import Quantised, Sizes, Weights, decoder_layer, meaning
+from tsp.config import preset
+from tsp.errors import InputError
+from tsp.tensors import outputs
+
+NARROW = preset("groqchip").override(["superlanes=2"])
+
+
+def inputs(graph, sizes, seed=3):
+    rng = np.random.default_rng(seed)
+    values = {x.name: rng.normal(size=x.shape).astype(x.dtype) for x in graph.inputs}
+    for name in values:
+        if name.startswith("v_cache"):
+            values[name][:, sizes.cache :] = 0
+    return values
+
+
+@pytest.mark.parametrize("tokens, cache, kv_heads", [(5, 0, 2), (2, 3, 6)])
+def test_a_layer(tokens, cache, kv_heads):
+    """Several tokens at once and one behind a cache; grouped heads, and so many of keys that they make two bundles."""
+    sizes = Sizes(48, 6, kv_heads, 80, tokens, cache, width=NARROW.lanes)
+    weights = Weights.random(sizes)
+    graph = decoder_layer(sizes, weights)
+    values = inputs(graph, sizes)
+    program = tsp.compile(graph, NARROW).with_inputs(values)
+    report = check(program)
+    assert report.ok, str(report)
+    result = golden.machine.run(program, trace=False)
+    assert result.fault is None and result.cycles == report.cycles
+    found = outputs(program, lambda place, address: result.words(place, [address])[0])
+    want, plain = graph.evaluate(values, NARROW.lanes), meaning(sizes, weights, values)["y"]
+    for name in want:
+        # An EXP or RSQRT that differs in the last place may round to another float16.
+        assert np.abs(found[name] - want[name]).max() <= 2.0**-9 * np.abs(want[name]).max(), name
+    # Activations are float16: some units of 2^-11 in the end.
+    assert np.abs(found["y"] - plain).max() <= 2.0**-9 * np.abs(plain).max()
+
+
+def test_what_a_token_leaves_is_what_the_next_takes():
+    """Three tokens at once, or the third behind the other two: the same, within float16."""
+    whole, last = Sizes(48, 6, 2, 80, 3, 0, width=32), Sizes(48, 6, 2, 80, 1, 2, width=32)
+    weights = Weights.random(whole)
+    x = np.random.default_rng(8).normal(size=(3, 48)).astype(np.float32)
+    first = decoder_layer(whole, weights).evaluate({"x": x}, 32)
+    values = first["v.0"].copy()
+    values[:, 2] = 0
+    given = {"x": x[2:], "k_cache.0": first["k.0"][:2], "v_cache.0": values}
+    second = decoder_layer(last, weights).evaluate(given, 32)
+    assert np.allclose(second["y"], first["y"][2:], atol=2.0**-9 * np.abs(first["y"]).max())
+    assert np.allclose(second["v.0"], first["v.0"], atol=1e-3)
+    assert np.allclose(second["k.0"], first["k.0"][2:], atol=1e-3)
+
+
+def test_quantised_weights():
+    matrix = np.random.default_rng(1).normal(size=(30, 7))
+    found = Quantised.of(matrix)
+    assert (np.abs(found.whole).max(0) == 127).all()
+    assert np.abs(found.numbers - matrix).max() <= np.abs(matrix).max() / 127 / 2 * 1.001
+
+
+def test_sizes_that_make_no_layer():
+    for sizes, sentence in ((Sizes(48, 5, 2, 80, 1), "5 heads of 48 features"), (Sizes(48, 6, 2, 80, 0), "at least 1")):
+        with pytest.raises(InputError) as found:
+            decoder_layer(sizes, None)
+        assert sentence in str(found.value)
