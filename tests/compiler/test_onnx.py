@@ -185,7 +185,8 @@ def test_what_is_not_supported_is_named():
     found = refused([helper.make_node("Identity", ["x"], ["y"])], {"x": (TensorProto.INT8, ["batch", 3])}, out)
     assert found == "input 'x' has shape ['batch', 3]; every axis must be a number (fix the dynamic ones)"
     found = refused([helper.make_node("Identity", ["x"], ["y"])], {"x": (TensorProto.DOUBLE, [2, 3])}, out)
-    assert found == "input 'x' is double; supported are int8, uint8, int32, float32, bool, int4, uint4, int2, uint2"
+    kinds = "int8, uint8, int32, float32, float16, bool, int4, uint4, int2, uint2"
+    assert found == f"input 'x' is double; supported are {kinds}"
     found = refused([helper.make_node("MatMulInteger", ["x", "z"], ["y"])], I8 | {"z": (TensorProto.INT8, [3, 3])}, out)
     assert found.endswith("input 'z' is computed, but must be a constant")
     found = refused([helper.make_node("MatMul", ["x", "w"], ["y"])], I8, out, w=np.ones((3, 3), np.float32))
