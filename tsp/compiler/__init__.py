@@ -14,9 +14,10 @@ from tsp.compiler.emit import emit
 from tsp.compiler.fetch import Fetched, NoRoom, fetch, stretches
 from tsp.compiler.fold import Layout, fold
 from tsp.compiler.graph import Graph
+from tsp.compiler.homes import Places
 from tsp.compiler.lower import blocks_of, lower
 from tsp.compiler.passes import Pass
-from tsp.compiler.place import Places, place
+from tsp.compiler.place import place
 from tsp.compiler.progress import Progress, silent
 from tsp.compiler.schedule import schedule
 from tsp.config import ChipConfig
@@ -122,7 +123,7 @@ def _attempt(graph: Graph, config: ChipConfig, words: int | None, spare: int, pr
     progress("lower", 0, 1)
     passes = lower(graph, config, words)
     progress("place", 0, 1)
-    places = place(passes, config)
+    places = place(passes, config, {x.name for x in graph.outputs.values()})
     bursts, booking = schedule(passes, places, config, spare, progress)
     progress("fetch", 0, 1)
     return passes, places, bursts, fetch(bursts, places, booking, config, len(passes) + 1)

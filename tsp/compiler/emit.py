@@ -8,8 +8,9 @@ import numpy as np
 from tsp.builder import Builder
 from tsp.compiler.bursts import Burst
 from tsp.compiler.fetch import Fetched
-from tsp.compiler.passes import Block, Copy, Pass
-from tsp.compiler.place import Places, words_of
+from tsp.compiler.homes import Part, Places
+from tsp.compiler.passes import Copy, Pass
+from tsp.compiler.place import words_of
 from tsp.compiler.stationary import unwritten
 from tsp.config import ChipConfig
 from tsp.program import Program, Source
@@ -43,9 +44,9 @@ def emit(fetched: Fetched, places: Places, passes: Sequence[Pass], name: str, co
 def _fill(builder: Builder, places: Places, config: ChipConfig) -> None:
     """Constants, weights, and room for the rest. What a copy is called: the first as the block or tile, others with a
     number behind."""
-    for home in places.blocks.values():
-        for number, copy in enumerate(home.copies):
-            _fill_block(builder, home.block, copy, _numbered(home.block.name, number), config)
+    for part in (part for home in places.blocks.values() for part in home.parts):
+        for number, copy in enumerate(part.copies):
+            _fill_part(builder, part, copy, _numbered(part.name, number), config)
     for weights in places.tiles.values():
         words = words_of(weights.matrix, config.lanes)
         for number, copy in enumerate(weights.copies):
@@ -57,8 +58,8 @@ def _numbered(name: str, number: int) -> str:
     return f"{name}.copy{number}" if number else name
 
 
-def _fill_block(builder: Builder, block: Block, copy: Copy, name: str, config: ChipConfig) -> None:
-    type_ = block.type.name.lower()
+def _fill_part(builder: Builder, part: Part, copy: Copy, name: str, config: ChipConfig) -> None:
+    block, type_ = part.block, part.block.type.name.lower()
     if block.stationary:
         for slice_, address, count in unwritten(block, copy):
             nothing = np.zeros((count, config.lanes), np.int8)
@@ -68,10 +69,10 @@ def _fill_block(builder: Builder, block: Block, copy: Copy, name: str, config: C
     elif block.given:
         builder.place(name, copy.slices[0], np.zeros((block.rows, config.lanes), np.int8), type_, copy.address)
     else:
-        builder.space(name, copy.slices[0], block.rows, type_, copy.address)
+        builder.space(name, copy.slices[0], part.rows, type_, copy.address)
     if block.fills:
         fills = np.repeat(np.array(block.fills)[:, None], config.lanes, axis=1)
-        builder.place(f"{name}.fill", copy.slices[0], fills, type_, copy.address + block.rows)
+        builder.place(f"{name}.fill", copy.slices[0], fills, type_, copy.address + part.rows)
 
 
 def _call(builder: Builder, burst: Burst) -> None:

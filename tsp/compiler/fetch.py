@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from tsp.compiler.booking import Booking, Lane
 from tsp.compiler.bursts import Burst
-from tsp.compiler.place import Places
+from tsp.compiler.homes import Places
 from tsp.compiler.routes import zones_of
 from tsp.compiler.words import QueueWords
 from tsp.config import ChipConfig
@@ -224,10 +224,10 @@ def stretches(config: ChipConfig, queues: int) -> tuple[int, int]:
 def _used(places: Places, config: ChipConfig) -> dict[str, int]:
     """Slice → the first word that no block and no weights use, nor any behind it."""
     found: dict[str, int] = defaultdict(int)
-    for home in places.blocks.values():
-        for copy in home.copies:
+    for part in (part for home in places.blocks.values() for part in home.parts):
+        for copy in part.copies:
             for name in copy.slices:
-                found[name] = max(found[name], copy.address + home.block.words)
+                found[name] = max(found[name], copy.address + part.words)
     for weights in places.tiles.values():
         for copy in weights.copies:
             for name in copy.slices:

@@ -1,62 +1,23 @@
 """Stage 2: where blocks and weights lie in memory."""
 
+import contextlib
 import dataclasses
 import functools
 import operator
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsp.compiler import stationary
-from tsp.compiler.passes import Block, Copy, Pass
+from tsp.compiler.homes import Home, Part, Places, WeightsHome
+from tsp.compiler.parts import Parts, rounds, seldom
+from tsp.compiler.passes import Copy, Pass
 from tsp.config import ChipConfig
 from tsp.errors import InputError
 from tsp.floorplan import floorplan
 from tsp.isa import GROUP16
-
-
-@dataclasses.dataclass(frozen=True)
-class Home:
-    """Where a block lies: row r at ``address`` + r of each copy. Passes that run side by side read different ones."""
-
-    block: Block
-    copies: tuple[Copy, ...]
-
-    def __str__(self) -> str:
-        words = self.block.words
-        where = [f"{' '.join(copy.slices)} [{copy.address}…{copy.address + words - 1}]" for copy in self.copies]
-        return f"{self.block.name}: {', '.join(where)}"
-
-
-@dataclasses.dataclass(frozen=True)
-class WeightsHome:
-    """A tile's words, or those of its low or high bytes: row 16·sc + j of the matrix is at ``address`` + sc of
-    ``slices[j]`` of each copy."""
-
-    name: str
-    matrix: NDArray[np.int8] = dataclasses.field(compare=False)
-    copies: tuple[Copy, ...]
-
-    def near(self, side: str) -> Copy:
-        """The copy in a hemisphere, or the first."""
-        return next((copy for copy in self.copies if copy.side == side), self.copies[0])
-
-    def __str__(self) -> str:
-        where = [f"{copy.slices[0]}…{copy.slices[-1]} [{copy.address}]" for copy in self.copies]
-        return f"{self.name}: {', '.join(where)}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Places:
-    """Names of blocks and tiles → where they lie."""
-
-    blocks: dict[str, Home]
-    tiles: dict[str, WeightsHome]
-
-    def __str__(self) -> str:
-        return "\n".join(map(str, [*self.blocks.values(), *self.tiles.values()]))
 
 
 class _Placer:
@@ -67,9 +28,14 @@ class _Placer:
         taken = {name for group in self.groups for name in group}
         rest = [name for name in self.order if name not in taken]
         self.vectors = rest if len(rest) >= GROUP16 // 2 else self.order
+        self.loads = [name for name in self.order if name in taken]
+        self.seldom = seldom(passes)
         self.used: dict[str, int] = defaultdict(int)
         self.tiles: dict[str, WeightsHome] = {}
         self.blocks: dict[str, list[Copy]] = defaultdict(list)
+        """Of parts of blocks, by their names."""
+        self.sides: dict[str, str] = {}
+        """Of blocks that are written: all parts are in one hemisphere, as a stream comes from one side."""
 
     def weights(self, step: Pass) -> None:
         """The tiles of a pass in a group of slices, a row of weights in each; in the hemisphere of its plane if there
@@ -96,35 +62,36 @@ class _Placer:
         """The first address that is free in all of them."""
         return max(self.used[name] for name in names)
 
-    def block(self, block: Block, beside: Sequence[str], near: Sequence[str], must: bool) -> bool:
-        """A copy, in adjacent slices that no block uses which is read or written in the same pass, and if possible none
+    def part(self, part: Part, beside: Sequence[str], near: Sequence[str], must: bool) -> bool:
+        """A copy, in adjacent slices that no part uses which is read or written in the same pass, and if possible none
         that is at the same time. False if there is no room; InputError if there ``must`` be."""
-        first = self.blocks[block.name]
-        busy = {name for other in [*beside, block.name] for copy in self.blocks[other] for name in copy.slices}
-        soft = Counter(name for other in near for copy in self.blocks[other] for name in copy.slices)
+        block, name, first = part.block, part.name, self.blocks[part.name]
+        busy = {slice_ for other in [*beside, name] for copy in self.blocks[other] for slice_ in copy.slices}
+        soft = Counter(slice_ for other in near for copy in self.blocks[other] for slice_ in copy.slices)
         # What is written goes to all copies on one stream.
         moves = block.values is None and not block.given
-        side = first[0].side if first and moves else ""
+        side = self.sides.get(block.name, "") if moves else ""
         sides = [copy.side for copy in first]
         found: list[tuple[str, ...]] = []
-        for among in (self.vectors, self.order)[: 2 if must else 1]:
+        apart = [self.loads] if name in self.seldom else []
+        for among in [*apart, self.vectors, *([self.order] if must else [])]:
             runs = stationary.places(self.config, block) if block.stationary else None
             found = found or [s for s in runs or self._runs(block.type.planes, among, side) if not busy & set(s)]
         if not must:
-            found = [s for s in found if self._end(s) + block.words <= self.config.mem_words]
+            found = [s for s in found if self._end(s) + part.words <= self.config.mem_words]
         if not found and not must:
             return False
         if not found:
             raise InputError(
-                f"{block.name} needs {block.type.planes} adjacent MEM slices that {len(beside)} other blocks leave "
-                f"free, but config {self.config.name} has {self.config.mem_slices} in a hemisphere; set mem_slices "
-                "higher"
+                f"{name} needs {block.type.planes} adjacent MEM slices that {len(beside)} other blocks leave free, but "
+                f"config {self.config.name} has {self.config.mem_slices} in a hemisphere; set mem_slices higher"
             )
         # Those of inputs are near to planes of both hemispheres.
         slices = min(found, key=lambda s: (sides.count(s[0][4]) * block.given, sum(soft[n] for n in s), self._end(s)))
         address = self._end(slices)
-        self._reserve(block.name, slices, address, block.words)
+        self._reserve(name, slices, address, part.words)
         first.append(Copy(slices, address))
+        self.sides.setdefault(block.name, slices[0][4])
         return True
 
     def _runs(self, planes: int, among: Sequence[str], side: str) -> Iterator[tuple[str, ...]]:
@@ -165,78 +132,51 @@ def _weight_groups(config: ChipConfig, order: Sequence[str], passes: Sequence[Pa
     return [tuple(f"mem.{side}{first + j}" for j in range(GROUP16)) for side, first in firsts]
 
 
-def rounds(passes: Sequence[Pass]) -> Iterator[list[Pass]]:
-    """Passes of one layer on different planes: they may run at the same time."""
-    found: list[Pass] = []
-    for step in passes:
-        if found and (step.layer != found[0].layer or not step.plane or step.plane in [p.plane for p in found]):
-            yield found
-            found = []
-        found.append(step)
-    if found:
-        yield found
+def place(passes: Sequence[Pass], config: ChipConfig, whole: Collection[str] = ()) -> Places:
+    """A home for everything that passes read and write; tensors named ``whole`` in one part. InputError names what does
+    not fit, and how much is missing."""
+    names = {block.tensor for step in passes for block in step.blocks()}
+    for parts, eager in ((whole, True), (whole, False), (names, True)):
+        with contextlib.suppress(InputError):
+            return _placed(passes, config, parts, eager)
+    return _placed(passes, config, names, False)
 
 
-def _wanted(round_: Sequence[Pass], lanes: int) -> Counter[str]:
-    """Block → how many of its vectors are read in a cycle if the passes of a round go in step."""
-    found: Counter[str] = Counter()
-    for number in range(max(len(step.tiles) for step in round_)):
-        found |= Counter(step.tiles[number].view.block.name for step in round_ if number < len(step.tiles))
-    # Few rows of an input should not cross the loads of the other hemisphere, which bound them.
-    few = [(step, tile.view.block) for step in round_ if step.count <= lanes // 8 for tile in step.tiles]
-    found |= Counter(name for name, _ in {(block.name, step.plane[4]) for step, block in few if block.given})
-    return found | Counter(view.block.name for step in round_ for view in step.views())
-
-
-def _needed(step: Pass) -> Counter[str]:
-    """Block → how many copies a pass cannot do without: it reads so many of its vectors in a cycle."""
-    views = [*step.views(), *(tile.view for tile in step.tiles[-1:])]
-    return Counter(view.block.name for view in views) | Counter(block.name for block in step.blocks())
-
-
-def place(passes: Sequence[Pass], config: ChipConfig) -> Places:
-    """A home for everything that passes read and write. InputError names what does not fit, and how much is missing."""
-    try:
-        return _placed(passes, config, True)
-    except InputError:
-        return _placed(passes, config, False)
-
-
-def _placed(passes: Sequence[Pass], config: ChipConfig, eager: bool) -> Places:
+def _placed(passes: Sequence[Pass], config: ChipConfig, whole: Collection[str], eager: bool) -> Places:
     """``eager``: copies of what changes before the constants, as the sums of a pass wait for a constant that is taken,
     but all its products for rows; else what must be comes first."""
-    placer = _Placer(passes, config)
-    blocks: dict[str, Block] = {}
+    placer, parts = _Placer(passes, config), Parts(passes, config, whole)
+    parts.merge(passes)
     beside: dict[str, dict[str, None]] = defaultdict(dict)
     near: dict[str, dict[str, None]] = defaultdict(dict)
     wanted: Counter[str] = Counter()
-    before: list[Block] = []
+    before: list[str] = []
     for round_ in rounds(passes):
-        wanted |= _wanted(round_, config.lanes)
-        these = _all(round_)
-        for together, of in [*((step.together(), beside) for step in round_), ([*before, *these], near)]:
-            for block in together:
-                of[block.name] |= dict.fromkeys(other.name for other in together if other.name != block.name)
-        blocks |= {block.name: block for step in round_ for block in step.blocks()}
+        wanted |= parts.wanted(round_)
+        these = parts.all(round_)
+        for together, of in [*((parts.together(step), beside) for step in round_), ([*before, *these], near)]:
+            for name in together:
+                of[name] |= dict.fromkeys(other for other in together if other != name)
         before = these
     for step in passes:
         placer.weights(step)
-    needed = functools.reduce(operator.or_, (_needed(step) for step in passes), Counter[str]())
-    by_rows = sorted(blocks.values(), key=lambda block: (not block.stationary, -block.rows))
-    by_planes = sorted(blocks.values(), key=lambda block: (not block.stationary, -block.type.planes))
-    for block in by_rows if eager else by_planes:
-        least = needed[block.name]
-        for number in range(max(least, wanted[block.name]) if eager and block.values is None else least):
-            placer.block(block, list(beside[block.name]), list(near[block.name]), number < least)
-    for block in by_rows:
-        for _ in range(len(placer.blocks[block.name]), wanted[block.name]):
-            if not placer.block(block, list(beside[block.name]), list(near[block.name]), False):
+    needed = functools.reduce(operator.or_, (parts.needed(step) for step in passes), Counter[str]())
+    every = [part for home in parts.homes.values() for part in home.parts]
+    by_rows = sorted(every, key=lambda part: (not part.block.stationary, -part.block.rows))
+    by_planes = sorted(every, key=lambda part: (not part.block.stationary, -part.block.type.planes))
+    for part in by_rows if eager else by_planes:
+        least = needed[part.name]
+        for number in range(max(least, wanted[part.name]) if eager and part.block.values is None else least):
+            placer.part(part, list(beside[part.name]), list(near[part.name]), number < least)
+    for part in by_rows:
+        for _ in range(len(placer.blocks[part.name]), wanted[part.name]):
+            if not placer.part(part, list(beside[part.name]), list(near[part.name]), False):
                 break
-    return Places({name: Home(block, tuple(placer.blocks[name])) for name, block in blocks.items()}, placer.tiles)
-
-
-def _all(round_: Sequence[Pass]) -> list[Block]:
-    return list(dict.fromkeys(block for step in round_ for block in step.blocks()))
+    homes = {
+        name: Home(tuple(dataclasses.replace(part, copies=tuple(placer.blocks[part.name])) for part in home.parts))
+        for name, home in parts.homes.items()
+    }
+    return Places(homes, placer.tiles)
 
 
 def words_of(matrix: NDArray[np.int8], lanes: int) -> list[np.ndarray]:

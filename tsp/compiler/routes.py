@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from tsp import travel
 from tsp.compiler.booking import Booking, Lane, Placed, Slot
 from tsp.compiler.bursts import Burst
-from tsp.compiler.passes import Copy, Pass, Runs, Tile, View, rows_of
-from tsp.compiler.place import Places
+from tsp.compiler.homes import Places
+from tsp.compiler.passes import Copy, Pass, Runs, Tile, View, rows_of, runs_of
 from tsp.compiler.stationary import Write, writes
 from tsp.config import ChipConfig
 from tsp.floorplan import EAST, WEST, Floorplan, floorplan
@@ -20,19 +20,34 @@ from tsp.timing import timing
 
 
 @dataclasses.dataclass(frozen=True)
+class Piece:
+    """Rows of a view in one part of a block: the first is its ``start``th."""
+
+    copy: Copy
+    start: int
+    rows: NDArray[np.int64] = dataclasses.field(compare=False)
+
+
+@dataclasses.dataclass(frozen=True)
 class Read:
     """Rows of a block that meet ``target``, the first ``after`` cycles behind the start of what is placed."""
 
     view: View
-    copy: Copy
+    pieces: tuple[Piece, ...]
     target: str
     after: int
     step: int = -1
     """Of the pass's steps, that takes it."""
 
     @property
-    def runs(self) -> Runs:
-        return self.view.runs
+    def source(self) -> str:
+        """The first slice of the first byte plane."""
+        return self.pieces[0].copy.slices[0]
+
+    @property
+    def slices(self) -> list[str]:
+        """Of all pieces."""
+        return [name for piece in self.pieces for name in piece.copy.slices]
 
 
 class Routes:
@@ -52,12 +67,15 @@ class Routes:
     def read_of(self, view: View, pass_: Pass, target: str, after: int, turn: int = 0) -> Read:
         """A read of the copy that a pass takes: each plane its own, on its side if there is one, and each of several
         views of one block."""
-        copies = self.places.blocks[view.block.name].copies
         number = self.planes.index(pass_.plane) if pass_.plane else 0
-        if target == pass_.plane and len({copy.side for copy in copies}) > 1:
-            near = [copy for copy in copies if copy.side == target[4]]
-            return Read(view, near[int(target[5:]) % len(near)], target, after)
-        return Read(view, copies[(number + turn) % len(copies)], target, after)
+        pieces = []
+        for part, start, rows in self.places.blocks[view.block.name].pieces(view.runs):
+            copy = part.copies[(number + turn) % len(part.copies)]
+            if target == pass_.plane and len({copy.side for copy in part.copies}) > 1:
+                near = [copy for copy in part.copies if copy.side == target[4]]
+                copy = near[int(target[5:]) % len(near)]
+            pieces.append(Piece(copy, start, rows))
+        return Read(view, tuple(pieces), target, after)
 
     def operands(self, pass_: Pass, alus: int) -> list[Read]:
         """The views that steps read, in the order of their operands; the first step works ``alus`` cycles behind the
@@ -77,10 +95,12 @@ class Routes:
         every = self._with_reads(slots, reads, lanes, pass_)
         placed = self.booking.place(self._least(least, reads, pass_), *every, f"pass {pass_.name}")
         for read, stream in zip(reads, placed.streams, strict=False):
-            way = self.way(read.copy.slices[0], read.target)
-            for part, name in enumerate(read.copy.slices):
-                at = placed.start + read.after - self.travel(name, read.target)
-                self.move("read", name, at, read.copy.address, f"{way}{stream + part}", read.runs)
+            way = self.way(read.source, read.target)
+            for piece in read.pieces:
+                runs = runs_of(piece.rows)
+                for plane, name in enumerate(piece.copy.slices):
+                    at = placed.start + read.after + piece.start - self.travel(name, read.target)
+                    self.move("read", name, at, piece.copy.address, f"{way}{stream + plane}", runs)
         return placed
 
     def probe(self, least: int, slots: list[Slot], reads: list[Read], lanes: list[Lane], pass_: Pass) -> int:
@@ -93,24 +113,29 @@ class Routes:
     ) -> tuple[list[Slot], list[Lane]]:
         more, brought = [], []
         for read in reads:
-            offsets = [read.after - self.travel(name, read.target) for name in read.copy.slices]
-            more += [Slot(name, at, pass_.count) for name, at in zip(read.copy.slices, offsets, strict=True)]
-            brought.append(self.driven(read.copy.slices[0], [read.target], offsets[0], pass_.count, len(offsets)))
+            for piece in read.pieces:
+                at = read.after + piece.start
+                more += [Slot(n, at - self.travel(n, read.target), len(piece.rows)) for n in piece.copy.slices]
+            first, width = read.after - self.travel(read.source, read.target), len(read.pieces[0].copy.slices)
+            brought.append(self.driven(read.source, [read.target], first, pass_.count, width, read.slices))
         return [*slots, *more], [*brought, *lanes]
 
     def _least(self, least: int, reads: list[Read], pass_: Pass) -> int:
         """The first start at which every row that is read has been written."""
         for read in reads:
             if (ready := self._ready.get(read.view.block.name)) is not None:
-                late = int((ready[rows_of(read.runs)] - np.arange(pass_.count)).max())
-                least = max(least, *(late - read.after + self.travel(name, read.target) for name in read.copy.slices))
+                late = ready[rows_of(read.view.runs)] - np.arange(pass_.count)
+                for piece in read.pieces:
+                    last = int(late[piece.start : piece.start + len(piece.rows)].max()) - read.after
+                    least = max(least, *(last + self.travel(name, read.target) for name in piece.copy.slices))
         return least
 
     def writes(self, pass_: Pass, producer: str, at: int) -> Iterator[tuple[int, Write]]:
         """WRITEs of the result of what dispatches ``at`` cycles behind the start; before each, when the first vector is
         there."""
-        for copy in self.places.blocks[pass_.result.block.name].copies:
-            for write in writes(pass_.result, copy):
+        part, _, rows = next(self.places.blocks[pass_.result.block.name].pieces(pass_.result.runs))
+        for copy in part.copies:
+            for write in writes(View(pass_.result.block, runs_of(rows)), copy):
                 yield at + self.travel(producer, write.slice), write
 
     def written(self, pass_: Pass, last: int) -> None:
@@ -138,13 +163,16 @@ class Routes:
         zones = zones_of(self.plan, [queue.site, *(self.plan.slice(name).site for name in sources)])
         return "ew"[way], Lane(way, len(sources), diagonal, count, zones)
 
-    def driven(self, producer: str, targets: Sequence[str], at: int, count: int, width: int) -> Lane:
-        """Streams from a producer that dispatches ``at`` cycles behind the start, toward targets on one side of it."""
+    def driven(
+        self, producer: str, targets: Sequence[str], at: int, count: int, width: int, others: Sequence[str] = ()
+    ) -> Lane:
+        """Streams from a producer that dispatches ``at`` cycles behind the start, toward targets on one side of it;
+        ``others`` drive them too, one after the other."""
         slice_ = self.plan.slice(producer)
         func = {"mem": self.table.read_func, "vxm": self.table.alu_func, "mxm": self.table.acc_func}[slice_.unit]
         way = travel.direction(self.config, producer, targets[0])
         diagonal = at + func - slice_.site if way == EAST else at + func + slice_.site - 1
-        zones = zones_of(self.plan, [slice_.site, *(self.plan.slice(target).site for target in targets)])
+        zones = zones_of(self.plan, [self.plan.slice(name).site for name in [producer, *targets, *others]])
         return Lane(way, 1 << (width - 1).bit_length(), diagonal, count, zones)
 
     def way(self, source: str, target: str) -> str:

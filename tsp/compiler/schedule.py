@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from tsp.compiler.booking import Booking, Lane, Slot
 from tsp.compiler.bursts import Burst, named, spell
+from tsp.compiler.homes import Places
 from tsp.compiler.passes import SUMS, Copy, Pass, Tile, View
-from tsp.compiler.place import Places
 from tsp.compiler.progress import Progress, silent
 from tsp.compiler.routes import Read, Routes
 from tsp.config import ChipConfig
@@ -118,7 +118,7 @@ class Scheduler(Routes):
             placed = self.place(least, slots, [read], [], pass_)
             start, stream = placed.start, placed.streams[0]
             self._acc(pass_, start + self.table.abc_acc, mode, None)
-        way = self.way(read.copy.slices[0], plane.name)
+        way = self.way(read.source, plane.name)
         type_ = ":fp16" if pass_.is_fp16 else ""
         self.burst("abc", queues["activations"], start, pass_.count, stream_=f"{way}{stream}{type_}")
         for plane in used:
@@ -188,7 +188,7 @@ class Scheduler(Routes):
         self, pass_: Pass, at: int, queues: Sequence[str], reads: Sequence[Read], streams: Sequence[int],
         spelled: Sequence[str],
     ) -> None:  # fmt: skip
-        found = {(read.view, read.step): f"{self.way(read.copy.slices[0], 'vxm')}{stream}"
+        found = {(read.view, read.step): f"{self.way(read.source, 'vxm')}{stream}"
                  for read, stream in zip(reads, streams, strict=False) if read.target == "vxm"}  # fmt: skip
         for j, (step, queue) in enumerate(zip(pass_.steps, queues, strict=True)):
             operands = []

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from tsp.config import ChipConfig
 
-WORTH_HALVING = 80
-"""Rows of a share, which take four times as long as their weights on the published chip."""
+WORTH_HALVING = 120
+"""Rows of a share, which take six times as long as their weights on the published chip."""
 
 
 @dataclasses.dataclass(frozen=True)
