@@ -55,24 +55,26 @@ def with_constants(model, given):
     return changed
 
 
+def prepared(case):
+    """The model, imported, its inputs and the outputs that are wanted, by name. InputError if it is not supported."""
+    given, wanted = (arrays(values) for values in case.data_sets[0])
+    ends = [v.name for v in case.model.graph.input], [v.name for v in case.model.graph.output]
+    inputs, outputs = (dict(zip(*pair, strict=True)) for pair in zip(ends, (given, wanted), strict=True))
+    try:
+        return import_model(case.model), inputs, outputs
+    except InputError:
+        return import_model(with_constants(case.model, given)), dict(list(inputs.items())[:1]), outputs
+
+
 def outcome(case):
     """``passed``, or why it is not supported. AssertionError if a result is wrong."""
     try:
-        given, wanted = (arrays(values) for values in case.data_sets[0])
-    except Exception:  # what the package itself cannot turn into arrays
-        return "a type that numpy has not"
-    try:
-        import_model(case.model)
-        model, inputs = case.model, dict(zip([v.name for v in case.model.graph.input], given, strict=True))
-    except InputError:
-        model, inputs = with_constants(case.model, given), {case.model.graph.input[0].name: given[0]}
-    try:
-        imported = import_model(model)
-        compiled = tsp.compile(imported, CONFIG)
+        model, inputs, wanted = prepared(case)
+        compiled = tsp.compile(model, CONFIG)
     except InputError as error:
         return str(error)
     found = compiled(**inputs)
-    for name, want in zip([v.name for v in case.model.graph.output], wanted, strict=True):
+    for name, want in wanted.items():
         assert found[name].dtype == want.dtype and found[name].shape == want.shape, case.name
         assert np.array_equal(found[name], want), f"{case.name}: {found[name]} must be {want}"
     return "passed"
