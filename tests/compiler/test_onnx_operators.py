@@ -152,6 +152,7 @@ def test_computed_scales():
     nodes = [node("DynamicQuantizeLinear", "x", outputs=["y0", "y1", "y2"])]
     for x in (np.zeros(2, np.float32), -abs(floats(2)), floats(1, 1, 2, 1) * np.float32(1e-38)):
         same(nodes, {"x": x})
+    same([node("ReduceMax", "x", outputs=["m"]), node("Sub", "x", "m")], {"x": floats(3, 40)})
     given = {"x": floats(2, 3), "s": np.float32([0.3]), "z": np.uint8([7])}
     same([node("QuantizeLinear", "x", "s", "z")], given)
 
