@@ -10,6 +10,9 @@ import tsp
 from tsp.compiler.onnx_import import import_model
 from tsp.config import preset
 from tsp.errors import InputError
+from tsp.program import Program
+from tsp.run import outputs_of
+from tsp.tensors import with_inputs
 
 CONFIG = preset("tiny").override(["mem_words=1024", "queue_depth=2048"])
 RNG = np.random.default_rng(1)
@@ -197,3 +200,15 @@ def test_narrow_types_come_in_bytes():
     made.graph.node[0].CopyFrom(node("Identity", "x"))
     with pytest.raises(InputError, match="output 'y0' is int4; end the model with a Cast to int8 or uint8"):
         import_model(made)
+
+
+def test_scalars_and_narrow_types_in_a_file(tmp_path):
+    """A tensor without axes, and one of a type that numpy has not, come out of a program's file as they went in."""
+    nodes = [node("Cast", "x", to=INT32, outputs=["y"]), node("ReduceMax", "y", keepdims=0)]
+    made = model(nodes, {"x": ints("int8", 3)}, {})
+    made.graph.input[0].type.tensor_type.elem_type = TensorProto.INT4
+    tsp.compile(made, CONFIG).program.save(tmp_path / "x.npz")
+    program = Program.load(tmp_path / "x.npz")
+    assert [str(tensor) for tensor in program.tensors.values()] == ["int4[3]", "int32[]"]
+    found = outputs_of(with_inputs(program, {"x": np.int8([-8, 5, 2])}))["y0"]
+    assert found.shape == () and found == 5
