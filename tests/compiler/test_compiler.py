@@ -162,6 +162,16 @@ def test_bits_and_choices():
     right(graph, config, values)
 
 
+def test_what_is_read_in_several_steps():
+    """A row of numbers, and a tensor of bytes: an operation that needs them again begins a pass of its own."""
+    rng, graph = RNG(7), Graph()
+    x, row = graph.input("x", (5, 40)), rng.integers(-99, 99, 40)
+    constant = graph.constant(row, "int32")
+    graph.output("row", graph.sub(graph.mul(graph.add(x, constant), np.int32(3)), constant))
+    graph.output("bytes", graph.mul(graph.add(graph.relu(x), np.int32(5)), x))
+    right(graph, CONFIGS["tiny"], {"x": int8(rng, 5, 40)})
+
+
 def test_weights_load_behind_computing():
     """Of a long matmul every plane multiplies in almost every cycle."""
     rng, config = RNG(7), CONFIGS["groqchip"]

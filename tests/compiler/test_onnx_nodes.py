@@ -5,6 +5,7 @@ into the model, all but the first input.
 """
 
 import functools
+import os
 import warnings
 from collections import Counter
 
@@ -15,6 +16,7 @@ from onnx import TensorProto, numpy_helper
 
 import tsp
 from tsp.compiler.onnx_import import import_model
+from tsp.compiler.onnx_operators import OPERATORS
 from tsp.config import preset
 from tsp.errors import InputError
 
@@ -22,24 +24,32 @@ CONFIG = preset("tiny").override(["mem_words=2048", "queue_depth=4096"])
 BYTES = {TensorProto.INT8, TensorProto.UINT8}
 PASSED = 88
 """So many of 97: all but the nine of ImageDecoder."""
+OTHERS = 150
+"""So many pass of those without bytes: to the bit, but for operators that are only right within a few units."""
+FULL = bool(os.environ.get("TSP_FULL"))
 
 
 @functools.cache
 def every_case():
+    """All of the package's cases that take and give nothing but tensors."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from onnx.backend.test.case.node import collect_testcases
 
-        return collect_testcases(None)
+        cases = collect_testcases(None)
+    return [case for case in cases if case.model and all(end.type.HasField("tensor_type") for end in ends(case))]
+
+
+def ends(case):
+    return [*case.model.graph.input, *case.model.graph.output]
+
+
+def has_bytes(case):
+    return bool({end.type.tensor_type.elem_type for end in ends(case)} & BYTES)
 
 
 def node_cases():
-    for case in every_case():
-        if case.model is None:
-            continue
-        ends = [*case.model.graph.input, *case.model.graph.output]
-        if {end.type.tensor_type.elem_type for end in ends} & BYTES:
-            yield case
+    return filter(has_bytes, every_case())
 
 
 def arrays(values):
@@ -55,26 +65,32 @@ def with_constants(model, given):
     return changed
 
 
+def prepared(case):
+    """The model, imported, its inputs and the outputs that are wanted, by name. InputError if it is not supported."""
+    given, wanted = (arrays(values) for values in case.data_sets[0])
+    names = [v.name for v in case.model.graph.input], [v.name for v in case.model.graph.output]
+    inputs, outputs = (dict(zip(*pair, strict=True)) for pair in zip(names, (given, wanted), strict=True))
+    try:
+        return import_model(case.model), inputs, outputs
+    except InputError:
+        return import_model(with_constants(case.model, given)), dict(list(inputs.items())[:1]), outputs
+
+
 def outcome(case):
     """``passed``, or why it is not supported. AssertionError if a result is wrong."""
     try:
-        given, wanted = (arrays(values) for values in case.data_sets[0])
-    except Exception:  # what the package itself cannot turn into arrays
-        return "a type that numpy has not"
-    try:
-        import_model(case.model)
-        model, inputs = case.model, dict(zip([v.name for v in case.model.graph.input], given, strict=True))
-    except InputError:
-        model, inputs = with_constants(case.model, given), {case.model.graph.input[0].name: given[0]}
-    try:
-        imported = import_model(model)
-        compiled = tsp.compile(imported, CONFIG)
+        model, inputs, wanted = prepared(case)
+        compiled = tsp.compile(model, CONFIG)
     except InputError as error:
         return str(error)
     found = compiled(**inputs)
-    for name, want in zip([v.name for v in case.model.graph.output], wanted, strict=True):
+    for name, want in wanted.items():
         assert found[name].dtype == want.dtype and found[name].shape == want.shape, case.name
-        assert np.array_equal(found[name], want), f"{case.name}: {found[name]} must be {want}"
+        if {node.op_type for node in case.model.graph.node} <= OPERATORS.keys():
+            equal = np.array_equal(found[name], want, equal_nan=want.dtype.kind == "f")
+        else:  # Exp and the like, which are right within a few units
+            equal = np.allclose(found[name], want, 2.0**-20, 2.0**-24, equal_nan=True)
+        assert equal, f"{case.name}: {found[name]} must be {want}"
     return "passed"
 
 
@@ -92,3 +108,10 @@ def test_no_node_gives_a_wrong_result(outcomes):
         reasons = sorted({found for name, found in outcomes.values() if name == operator} - {"passed"})
         print(f"{operator:20} {passed[operator]:3} of {every[operator]:3}  {'; '.join(reasons)[:150]}")
     assert sum(passed.values()) >= PASSED
+
+
+def test_no_other_node_gives_a_wrong_result():
+    """Of cases without bytes every twentieth; with full counts all."""
+    others = [case for case in every_case() if not has_bytes(case)][:: 1 if FULL else 20]
+    passed = [case.name for case in others if outcome(case) == "passed"]
+    assert len(passed) >= (OTHERS if FULL else 1), passed

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tsp.compiler.graph import Graph, Tensor
+from tsp.compiler.graph import Graph, Tensor, is_column
 
 
 def moved(g: Graph, x: Tensor, features: Sequence[int]) -> Tensor:
@@ -27,8 +27,8 @@ def moved(g: Graph, x: Tensor, features: Sequence[int]) -> Tensor:
 
 
 def spread(g: Graph, x: Tensor, features: int) -> Tensor:
-    """One number as a row of so many."""
-    return x if features == 1 else moved(g, x, [0] * features)
+    """One number as a row of so many, if it is not in every lane already."""
+    return x if features == 1 or is_column(x) else moved(g, x, [0] * features)
 
 
 def extreme(g: Graph, op: str, x: Tensor) -> Tensor:

@@ -97,13 +97,16 @@ class _Lowering:
         if y.shape != x.shape or (x.op == "select" and x.dtype == "float32" and y is x.inputs[-1]):
             return False
         chain = self.open[y.name]
+        earlier = {z for step, _ in chain.steps for z in step.inputs if _immediate(z) is None}
+        if any(z in earlier for z in x.inputs):
+            return False  # the same rows do not come twice
         read = [_base(z) for step, before in chain.steps for z in step.inputs if z.name != before]
         read += [_base(z) for z in chain.product.inputs[::2]] if chain.product is not None else []
         read += [_base(z) for z in x.inputs if z is not y and not self._joins(y, z)]
         found = Counter(z for z in read if z.value is None or z.value.size > 1)
         several = all(n == 1 or (z.dtype in ("int8", "float16") and n <= COPIES) for z, n in found.items())
         # All that is read and written at once lies in slices of its own, adjacent ones: leave room to find them.
-        slices = sum(_narrowest(z).planes for z in {x, *read} if z.value is None or z.value.size > 1)
+        slices = sum(_narrowest(z).planes for z in {x, *read} if _immediate(z) is None)
         room = slices <= 4 * self.config.mem_slices // 3
         return room and len(chain.steps) < self.config.vxm_rows * self.config.vxm_stages and several
 
@@ -165,8 +168,8 @@ class _Lowering:
         for y in x.inputs:
             if y.name in made:
                 operands.append(SUMS if y.name == made[1] else PREVIOUS)
-            elif y.value is not None and y.value.size == 1 and not any(isinstance(o, int | float) for o in operands):
-                operands.append(y.value.item())  # an instruction has one immediate
+            elif (number := _immediate(y)) is not None and not any(isinstance(o, int | float) for o in operands):
+                operands.append(number)  # an instruction has one immediate
             else:
                 operands.append(self.view(y, index, None, first, count))
         is_float, from_float = x.dtype not in INTEGERS, x.inputs[0].dtype not in INTEGERS
@@ -235,6 +238,11 @@ class _Lowering:
         if x.op == "concat" and x.attribute("stationary"):
             return Block(x.name, index, x.rows, _narrowest(x), stationary=True, gaps=_gaps(x, lanes))
         return Block(x.name, index, x.rows, _narrowest(x), values, given, self.fills.get(x.name, ()))
+
+
+def _immediate(x: Tensor) -> int | float | None:
+    """The one number of a constant, which an instruction may hold; None for what must lie in memory."""
+    return x.value.item() if x.value is not None and x.value.size == 1 else None
 
 
 def _narrows(x: Tensor) -> bool:
