@@ -181,10 +181,11 @@ def max_features(graph: Graph, x: Tensor) -> Tensor:
 
 
 def softmax(graph: Graph, x: Tensor) -> Tensor:
-    """exp(x - max x) / the sum of it over the features, float32. The maximum is that of x in float16, the numerator is
-    rounded to float16, and so its sum is exact but for roundings to float32."""
-    shifted = graph.sub(x, max_features(graph, x)) if x.features > 1 else graph.sub(x, half(graph, x))
-    numerator = half(graph, exp(graph, shifted))
+    """exp(x - max x) / the sum of it over the features, float32, for x up to 65504; -inf counts nothing. The maximum is
+    that of x in float16, the numerator is rounded to float16, and so its sum is exact but for roundings to float32."""
+    # The lanes of the maximum are moved by products, in which an infinity would make NaN of its whole row.
+    finite = half(graph, graph.maximum(x, np.float32(-LARGEST)))
+    numerator = half(graph, exp(graph, graph.sub(x, max_features(graph, finite))))
     return graph.mul(numerator, reciprocal(graph, sum_features(graph, numerator)))
 
 
