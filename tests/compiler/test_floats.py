@@ -161,6 +161,15 @@ def test_softmax_means_softmax():
     assert np.allclose(graph.evaluate({"x": x})["y"], e / e.sum(1, keepdims=True), rtol=2.0**-10)
 
 
+def test_softmax_of_masked_scores():
+    graph, rng = Graph(), RNG(8)
+    x = rng.normal(size=(4, 40)).astype(np.float32)
+    x[np.triu_indices(4, 1, 40)] = -np.inf
+    graph.output("y", floats.softmax(graph, graph.input("x", (4, 40), "float32")))
+    near(graph, TINY, {"x": x}, 2.0**-11)
+    assert (graph.evaluate({"x": x})["y"][0, 1:] == 0).all()
+
+
 def wrong(make, config=NARROW):
     graph = Graph()
     x = graph.input("x", (4, 8), "float16")

@@ -15,6 +15,8 @@ from tb.compare import compare
 from tb.machine import Job
 from tests.compiler.test_long_programs import chain
 from tests.cosim.test_fetched_programs import config as small
+from tsp.compiler import floats
+from tsp.compiler.graph import Graph
 from tsp.config import preset
 from tsp.dump import dumped_words
 from tsp.tensors import outputs
@@ -47,6 +49,19 @@ def test_digits(sim, name):
         assert result.done and result.fault is None and result.cycles == want.cycles
         logits = outputs(program, lambda place, address, r=result: r.memory[place, address])["logits"]
         assert np.array_equal(logits, session.run(None, {"images": images})[0])
+
+
+def test_floats():
+    """fp16 products of two blocks, a softmax and a norm: cycles, memory and signatures are the golden model's."""
+    rng, graph = np.random.default_rng(3), Graph()
+    x = graph.input("x", (3, 40), "float16")
+    scores = graph.matmul(x, rng.normal(size=(40, 20)).astype(np.float16))
+    graph.output("y", floats.rms_norm(graph, floats.softmax(graph, scores)))
+    program = tsp.compile(graph, CONFIG).with_inputs({"x": rng.normal(size=(3, 40)).astype(np.float16)})
+    want = golden.machine.run(program)
+    (found,) = machine.run([regress.job(program, want, ())], CONFIG, "verilator")
+    assert [str(difference) for difference in compare(want, found, CONFIG)] == []
+    assert (found.done, found.fault, found.cycles) == (True, None, want.cycles)
 
 
 def test_a_program_from_memory():

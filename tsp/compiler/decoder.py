@@ -164,19 +164,17 @@ def _attention(graph: Graph, sizes: Sizes, weights: Weights, h: Tensor) -> Tenso
     for b, bundle in enumerate(sizes.bundles()):
         queries = floats.concat_rows(graph, [_queries(graph, sizes, weights, h, bundle, j) for j in range(repeats)])
         keys = _keys(graph, sizes, weights, h, b, bundle)
+        values.append(_values(graph, sizes, weights, tokens, b, bundle))
         for g in range(len(bundle)):
             own = floats.stationary(graph, sizes.keys, keys, (g * dim, (g + 1) * dim))
             found = floats.products(graph, [(queries, own)])
             scores.append(graph.add(found, mask) if n > 1 else found)
-        values.append(_values(graph, sizes, weights, tokens, b, bundle))
     shares = floats.half(graph, floats.softmax(graph, floats.concat_rows(graph, scores)))
     pairs: list[tuple[Tensor, floats.Factor]] = []
     row = 0
-    for bundle, value in zip(sizes.bundles(), values, strict=True):
+    for bundle, owns in zip(sizes.bundles(), values, strict=True):
         met: list[tuple[Tensor, floats.Factor]] = []
-        for g in range(len(bundle)):
-            part = floats.take_rows(graph, value, range(g * dim, (g + 1) * dim))
-            own = floats.stationary(graph, value.rows, [(g * dim, part)])
+        for own in owns:
             met.append((floats.take_rows(graph, shares, range(row, row + repeats * n)), own))
             row += repeats * n
         mixed = floats.half(graph, floats.products(graph, met))
@@ -209,8 +207,8 @@ def _keys(
     return [(0, graph.input(f"k_cache.{b}", (sizes.cache, new.features), "float16")), (sizes.cache, new)]
 
 
-def _values(graph: Graph, sizes: Sizes, weights: Weights, tokens: Tensor, b: int, bundle: range) -> Tensor:
-    """Values, float16 [heads·dim, cache + tokens]."""
+def _values(graph: Graph, sizes: Sizes, weights: Weights, tokens: Tensor, b: int, bundle: range) -> list[Tensor]:
+    """Values, float16 [heads·dim, cache + tokens], stationary: for each head those of the others are zero."""
     matrix = weights.matrices["v"].columns(_features(sizes, list(bundle)))
     found = graph.mul(
         floats.products(graph, [(graph.constant(np.ascontiguousarray(matrix.half.T)), tokens)]),
@@ -220,7 +218,9 @@ def _values(graph: Graph, sizes: Sizes, weights: Weights, tokens: Tensor, b: int
         found = graph.add(found, graph.input(f"v_cache.{b}", found.shape, "float16"))
     value = floats.half(graph, found)
     graph.output(f"v.{b}", value)
-    return value
+    firsts = range(0, value.rows, sizes.dim)
+    parts = [(first, floats.take_rows(graph, value, range(first, first + sizes.dim))) for first in firsts]
+    return [floats.stationary(graph, value.rows, [part]) for part in parts]
 
 
 def _rotary(graph: Graph, sizes: Sizes, h: Tensor, matrix: Quantised, factor: float) -> Tensor:

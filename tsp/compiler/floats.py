@@ -79,10 +79,7 @@ def stationary(
     """float16 [rows, k] of parts, each from a row on, and zeros between; for products only. Of the features those from
     ``keep[0]`` to ``keep[1]`` - 1 are kept, the others are zero."""
     first, last = keep or (0, parts[0][1].features)
-    pieces = []
-    for _, part in parts:
-        x = _before_rounding(part)
-        pieces.append(graph.make("keep", x.shape, "float16", (x,), None, first=first, last=last))
+    pieces = [graph.make("keep", x.shape, "float16", (x,), None, first=first, last=last) for _, x in parts]
     return _stack(graph, rows, [at for at, _ in parts], pieces, True)
 
 
@@ -91,7 +88,7 @@ def concat_rows(graph: Graph, parts: Sequence[Tensor]) -> Tensor:
     dtype = parts[0].dtype
     if len({part.dtype for part in parts}) > 1:
         raise InputError(f"concat of {' and '.join(map(str, parts))}: types differ; convert them")
-    pieces = [graph.convert(_before_rounding(part), dtype) for part in parts]
+    pieces = [graph.convert(part, dtype) for part in parts]
     offsets = np.cumsum([0, *(piece.rows for piece in pieces)]).tolist()
     return _stack(graph, offsets.pop(), offsets, pieces, False)
 
@@ -104,12 +101,6 @@ def _stack(graph: Graph, rows: int, offsets: list[int], pieces: list[Tensor], we
         end = offset + piece.rows
     attributes = {"offsets": tuple(offsets), "stationary": weights}
     return graph.make("concat", (rows, features), pieces[0].dtype, tuple(pieces), None, **attributes)
-
-
-def _before_rounding(x: Tensor) -> Tensor:
-    """What a float16 was rounded from: to round it where it goes saves writing it twice."""
-    rounded = x.op == "convert" and x.dtype == "float16" and x.inputs[0].dtype == "float32"
-    return x.inputs[0] if rounded else x
 
 
 def take_rows(graph: Graph, x: Tensor, rows: Sequence[int]) -> Tensor:
@@ -190,10 +181,11 @@ def max_features(graph: Graph, x: Tensor) -> Tensor:
 
 
 def softmax(graph: Graph, x: Tensor) -> Tensor:
-    """exp(x - max x) / the sum of it over the features, float32. The maximum is that of x in float16, the numerator is
-    rounded to float16, and so its sum is exact but for roundings to float32."""
-    shifted = graph.sub(x, max_features(graph, x)) if x.features > 1 else graph.sub(x, half(graph, x))
-    numerator = half(graph, exp(graph, shifted))
+    """exp(x - max x) / the sum of it over the features, float32, for x up to 65504; -inf counts nothing. The maximum is
+    that of x in float16, the numerator is rounded to float16, and so its sum is exact but for roundings to float32."""
+    # The lanes of the maximum are moved by products, in which an infinity would make NaN of its whole row.
+    finite = half(graph, graph.maximum(x, np.float32(-LARGEST)))
+    numerator = half(graph, exp(graph, graph.sub(x, max_features(graph, finite))))
     return graph.mul(numerator, reciprocal(graph, sum_features(graph, numerator)))
 
 

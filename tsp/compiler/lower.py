@@ -92,7 +92,7 @@ class _Lowering:
     def _extends(self, y: Tensor, x: Tensor) -> bool:
         """Whether ``x`` may follow directly on what makes its input ``y``: there are ALUs for it, and nothing in memory
         is read twice at the same time."""
-        if y.name not in self.open or self.uses[y.name] > x.inputs.count(y) or (_narrows(y) and x.op != "relu"):
+        if y.name not in self.open or self.uses[y.name] > x.inputs.count(y) or (_narrows(y) and not _may_follow(x, y)):
             return False
         if y.shape != x.shape or (x.op == "select" and x.dtype == "float32" and y is x.inputs[-1]):
             return False
@@ -100,9 +100,9 @@ class _Lowering:
         earlier = {z for step, _ in chain.steps for z in step.inputs if _immediate(z) is None}
         if any(z in earlier for z in x.inputs):
             return False  # the same rows do not come twice
-        read = [_base(z) for step, before in chain.steps for z in step.inputs if z.name != before]
+        read = [_base(z) for step, before in chain.steps for z in _distinct(step) if z.name != before]
         read += [_base(z) for z in chain.product.inputs[::2]] if chain.product is not None else []
-        read += [_base(z) for z in x.inputs if z is not y and not self._joins(y, z)]
+        read += [_base(z) for z in _distinct(x) if z is not y and not self._joins(y, z)]
         found = Counter(z for z in read if z.value is None or z.value.size > 1)
         several = all(n == 1 or (z.dtype in ("int8", "float16") and n <= COPIES) for z, n in found.items())
         # All that is read and written at once lies in slices of its own, adjacent ones: leave room to find them.
@@ -129,7 +129,7 @@ class _Lowering:
         else:
             several = len(product.attribute("taps")) * blocks_of(product.inputs[0], self.config) > 1
             deepest = min(rows, self.config.acc_depth) if several else rows
-            shares = spread(x.rows, blocks, deepest, self.config, product.dtype == "float32")
+            shares = spread(x.rows, blocks, deepest, self.config, product.dtype == "float32", self.layer)
         return [self._pass(chain, share) for share in shares]
 
     def _pass(self, chain: _Chain, share: Share) -> Pass:
@@ -246,9 +246,18 @@ def _immediate(x: Tensor) -> int | float | None:
 
 
 def _narrows(x: Tensor) -> bool:
-    """Whether a number is brought to its type only on its way to memory: between ALUs pass 32 bits. What is below zero
-    may become zero before that or after, so a relu can follow."""
+    """Whether a number is brought to its type only on its way to memory: between ALUs pass 32 bits."""
     return x.op in ("shift", "convert", "add_saturated", "wrap", "relu") and x.dtype not in ("int32", "float32")
+
+
+def _distinct(x: Tensor) -> list[Tensor]:
+    """The inputs of an operation, each once: it is read once."""
+    return list({y.name: y for y in x.inputs}.values())
+
+
+def _may_follow(x: Tensor, y: Tensor) -> bool:
+    """Whether an operation takes a number as well before it is brought to its type: a relu, or the same rounding."""
+    return x.op == "relu" or (x.op in ("convert", "keep") and x.dtype == y.dtype == "float16")
 
 
 def _gaps(x: Tensor, lanes: int) -> tuple[tuple[int, int], ...]:

@@ -20,9 +20,9 @@ class Share:
     turn: float
 
 
-def spread(rows: int, blocks: int, deepest: int, config: ChipConfig, fp16: bool) -> list[Share]:
+def spread(rows: int, blocks: int, deepest: int, config: ChipConfig, fp16: bool, turn: int) -> list[Share]:
     """The shares of a matmul of ``rows`` rows and ``blocks`` blocks of outputs, ``deepest`` rows at most in each. For
-    fp16 the first plane of a hemisphere stands for both.
+    fp16 the first plane of a hemisphere stands for both; a matmul of one block then takes the hemispheres in ``turn``.
 
     Of three ways the fastest: a block for each plane; a block for each hemisphere, whose planes share its rows and
     each load of weights; every block for all planes. A plane that multiplies fewer rows than a load takes cycles waits.
@@ -41,6 +41,8 @@ def spread(rows: int, blocks: int, deepest: int, config: ChipConfig, fp16: bool)
     # One after the other from both hemispheres, so that a round takes all planes.
     singles = [[side[n]] for n in range(max(map(len, sides))) for side in sides if n < len(side)]
     gangs = [singles, sides, [[name for side in sides for name in side]]][best]
+    if fp16:
+        gangs = [*gangs[turn % len(gangs) :], *gangs[: turn % len(gangs)]]
     return list(_shares(rows, blocks, deepest, gangs))
 
 
