@@ -59,5 +59,4 @@ def _table(f: dict[str, Any]) -> Table:
     split = f"{counted(f['chips_a_layer'], 'chip')} a layer, {counted(f['groups'], 'group')}"
     table.add_row("split", "", "", f"{split}: {f['chips_used']} of {counted(f['chips'], 'chip')} used")
     table.add_row("memory a chip", "", "", f"{f['weights'] / 1e6:.1f} MB of weights, of {f['memory'] / 1e6:.1f} MB")
-    table.add_row("longest queue", "", "", f"{f['words']:,} words in a layer; a queue holds {f['queue_depth']:,}")
     return table

@@ -26,8 +26,6 @@ LINK_CYCLES = 216
 """Mean latency of a link (published there)."""
 NODE = 8
 """Chips of a node, each with a link to each other one (published there)."""
-QUEUE_DEPTH = 65_536
-"""Words that queues are taken to hold, as fetching longer programs is not compiled yet."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +84,6 @@ class Estimate:
         layer, head: cycles of a chip's part of a layer and of the head, scheduled.
         reduce, hop: cycles of an all-reduce, two in each layer, and from group to group; assumed.
         weights, memory: bytes a chip holds at most, and has.
-        words: of the longest queue, in a layer.
     """
 
     model: str
@@ -100,8 +97,6 @@ class Estimate:
     hop: int
     weights: int
     memory: int
-    words: int
-    queue_depth: int
 
     @property
     def scheduled(self) -> int:
@@ -136,13 +131,14 @@ class Estimate:
 
 SCHEDULED = (
     "a chip's part of one layer's seven matrices and of the head: int8, batch 1, every cycle by the compiler and the "
-    "checker; the result of q stands for that of attention, the product of gate and up for SwiGLU",
+    "checker, fetching the program too; the result of q stands for that of attention, the product of gate and up for "
+    "SwiGLU",
 )
 ASSUMED = (
     f"a link between each two chips of a group, {LINK_BYTES / 1e9} GB/s in each direction and {LINK_CYCLES} cycles "
     "long; not all groups of 3, 5, 6 or 7 chips lie in a node of 8, so some ways are longer",
     "an all-reduce scatters int32 parts and gathers int8 sums, each chip to each other at once; adding them up is free",
-    "every layer takes what one takes, and is scheduled alone; queues hold the whole program",
+    "every layer takes what one takes, and is scheduled alone",
 )
 LEFT_OUT = (
     "attention (scores, softmax, values, its cache), norms, rotary positions, residuals, SiLU; fp16, which takes twice "
@@ -158,15 +154,13 @@ def estimate(name: str, chips: int, config: ChipConfig, progress: Progress | Non
         raise InputError(f"config {config.name} has no MXM plane to multiply with")
     sizes = MODELS[name]
     split = choose(name, sizes, chips, config)
-    deep = config.override([f"queue_depth={QUEUE_DEPTH}"])
-    layer, words = _cycles(layer_graph(sizes, split.across), deep, progress)
-    head, _ = _cycles(_head(sizes, split.across), deep, progress)
+    layer = _cycles(layer_graph(sizes, split.across), config, progress)
+    head = _cycles(_head(sizes, split.across), config, progress)
     memory = 2 * config.mem_slices * config.mem_words * config.lanes
     weights = max(split.tiles) * config.lanes**2
     reduce, hop = all_reduce(sizes.features, split.across, config), _hop(sizes.features, split.across, config)
     return Estimate(
-        name, config.name, chips, split, sizes.layers, layer, head, reduce, hop, weights, memory, words,
-        config.queue_depth,
+        name, config.name, chips, split, sizes.layers, layer, head, reduce, hop, weights, memory
     )  # fmt: skip
 
 
@@ -258,12 +252,11 @@ def _head(sizes: Sizes, across: int) -> Graph:
     return graph
 
 
-def _cycles(graph: Graph, config: ChipConfig, progress: Progress | None) -> tuple[int, int]:
-    """(cycles, words of the longest queue) of a compiled graph."""
+def _cycles(graph: Graph, config: ChipConfig, progress: Progress | None) -> int:
+    """Of a compiled graph, by the checker."""
     from tsp.checker import check
 
-    program = compile(graph, config, progress=progress).program
-    report = check(program)
+    report = check(compile(graph, config, progress=progress).program)
     if not report.ok:
         raise InputError(f"the compiler made an illegal program, please report it: {report.problems[0]}")
-    return report.cycles, max(map(len, program.queues.values()))
+    return report.cycles
