@@ -23,6 +23,7 @@ class Planes:
     def __init__(self, flow: Flow, values: Values):
         self.flow, self.values = flow, values
         table = flow.accumulations
+        self.uses_row, self.writes = table.uses_row, table.writes
         self.kept = _kept(table)
         """Accumulation → its row of ``rows``, for those whose value a later one uses."""
         self.pair: tuple[tuple[int, int, int], mxm_fp16.Weights] | None = None
@@ -56,7 +57,7 @@ class Planes:
         table = self.flow.accumulations
         waiting = np.arange(len(batch))
         while len(waiting):
-            needs = np.where(table.uses_row[batch[waiting]], table.previous[batch[waiting]], NONE)
+            needs = np.where(self.uses_row[batch[waiting]], table.previous[batch[waiting]], NONE)
             ready = ~np.isin(needs, batch[waiting])
             yield waiting[ready]
             waiting = waiting[~ready]
@@ -67,14 +68,14 @@ class Planes:
         sums = self._sums_of_pairs(table.product[batch])
         old = self._old(table.previous[batch]).astype(np.int64)
         added = floats.operate("ADD", [old, sums.astype(np.int64)]).astype(np.int32)
-        after = np.where(table.uses_row[batch][:, None], added, sums)
+        after = np.where(self.uses_row[batch][:, None], added, sums)
         self._keep(batch, after)
         return after
 
     def _run_integers(self, batch: Ints) -> Sums:
         table = self.flow.accumulations
         sums = self._sums(table.product[batch])
-        uses = table.uses_row[batch]
+        uses = self.uses_row[batch]
         if not uses.any():
             after = sums
         else:
@@ -88,10 +89,10 @@ class Planes:
 
     def _keep(self, batch: Ints, after: Sums) -> None:
         """Note the rows that a batch leaves, where a later one uses them."""
-        rows = np.where(self.flow.accumulations.writes[batch], self.kept[batch], NONE)
+        rows = np.where(self.writes[batch], self.kept[batch], NONE)
         writes = present(rows)
         if writes.all():
-            self.rows[rows] = after
+            self.rows[_span(rows)] = after
         else:
             self.rows[rows[writes]] = after[writes]
 
@@ -100,7 +101,7 @@ class Planes:
         rows = take(self.kept, previous)
         there = present(rows)
         if there.all():
-            return self.rows[rows]
+            return self.rows[_span(rows)]
         old = np.zeros((len(previous), self.flow.config.lanes), np.int32)
         old[there] = self.rows[rows[there]]
         return old
@@ -118,7 +119,7 @@ class Planes:
         writer = np.maximum.accumulate(np.where(mode <= AccMode.ADD, np.arange(len(order)), NONE))
         last = np.append(NONE, writer[:-1])
         follows = present(last) & (table.previous[batch[order]] == take(batch[order], last))
-        first = np.append(True, np.diff(row) != 0) | (mode == AccMode.STORE) | (table.uses_row[batch[order]] & ~follows)
+        first = np.append(True, np.diff(row) != 0) | (mode == AccMode.STORE) | (self.uses_row[batch[order]] & ~follows)
         starts = np.flatnonzero(first)
         run = np.cumsum(first) - 1
         old = np.where((mode[starts] == AccMode.STORE)[:, None], 0, self._old(table.previous[batch[order]][starts]))
@@ -168,6 +169,12 @@ class Planes:
             weights[count * LANES_PER_SUPERLANE :] = 0
             self.pair = (low, high, count), mxm_fp16.Weights(weights)
         return self.pair[1]
+
+
+def _span(rows: Ints) -> slice | Ints:
+    """Rows as a slice where they follow each other, which is not copied."""
+    together = len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all()
+    return slice(int(rows[0]), int(rows[-1]) + 1) if together else rows
 
 
 def _kept(table: Accumulations) -> Ints:

@@ -14,29 +14,37 @@ from tsp.errors import counted
 
 MOST_CHIPS = 10_440
 """Chips of the largest system (published)."""
+MOST_CONTEXT = 4096
+"""Llama 2's; a layer behind it takes a minute to compile, and more of it ever longer."""
+_SAID = {"scheduled": "is_scheduled", "assumed": "is_assumed", "left out": "is_left_out"}
 
 
 @click.command("estimate")
 @click.argument("model")
 @click.option("--chips", type=click.IntRange(1, MOST_CHIPS), required=True, help="How many chips there are.")
+@click.option(
+    "--context",
+    type=click.IntRange(0, MOST_CONTEXT),
+    help="Whole layers in fp16, after so many tokens; else int8 matrices.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; for bad input nothing but the sentence on stderr.")
 @config_options(required=False)
-def estimate_model(model: str, chips: int, as_json: bool, config: ChipConfig | None) -> int:
+def estimate_model(model: str, chips: int, context: int | None, as_json: bool, config: ChipConfig | None) -> int:
     """Estimate how fast chips (groqchip by default) would run MODEL, a large language model, for one user.
 
     What a chip does is compiled and counted; links are assumed.
     """
-    from tsp.estimate import ASSUMED, LEFT_OUT, SCHEDULED, estimate
+    from tsp.estimate import estimate
 
     with shown() as progress:
-        found = estimate(model, chips, config or preset("groqchip"), progress)
+        found = estimate(model, chips, config or preset("groqchip"), context, progress).as_dict()
     if as_json:
-        click.echo(json.dumps(found.as_dict(), indent=2))
+        click.echo(json.dumps(found, indent=2))
         return 0
     console = Console()
-    console.print(_table(found.as_dict()))
-    for what, sentences in (("scheduled", SCHEDULED), ("assumed", ASSUMED), ("left out", LEFT_OUT)):
-        for sentence in sentences:
+    console.print(_table(found))
+    for what, sentences in _SAID.items():
+        for sentence in found[sentences]:
             console.print(f"{what}: {sentence}", highlight=False)
     return 0
 
@@ -58,6 +66,5 @@ def _table(f: dict[str, Any]) -> Table:
     table.add_section()
     split = f"{counted(f['chips_a_layer'], 'chip')} a layer, {counted(f['groups'], 'group')}"
     table.add_row("split", "", "", f"{split}: {f['chips_used']} of {counted(f['chips'], 'chip')} used")
-    table.add_row("memory a chip", "", "", f"{f['weights'] / 1e6:.1f} MB of weights, of {f['memory'] / 1e6:.1f} MB")
-    table.add_row("longest queue", "", "", f"{f['words']:,} words in a layer; a queue holds {f['queue_depth']:,}")
+    table.add_row("memory a chip", "", "", f"{f['held'] / 1e6:.1f} MB held, of {f['memory'] / 1e6:.1f} MB")
     return table

@@ -161,15 +161,15 @@ class _Reader:
         if self.last is None:
             self._mistake("illegal", "REPEAT must follow an instruction that can repeat", out)
             return
-        burst = dataclasses.replace(self.last, interval=repeat["d"], step_a=repeat["step_a"], step_b=repeat["step_b"])
-        count = self._issues_in_range(burst, repeat["n"] + 1)
-        out.bursts[-1] = dataclasses.replace(burst, count=count)
+        once, interval, steps = self.last, repeat["d"], (repeat["step_a"], repeat["step_b"])
+        count = self._issues_in_range(once.instruction, *steps, repeat["n"] + 1)
+        out.bursts[-1] = Burst(once.queue, once.index, once.start, count, interval, once.instruction, *steps)
         if count <= repeat["n"]:
-            cycle = burst.start + count * burst.interval
+            cycle = once.start + count * interval
             reason = f"issue {count} of the REPEAT takes an address out of range in cycle {cycle}"
             out.mistakes.append(Mistake("step", self.queue.index, self.index, cycle, reason))
         self.last = None
-        self.cycle += repeat["n"] * repeat["d"]
+        self.cycle += repeat["n"] * interval
 
     def _fetch(self, instruction: isa.Instruction, out: Unrolled) -> None:
         vectors = instruction["n"]
@@ -188,18 +188,18 @@ class _Reader:
             out.unknown.append(fetch)
         self.cycle += vectors
 
-    def _issues_in_range(self, burst: Burst, count: int) -> int:
+    def _issues_in_range(self, instruction: isa.Instruction, step_a: int, step_b: int, count: int) -> int:
         """How many issues keep every address operand in range. The machine skips the others as illegal instructions."""
         limits = {
             "mem_address": self.config.mem_words,
             "acc_row": self.config.acc_depth,
             "supercell": self.config.superlanes,
         }
-        steps = {isa.ADDRESS_A: burst.step_a, isa.ADDRESS_B: burst.step_b}
-        for field in burst.instruction.operation.fields:
+        steps = {isa.ADDRESS_A: step_a, isa.ADDRESS_B: step_b}
+        for field in instruction.operation.fields:
             step = steps.get((field.lo, field.width), 0)
             if field.kind in limits and step:
-                value = burst.instruction[field.name]
+                value = instruction[field.name]
                 room = limits[field.kind] - 1 - value if step > 0 else value
                 count = min(count, room // abs(step) + 1)
         return count

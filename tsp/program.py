@@ -34,6 +34,13 @@ class Image:
             return NotImplemented
         return np.array_equal(self.addresses, other.addresses) and np.array_equal(self.words, other.words)
 
+    def put(self, words: NDArray[np.uint8], asked: NDArray[np.int64]) -> None:
+        """Put the words at addresses [n] over ``words`` uint8 [n, 16·S], where they are defined."""
+        if len(self.addresses):
+            row = np.minimum(np.searchsorted(self.addresses, asked), len(self.addresses) - 1)
+            here = self.addresses[row] == asked
+            words[here] = self.words[row[here]]
+
     @classmethod
     def of(cls, words: dict[int, NDArray[np.uint8]], lanes: int) -> "Image":
         """The image of a mapping from address to uint8 [lanes]."""
@@ -220,11 +227,11 @@ class Program:
 
     def initial(self, place: int, addresses: Iterable[int]) -> NDArray[np.uint8]:
         """uint8 [n, 16·S]: words of a slice as they are before the start; undefined ones read as zero."""
-        rows = {}
+        asked = np.fromiter(addresses, np.int64)
+        words = np.zeros((len(asked), self.config.lanes), np.uint8)
         if place in self.memory:
-            rows = dict(zip(self.memory[place].addresses.tolist(), self.memory[place].words, strict=True))
-        zero = np.zeros(self.config.lanes, np.uint8)
-        return np.array([rows.get(address, zero) for address in addresses], np.uint8).reshape(-1, self.config.lanes)
+            self.memory[place].put(words, asked)
+        return words
 
     def save(self, path: str | Path) -> None:
         """Write the program as ``.npz``, whole or not at all; equal programs give equal bytes. Raises InputError."""

@@ -34,6 +34,8 @@ class Sizes:
         epsilon: of the norms.
         norm_scale: numbers times this are squared for the norms; see :func:`tsp.compiler.floats.rms_norm`.
         width: lanes of the chip; as many heads as fit lie side by side.
+        head: features of a head; by default those of a token are all of the heads'. More or less where this is a part
+            of a layer that several chips share.
     """
 
     hidden: int
@@ -46,11 +48,12 @@ class Sizes:
     epsilon: float = 1e-5
     norm_scale: float = 1.0
     width: int = 320
+    head: int | None = None
 
     @property
     def dim(self) -> int:
         """Features of a head."""
-        return self.hidden // self.heads
+        return self.hidden // self.heads if self.head is None else self.head
 
     @property
     def keys(self) -> int:
@@ -69,10 +72,10 @@ class Sizes:
 
     def shapes(self) -> dict[str, tuple[int, int]]:
         """[inputs, outputs] of every matrix."""
-        narrow = self.kv_heads * self.dim
+        wide, narrow = self.heads * self.dim, self.kv_heads * self.dim
         return {
-            "q": (self.hidden, self.hidden), "k": (self.hidden, narrow), "v": (self.hidden, narrow),
-            "o": (self.hidden, self.hidden), "gate": (self.hidden, self.intermediate),
+            "q": (self.hidden, wide), "k": (self.hidden, narrow), "v": (self.hidden, narrow),
+            "o": (wide, self.hidden), "gate": (self.hidden, self.intermediate),
             "up": (self.hidden, self.intermediate), "down": (self.intermediate, self.hidden),
         }  # fmt: skip
 
@@ -80,7 +83,8 @@ class Sizes:
         """InputError for sizes that make no layer."""
         if min(self.hidden, self.heads, self.kv_heads, self.intermediate, self.tokens, self.cache + 1) < 1:
             raise InputError(f"{self}: every size must be at least 1, the cache at least 0")
-        if self.hidden % self.heads or self.heads % self.kv_heads or self.dim % 2:
+        whole = self.head is not None or self.hidden % self.heads == 0
+        if not whole or self.heads % self.kv_heads or self.dim % 2:
             raise InputError(
                 f"{self.heads} heads of {self.hidden} features and {self.kv_heads} of keys: heads must divide the"
                 " features into even parts, and those of keys the heads"
