@@ -12,7 +12,7 @@ def test_large_matmuls_keep_the_planes_busy(rows):
     assert 0.85 < product.utilisation < product.bound < 0.89
 
 
-@pytest.mark.parametrize("outputs, share", [(2304, 0.79), (12_800, 0.84)])
+@pytest.mark.parametrize("outputs, share", [(2304, 0.81), (12_800, 0.86)])
 def test_weights_of_one_vector_come_fast(outputs, share):
     """The goal is nine tenths of what streams carry."""
     assert 0.9 * share < Product.of(1, outputs=outputs).load_share < 1

@@ -34,6 +34,8 @@ class Lane:
     diagonal: int
     length: int
     zones: tuple[str, ...]
+    first: int = 0
+    """Stream from which on they are looked for, round and round."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +97,9 @@ class Booking:
             mask = _mask(start + lane.diagonal + _BEFORE, lane.length)
             beside = [(other, first) for other, first in zip(lanes[:number], chosen, strict=False)
                       if other.direction == lane.direction and set(other.zones) & set(lane.zones)]  # fmt: skip
-            for first in range(0, self._streams - lane.width + 1, lane.width):
+            firsts = range(0, self._streams - lane.width + 1, lane.width)
+            begin = lane.first // lane.width % len(firsts)
+            for first in (*firsts[begin:], *firsts[:begin]):
                 group = range(first, first + lane.width)
                 own = any(first < f + other.width and f < first + lane.width for other, f in beside)
                 if not own and not any(

@@ -16,6 +16,7 @@ from tsp.compiler.passes import Copy, Pass, Runs, Tile, View, rows_of, runs_of
 from tsp.compiler.stationary import Write, writes
 from tsp.config import ChipConfig
 from tsp.floorplan import EAST, WEST, Floorplan, floorplan
+from tsp.isa import GROUP16
 from tsp.timing import timing
 
 
@@ -59,8 +60,8 @@ class Routes:
         self.planes = [slice_.name for slice_ in self.plan.slices if slice_.unit == "mxm"]
         self.booking = Booking(config, spare)
         self.bursts: list[Burst] = []
-        self.number = 0
-        """Of the pass at hand."""
+        self.number, self.few = 0, False
+        """Of the pass at hand, and whether it has so few rows that loads bound it."""
         self._ready: dict[str, NDArray[np.int64]] = {}
         """Block → the first cycle in which each row can be read."""
 
@@ -161,7 +162,12 @@ class Routes:
         way = EAST if queue.hemisphere == "e" else WEST
         diagonal = 1 - queue.site if way == EAST else queue.site
         zones = zones_of(self.plan, [queue.site, *(self.plan.slice(name).site for name in sources)])
-        return "ew"[way], Lane(way, len(sources), diagonal, count, zones)
+        return "ew"[way], Lane(way, len(sources), diagonal, count, zones, self.own(target))
+
+    def own(self, target: str) -> int:
+        """The first of a plane's own streams: where loads follow each other, and few vectors come between them, these
+        meet no others then. For others 0."""
+        return GROUP16 * int(target.split(".")[1][1:]) if self.few and target.startswith("mxm") else 0
 
     def driven(
         self, producer: str, targets: Sequence[str], at: int, count: int, width: int, others: Sequence[str] = ()
@@ -173,7 +179,8 @@ class Routes:
         way = travel.direction(self.config, producer, targets[0])
         diagonal = at + func - slice_.site if way == EAST else at + func + slice_.site - 1
         zones = zones_of(self.plan, [self.plan.slice(name).site for name in [producer, *targets, *others]])
-        return Lane(way, 1 << (width - 1).bit_length(), diagonal, count, zones)
+        own = self.own(targets[0]) if slice_.unit == "mem" else 0
+        return Lane(way, 1 << (width - 1).bit_length(), diagonal, count, zones, own)
 
     def way(self, source: str, target: str) -> str:
         """``e`` or ``w``."""

@@ -43,7 +43,7 @@ class Scheduler(Routes):
             return
         planes = [self.state[name] for _, pass_ in gang for name in self._planes(pass_)]
         # Few rows take less time than weights: then the next tile's come first, and products where they leave room.
-        ahead = first.count <= 2 * self.config.superlanes
+        self.few = ahead = first.count <= 2 * self.config.superlanes
         loaded = self._load(planes, first.tiles[0], gang[0][0])
         for number in range(len(first.tiles)):
             following = first.tiles[number + 1 : number + 2]
