@@ -1,5 +1,7 @@
 """Compiled graphs on the golden model: numpy's results, legal, and exactly the cycles that the checker foretells."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,6 +22,7 @@ CONFIGS = {
     "groqchip": preset("groqchip"),
 }
 RNG = np.random.default_rng
+ROOT = Path(__file__).parents[2]
 
 
 def int8(rng, *shape):
@@ -295,3 +298,15 @@ def test_progress_is_told_and_changes_nothing():
     assert done[0] == 0 and done == sorted(set(done)) and 2 <= len(done) <= len(compiled.passes)
     assert {step[2] for step in told if step[0] == "schedule"} == {len(compiled.passes)}
     assert compiled.program.queues == tsp.compile(two_layers(), CONFIGS["tiny"]).program.queues
+
+
+def test_the_example_of_the_documentation():
+    """From a matmul to queue words: every line that docs/compiler.md shows."""
+    text = (ROOT / "docs" / "compiler.md").read_text()
+    section = text[text.index("## From a matmul to queue words") :].split("```")
+    shown = [line.rstrip() for block in section[1:4:2] for line in block.strip("\n").split("\n")]
+    graph = Graph()
+    graph.output("y", graph.requantise(graph.matmul(graph.input("x", (4, 40)), int8(RNG(1), 40, 20)), shift=6))
+    compiled = tsp.compile(graph, preset("tiny"))
+    made = [line.rstrip() for stage in ("lower", "schedule") for line in compiled.dump(stage).split("\n")]
+    assert len(shown) == 9 and set(shown) <= set(made)
