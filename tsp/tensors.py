@@ -53,7 +53,7 @@ def with_inputs(program: Program, values: Mapping[str, Array]) -> Program:
         tensor = program.tensors[name]
         rows = laid_out(array, tensor)
         for index, block in enumerate(tensor.blocks):
-            for symbol in copies(program, block):
+            for symbol in copies(program, block) if block else ():
                 _store(program, memory, symbol, rows[:, index * program.config.lanes :])
     images = {place: Image.of(words, program.config.lanes) for place, words in memory.items()}
     return dataclasses.replace(program, memory=images)
@@ -137,9 +137,10 @@ def check_layout(program: Program) -> None:
     """InputError unless every tensor's blocks are symbols that hold exactly its numbers."""
     lanes = program.config.lanes
     for name, tensor in program.tensors.items():
-        symbols = [program.symbols[block] for block in tensor.blocks if block in program.symbols]
+        names = [block for block in tensor.blocks if block or not tensor.given]
+        symbols = [symbol for block in names if block in program.symbols for symbol in copies(program, block)]
         alike = {(symbol.count, symbol.type) for symbol in symbols}
-        right = len(tensor.blocks) == len(symbols) == -(-tensor.width // lanes)
+        right = len(tensor.blocks) == -(-tensor.width // lanes) and names and set(names) <= program.symbols.keys()
         if not right or alike != {(tensor.rows, symbols[0].type)}:
             raise InputError(f"tensor {name!r}, {tensor}, does not lie in {', '.join(tensor.blocks) or 'any symbol'}")
         if (symbols[0].type in FLOAT_TYPES) != tensor.dtype.startswith("float"):
