@@ -1,12 +1,14 @@
 """Graphs of any operations in any order, on small chips of any shape; and what such graphs have found."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tsp
 from tests.compiler.test_compiler import CONFIGS, RNG, int8, right
 from tsp.compiler.graph import Graph, Windows
+from tsp.compiler.lanes import extreme
 from tsp.config import preset
 from tsp.errors import InputError
 from tsp.program import Program
@@ -33,7 +35,8 @@ def windows(rng):
 def grow(rng, graph, known):
     """One more operation, on any tensors that it takes."""
     x, size = known[rng.integers(len(known))], tuple(rng.choice([1, 2, 3], 2).tolist())
-    out, fill, kind = int(rng.integers(1, 40)), int(rng.choice([0, 3, -128])), rng.integers(7)
+    out, fill = int(rng.choice([x.features, rng.integers(1, 40)])), int(rng.choice([0, 3, -128]))
+    kind = rng.integers(7)
     if x.dtype == "int32" and kind < 4:
         return graph.requantise(x, shift=rng.integers(0, 14, rng.choice([1, x.features])))
     if kind < 2 and x.image is not None:
@@ -96,6 +99,33 @@ def test_windows_of_one_line_on_padded_lines():
     y = graph.max_pool(x, (1, 2), Windows((1, 2), (1, 0, 1, 0)))
     graph.output("y", graph.relu(y))
     right(graph, CONFIGS["tiny"], {"x": int8(RNG(2), 8, 3)})
+
+
+@pytest.mark.parametrize("way", ["rows", "other lines", "one row", "one number", "halves"])
+def test_what_meets_pixels_that_are_no_pixels_of_that_image(way):
+    """Then these are not folded."""
+    rng, graph, same = RNG(6), Graph(), Windows(pads=(1, 1, 1, 1))
+    x = graph.input("x", (64, 4), image=(1, 8, 8))
+    y = graph.requantise(graph.conv2d(x, int8(rng, 4, 4, 3, 3), windows=same), shift=9)
+    y = graph.requantise(graph.conv2d(y, int8(rng, 4, 4, 3, 3), windows=same), shift=9)
+    others = {
+        "rows": lambda: graph.add(y, graph.input("z", (64, 4))),
+        "other lines": lambda: graph.add(y, graph.input("z", (64, 4), image=(1, 16, 4))),
+        "one row": lambda: graph.add(y, graph.input("z", (1, 4))),
+        "one number": lambda: graph.add(y, graph.matmul(y, int8(rng, 4, 1))),
+        "halves": lambda: extreme(graph, "maximum", y),
+    }
+    graph.output("y", others[way]())
+    right(graph, CONFIGS["tiny"], {x.name: int8(rng, *x.shape) for x in graph.inputs})
+
+
+def test_products_of_floats_are_not_folded():
+    rng, graph = RNG(7), Graph()
+    x, weights = graph.input("x", (64, 4), "float16", image=(1, 8, 8)), rng.normal(size=(4, 5)).astype(np.float16)
+    graph.output("y", graph.matmul(x, weights, weights))
+    values = rng.normal(size=(64, 4)).astype(np.float16)
+    values[5, 2] = np.inf
+    right(graph, CONFIGS["tiny"], {"x": values})
 
 
 def test_numbers_beyond_the_edge_are_those_of_each_operation():
