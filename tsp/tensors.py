@@ -108,12 +108,15 @@ def laid_out(array: Array, tensor: Tensor) -> Array:
 
 def _windowed(pixels: Array, window: Window) -> Array:
     """[images, down, across, lines, columns, features] of [images, lines, columns, features]."""
-    above, left, below, right = window.pads
-    padded = np.pad(pixels, ((0, 0), (above, below), (left, right), (0, 0)), constant_values=window.fill)
     down, across = (np.arange(places) * stride for places, stride in zip(window.places, window.strides, strict=True))
-    lines = down[:, None] + window.dilation * np.arange(window.size[0])
-    columns = across[:, None] + np.arange(window.size[1])
-    return np.asarray(padded[:, lines[:, None, :, None], columns[None, :, None, :]])
+    lines = down[:, None] + window.dilation * np.arange(window.size[0]) - window.pads[0]
+    columns = across[:, None] + np.arange(window.size[1]) - window.pads[1]
+    at, beside = lines[:, None, :, None], columns[None, :, None, :]
+    _, high, wide = window.image
+    inside = (at >= 0) & (at < high) & (beside >= 0) & (beside < wide)
+    # Not padded before: a stranger's pads may be larger than any memory.
+    taken = pixels[:, np.clip(at, 0, high - 1), np.clip(beside, 0, wide - 1)]
+    return np.asarray(np.where(inside[..., None], taken, window.fill))
 
 
 def restored(rows: Array, tensor: Tensor) -> Array:
