@@ -98,7 +98,7 @@ class Tensor:
         shape, dtype: as the user has it.
         offset: what memory holds less: 128 for uint8, which is held as int8.
         channels_first: features are its second axis, else its last.
-        blocks: names of symbols.
+        blocks: names of symbols; an empty one for a block of an input that nothing reads.
         fold: a row holds the features of so many pixels of a line.
         window: a row holds those of a window instead.
     """

@@ -6,8 +6,8 @@ from typing import Any
 from tsp.errors import InputError
 from tsp.program import NARROW, Tensor, Window
 
-DTYPES = ("bool", "int8", "uint8", "int16", "int32", "float16", "float32", *NARROW)
-"""What a tensor's elements may be for its user."""
+DTYPES = ("bool", "int8", "uint8", "int16", "int32", "float16", "float32")
+"""What a tensor's elements may be for its user; an input's also of types that numpy has not."""
 _AXES = 8
 _LARGEST = 1 << 16
 """Lines, columns, pads and the like of a window."""
@@ -24,7 +24,8 @@ def _tensor(row: Any) -> Tensor:
     kinds = {"given": bool, "shape": list, "dtype": str, "offset": int, "channels_first": bool, "blocks": list}
     right = type(row) is dict and row.keys() == {*kinds, "fold", "window"}
     right = right and all(type(row[k]) is kinds[k] for k in kinds)
-    if not right or row["dtype"] not in DTYPES or len(row["shape"]) > _AXES:
+    known = (*DTYPES, *NARROW) if right and row["given"] else DTYPES
+    if not right or row["dtype"] not in known or len(row["shape"]) > _AXES:
         raise InputError("the header's 'tensors' are damaged")
     sizes, blocks, fold = row["shape"], row["blocks"], row["fold"]
     least = 2 if row["channels_first"] else 0
@@ -34,7 +35,7 @@ def _tensor(row: Any) -> Tensor:
     window = None if row["window"] is None else _window(row["window"])
     found = Tensor(**row | {"shape": tuple(sizes), "blocks": tuple(blocks), "window": window})
     pixels = math.prod(sizes) // found.features
-    if pixels % fold or (window is not None and math.prod(window.image) != pixels):
+    if pixels % fold or (window is not None and (math.prod(window.image) != pixels or not found.given)):
         raise InputError("the header's 'tensors' are damaged")
     return found
 

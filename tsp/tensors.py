@@ -53,7 +53,7 @@ def with_inputs(program: Program, values: Mapping[str, Array]) -> Program:
         tensor = program.tensors[name]
         rows = laid_out(array, tensor)
         for index, block in enumerate(tensor.blocks):
-            for symbol in copies(program, block):
+            for symbol in copies(program, block) if block else ():
                 _store(program, memory, symbol, rows[:, index * program.config.lanes :])
     images = {place: Image.of(words, program.config.lanes) for place, words in memory.items()}
     return dataclasses.replace(program, memory=images)
@@ -108,12 +108,15 @@ def laid_out(array: Array, tensor: Tensor) -> Array:
 
 def _windowed(pixels: Array, window: Window) -> Array:
     """[images, down, across, lines, columns, features] of [images, lines, columns, features]."""
-    above, left, below, right = window.pads
-    padded = np.pad(pixels, ((0, 0), (above, below), (left, right), (0, 0)), constant_values=window.fill)
     down, across = (np.arange(places) * stride for places, stride in zip(window.places, window.strides, strict=True))
-    lines = down[:, None] + window.dilation * np.arange(window.size[0])
-    columns = across[:, None] + np.arange(window.size[1])
-    return np.asarray(padded[:, lines[:, None, :, None], columns[None, :, None, :]])
+    lines = down[:, None] + window.dilation * np.arange(window.size[0]) - window.pads[0]
+    columns = across[:, None] + np.arange(window.size[1]) - window.pads[1]
+    at, beside = lines[:, None, :, None], columns[None, :, None, :]
+    _, high, wide = window.image
+    inside = (at >= 0) & (at < high) & (beside >= 0) & (beside < wide)
+    # Not padded before: a stranger's pads may be larger than any memory.
+    taken = pixels[:, np.clip(at, 0, high - 1), np.clip(beside, 0, wide - 1)]
+    return np.asarray(np.where(inside[..., None], taken, window.fill))
 
 
 def restored(rows: Array, tensor: Tensor) -> Array:
@@ -137,9 +140,10 @@ def check_layout(program: Program) -> None:
     """InputError unless every tensor's blocks are symbols that hold exactly its numbers."""
     lanes = program.config.lanes
     for name, tensor in program.tensors.items():
-        symbols = [program.symbols[block] for block in tensor.blocks if block in program.symbols]
+        names = [block for block in tensor.blocks if block or not tensor.given]
+        symbols = [symbol for block in names if block in program.symbols for symbol in copies(program, block)]
         alike = {(symbol.count, symbol.type) for symbol in symbols}
-        right = len(tensor.blocks) == len(symbols) == -(-tensor.width // lanes)
+        right = len(tensor.blocks) == -(-tensor.width // lanes) and names and set(names) <= program.symbols.keys()
         if not right or alike != {(tensor.rows, symbols[0].type)}:
             raise InputError(f"tensor {name!r}, {tensor}, does not lie in {', '.join(tensor.blocks) or 'any symbol'}")
         if (symbols[0].type in FLOAT_TYPES) != tensor.dtype.startswith("float"):

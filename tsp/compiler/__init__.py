@@ -100,7 +100,7 @@ def compile(
     progress("emit", 0, 1)
     program = emit(fetched, places, passes, name, config)
     used = {name: _placed(tensor, graph, layouts, places, config) for name, tensor in tensors.items()}
-    program.tensors = {name: tensor for name, tensor in used.items() if tensor.blocks}
+    program.tensors = {name: tensor for name, tensor in used.items() if any(tensor.blocks)}
     return Compiled(config, graph, passes, places, bursts, fetched, program)
 
 
@@ -140,5 +140,5 @@ def _placed(
 ) -> Tensor:
     x, layout = graph.tensors[tensor.blocks[0]], layouts[tensor.blocks[0]]
     names = [f"{x.name}.{index}" for index in range(blocks_of(x, config))]
-    blocks = tuple(name for name in names if name in places.blocks)
+    blocks = tuple(name if name in places.blocks else "" for name in names)
     return dataclasses.replace(tensor, blocks=blocks, fold=layout.fold, window=layout.window)

@@ -128,7 +128,7 @@ class _Folding(Graph):
         image, size, windows = x.inputs[0], x.attribute("size"), x.attribute("windows")
         (down, across), (above, left, below, right) = windows.strides, windows.pads
         found = self.tensors[image.name]
-        if size[0] > 1 or windows.strides[0] > 1:
+        if size[0] > 1 or down > 1 or above or below:
             lines = dataclasses.replace(windows, strides=(down, 1), pads=(above, 0, below, 0))
             found = self._greatest(x, found, (size[0], 1), lines)
         columns = dataclasses.replace(windows, strides=(1, across), pads=(0, left, 0, right))

@@ -132,8 +132,9 @@ class Plan:
         return 1 if key is None else self.folds.get(key, 1)
 
     def window(self, x: Tensor) -> tuple[tuple[int, int], Windows] | None:
-        """Kernel and windows of a convolution; a product of pixels is one of 1 × 1."""
-        if x.op != "matmul" or x.inputs[0].image is None or x.image is None:
+        """Kernel and windows of a convolution of bytes; a product of pixels is one of 1 × 1. Sums of floats would be
+        other ones, and infinities meet zeros."""
+        if x.op != "matmul" or x.dtype != "int32" or x.inputs[0].image is None or x.image is None:
             return None
         if dict(x.attributes).get("window") is not None:
             found: tuple[tuple[int, int], Windows] = x.attribute("window")
@@ -155,8 +156,11 @@ class Plan:
         fixed: set[Key] = set()
         channels: dict[Key, int] = defaultdict(lambda: self.config.lanes)
         for x in self.graph.tensors.values():
-            known = x.op in ("", "max_pool", *ELEMENTWISE_OPS) or self.window(x) is not None
-            for y in (x, *x.inputs):
+            known = x.op in ("", "max_pool") or self.window(x) is not None or _pixelwise(x)
+            # An operation may take an image as rows that are none.
+            inputs = [self.graph.tensors[y.name] for y in x.inputs]
+            known = known and all(y.image == taken.image for y, taken in zip(inputs, x.inputs, strict=True))
+            for y in (x, *inputs):
                 if (key := self.key(y)) is None:
                     continue
                 channels[key] = min(channels[key], y.features)
@@ -215,6 +219,12 @@ class Plan:
         channels, rows = x.features, x.image[0] * x.image[1] * x.inputs[0].image[2] // before
         tiles = width * columns.tiles(channels, channels, self.config.lanes)
         return rows + self._cycles(tiles, x.rows // after, -(-after * channels // self.config.lanes))
+
+
+def _pixelwise(x: Tensor) -> bool:
+    """Whether an operation takes each number from the same pixel and feature of all that is computed."""
+    alike = all(y.value is not None or (y.image, y.features) == (x.image, x.features) for y in x.inputs)
+    return x.op in ELEMENTWISE_OPS and alike
 
 
 def _plans(choices: dict[Key, list[int]]) -> Iterator[dict[Key, int]]:

@@ -191,7 +191,8 @@ class _Lowering:
         if product.op == "sum_pool":
             x = product.inputs[0]
             same = np.eye(min(lanes, x.features - index * lanes), dtype=np.int8)
-            views = [self.view(x, index, rows, first, count) for rows in product.attribute("taps")]
+            fill = product.attribute("fill")
+            views = [self.view(x, index, rows, first, count, fill) for rows in product.attribute("taps")]
             return [Tile(f"identity.{len(same)}", same, view) for view in views]
         columns = slice(index * lanes, (index + 1) * lanes)
         found: list[Tile] = []
@@ -227,7 +228,7 @@ class _Lowering:
         block = self.block(x, 0 if x.features == 1 else index)
         if block.rows == 1 and rows is None:
             chosen = np.zeros(count, np.int64)
-        beyond = block.rows + (block.fills.index(fill) if fill in block.fills else 0)
+        beyond = block.rows + block.fills.index(fill) if chosen.min() < 0 else 0
         return View(block, runs_of(np.where(chosen < 0, beyond, chosen)))
 
     def block(self, x: Tensor, index: int) -> Block:

@@ -45,11 +45,11 @@ class _Placer:
             return
         side, columns = step.plane[4:5], self.config.superlanes
         near = [group for group in self.groups if Copy(group, 0).side == side] or self.groups
-        near = sorted(near, key=self._end)
+        near, sides = sorted(near, key=self._end), {"", *(Copy(group, 0).side for group in near)}
         for tile in step.tiles:
             for number, (name, matrix) in enumerate(tile.parts()):
                 group, home = near[number % len(near)], self.tiles.setdefault(name, WeightsHome(name, matrix, ()))
-                if any(copy.side in (side, "") for copy in home.copies):
+                if any(copy.side in sides for copy in home.copies):
                     continue
                 if self._end(group) + columns > self.config.mem_words:
                     group = min(self.groups, key=self._end)

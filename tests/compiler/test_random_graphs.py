@@ -1,0 +1,154 @@
+"""Graphs of any operations in any order, on small chips of any shape; and what such graphs have found."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tsp
+from tests.compiler.test_compiler import CONFIGS, RNG, int8, right
+from tsp.compiler.graph import Graph, Windows
+from tsp.compiler.lanes import extreme
+from tsp.config import preset
+from tsp.errors import InputError
+from tsp.program import Program
+
+PLANES = [(1, 1), (2, 2), (0, 1), (1, 0), (1, 2)]
+BINARY = ["add", "sub", "mul", "minimum", "maximum", "bit_xor", "shift_left", "shift_rounded", "less"]
+
+
+def chip(rng):
+    west, east = PLANES[rng.integers(len(PLANES))]
+    fields = {
+        "superlanes": rng.integers(1, 5), "mxm_planes_w": west, "mxm_planes_e": east, "mem_words": 1024,
+        "mem_slices": rng.choice([16, 20, 32]), "acc_depth": rng.choice([8, 64]), "queue_depth": 8192,
+        "vxm_rows": rng.choice([1, 4]), "mxm_fp16": "off",
+    }  # fmt: skip
+    return preset("tiny").override([f"{name}={value}" for name, value in fields.items()])
+
+
+def windows(rng):
+    strides, pads, dilations = rng.choice([1, 1, 2, 3], 2), rng.choice([0, 0, 1, 2], 4), rng.choice([1, 1, 2], 2)
+    return Windows(tuple(strides.tolist()), tuple(pads.tolist()), tuple(dilations.tolist()))
+
+
+def grow(rng, graph, known):
+    """One more operation, on any tensors that it takes."""
+    x, size = known[rng.integers(len(known))], tuple(rng.choice([1, 2, 3], 2).tolist())
+    out, fill = int(rng.choice([x.features, rng.integers(1, 40)])), int(rng.choice([0, 3, -128]))
+    kind = rng.integers(7)
+    if x.dtype == "int32" and kind < 4:
+        return graph.requantise(x, shift=rng.integers(0, 14, rng.choice([1, x.features])))
+    if kind < 2 and x.image is not None:
+        weights = int8(rng, out, x.features, *size) * (rng.random() < 0.9)
+        return graph.conv2d(x, weights, windows=windows(rng), fill=fill)
+    if kind == 2:
+        return graph.matmul(x, int8(rng, x.features, out))
+    if kind == 3:
+        return graph.sum_pool(x, size, windows(rng), fill)
+    if kind == 4:
+        return graph.max_pool(x, size, windows(rng))
+    alike = [y for y in known if y.shape == x.shape]
+    numbers = rng.integers(-999, 999, [(1,), (x.features,), x.shape][rng.integers(3)])
+    other = alike[rng.integers(len(alike))] if rng.random() < 0.6 else numbers
+    return graph.elementwise(str(rng.choice(BINARY)), x, other) if kind == 5 else graph.relu(x)
+
+
+def random_graph(seed):
+    rng = RNG(seed)
+    config, graph = chip(rng), Graph()
+    image = tuple(int(n) for n in (rng.integers(1, 3), *rng.integers(1, 9, 2)))
+    shape = int(np.prod(image)), int(rng.choice([1, 3, 40, rng.integers(1, 20)]))
+    known = [graph.input("x", shape, image=image), graph.input("y", shape, image=image if rng.random() < 0.5 else None)]
+    while len(known) < 9 and known[-1].rows * known[-1].features < 9000:
+        try:
+            known.append(grow(rng, graph, known))
+        except InputError:  # windows that do not fit, a type that is not taken
+            known.append(graph.relu(known[-1]))
+    for number, x in enumerate(known[2:]):
+        if rng.random() < 0.3 or x is known[-1]:
+            graph.output(f"z{number}", x)
+    return graph, config, {x.name: int8(rng, *x.shape) for x in graph.inputs}
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32))
+def test_random_graphs(seed):
+    graph, config, values = random_graph(seed)
+    try:
+        right(graph, config, values)
+    except InputError as error:
+        assert "set mem_" in str(error)
+
+
+def test_an_input_with_a_block_that_nothing_reads(tmp_path):
+    """Its weights are zeros: it has no place in memory, and the other block is still its own."""
+    rng, graph = RNG(1), Graph()
+    x, weights = graph.input("x", (4, 50)), int8(rng, 50, 9)
+    weights[:32] = 0
+    graph.output("y", graph.matmul(x, weights))
+    compiled, _ = right(graph, CONFIGS["tiny"], {"x": int8(rng, 4, 50)})
+    assert compiled.program.tensors["x"].blocks == ("", "x.1")
+    compiled.program.save(tmp_path / "x.npz")
+    assert Program.load(tmp_path / "x.npz").tensors == compiled.program.tensors
+
+
+def test_windows_of_one_line_on_padded_lines():
+    graph = Graph()
+    x = graph.input("x", (8, 3), image=(1, 2, 4))
+    y = graph.max_pool(x, (1, 2), Windows((1, 2), (1, 0, 1, 0)))
+    graph.output("y", graph.relu(y))
+    right(graph, CONFIGS["tiny"], {"x": int8(RNG(2), 8, 3)})
+
+
+@pytest.mark.parametrize("way", ["rows", "other lines", "one row", "one number", "halves"])
+def test_what_meets_pixels_that_are_no_pixels_of_that_image(way):
+    """Then these are not folded."""
+    rng, graph, same = RNG(6), Graph(), Windows(pads=(1, 1, 1, 1))
+    x = graph.input("x", (64, 4), image=(1, 8, 8))
+    y = graph.requantise(graph.conv2d(x, int8(rng, 4, 4, 3, 3), windows=same), shift=9)
+    y = graph.requantise(graph.conv2d(y, int8(rng, 4, 4, 3, 3), windows=same), shift=9)
+    others = {
+        "rows": lambda: graph.add(y, graph.input("z", (64, 4))),
+        "other lines": lambda: graph.add(y, graph.input("z", (64, 4), image=(1, 16, 4))),
+        "one row": lambda: graph.add(y, graph.input("z", (1, 4))),
+        "one number": lambda: graph.add(y, graph.matmul(y, int8(rng, 4, 1))),
+        "halves": lambda: extreme(graph, "maximum", y),
+    }
+    graph.output("y", others[way]())
+    right(graph, CONFIGS["tiny"], {x.name: int8(rng, *x.shape) for x in graph.inputs})
+
+
+def test_products_of_floats_are_not_folded():
+    rng, graph = RNG(7), Graph()
+    x, weights = graph.input("x", (64, 4), "float16", image=(1, 8, 8)), rng.normal(size=(4, 5)).astype(np.float16)
+    graph.output("y", graph.matmul(x, weights, weights))
+    values = rng.normal(size=(64, 4)).astype(np.float16)
+    values[5, 2] = np.inf
+    right(graph, CONFIGS["tiny"], {"x": values})
+
+
+def test_numbers_beyond_the_edge_are_those_of_each_operation():
+    rng, graph = RNG(3), Graph()
+    x = graph.input("x", (12, 40), image=(1, 3, 4))
+    graph.output("y", graph.conv2d(x, int8(rng, 5, 40, 3, 3), windows=Windows(pads=(1, 1, 1, 1)), fill=9))
+    for fill in (0, -128):
+        graph.output(f"z{fill}", graph.sum_pool(x, (2, 2), Windows((2, 2), (1, 1, 1, 1)), fill))
+    right(graph, CONFIGS["tiny"], {"x": int8(rng, 12, 40)})
+
+
+def test_more_rows_than_the_accumulator_has_pass_through_it():
+    rng, graph = RNG(4), Graph()
+    graph.output("y", graph.matmul(graph.input("x", (30, 20)), int8(rng, 20, 20)))
+    compiled, _ = right(graph, CONFIGS["tiny"].override(["acc_depth=8"]), {"x": int8(rng, 30, 20)})
+    assert max(pass_.count for pass_ in compiled.passes) > 8
+
+
+def test_weights_lie_once_in_a_hemisphere():
+    """Also of planes on whose side there is no group of sixteen slices."""
+    rng, graph = RNG(5), Graph()
+    x = graph.input("x", (30, 90))
+    graph.output("y", graph.matmul(x, int8(rng, 90, 40)))
+    compiled = tsp.compile(graph, CONFIGS["tiny"].override(["mem_slices=16", "acc_depth=8"]))
+    for home in compiled.places.tiles.values():
+        assert len({copy.side for copy in home.copies}) == len(home.copies)
