@@ -1,9 +1,11 @@
 """The planes: int8 products summed in int32, those of fp16 by pairs, and accumulator rows."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from golden import floats, mxm_fp16, sxm
 from golden.stream import ZERO, Values
@@ -15,6 +17,8 @@ from tsp.flow.tables import Accumulations
 from tsp.isa import AccMode
 
 Sums = NDArray[np.int32]
+_FEW = 1024
+"""Fewer rows than these are multiplied by one thread: two would wait for each other longer than it takes."""
 
 
 class Planes:
@@ -139,7 +143,8 @@ class Planes:
         vectors = sxm.powered(vectors, self.flow.issues.powered[self.flow.products.issue[product]])
         weights = self._installed(install).view(np.int8).astype(np.float32).T
         # 320 products of int8 sum to less than 2^24, so float32 sums are exact in any order.
-        return (vectors.view(np.int8).astype(np.float32) @ weights).astype(np.int32)
+        with _threads().limit(limits=1 if len(product) < _FEW else None, user_api="blas"):
+            return (vectors.view(np.int8).astype(np.float32) @ weights).astype(np.int32)
 
     def _installed(self, install: int) -> NDArray[np.uint8]:
         """Bytes [outputs, inputs] in an array after an install; zeros where nothing was loaded."""
@@ -175,6 +180,12 @@ def _span(rows: Ints) -> slice | Ints:
     """Rows as a slice where they follow each other, which is not copied."""
     together = len(rows) and rows[-1] - rows[0] == len(rows) - 1 and (np.diff(rows) == 1).all()
     return slice(int(rows[0]), int(rows[-1]) + 1) if together else rows
+
+
+@lru_cache(maxsize=1)
+def _threads() -> ThreadpoolController:
+    """How many threads numpy's products may use."""
+    return ThreadpoolController()
 
 
 def _kept(table: Accumulations) -> Ints:

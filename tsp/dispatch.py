@@ -4,119 +4,29 @@ Checker, golden model, cycle prediction and the random generator share :func:`un
 reading.
 """
 
-import dataclasses
+import copy
 from collections.abc import Mapping, Sequence
-
-import numpy as np
 
 from tsp import isa, isa_rules
 from tsp.config import ChipConfig
+from tsp.dispatch_mistakes import add_mistakes
+from tsp.dispatched import Burst, Control, Fetch, Mistake, Unrolled
 from tsp.fetched import arrivals
 from tsp.floorplan import Queue, floorplan
-from tsp.power import Power
 from tsp.timing import timing
+
+__all__ = ["Burst", "Control", "Fetch", "Fetched", "Mistake", "Unrolled", "Unrolling", "unroll"]
 
 Fetched = Mapping[tuple[int, int], Sequence[int]]
 """(queue, index of an IFETCH in it) → the words it brings."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Burst:
-    """``count`` issues of one instruction: at ``start``, ``start + interval``, …
-
-    Issue i has its address operands moved by i · (step_a, step_b). ``index`` is the instruction's word in its queue (a
-    REPEAT's is index + 1).
-    """
-
-    queue: int
-    index: int
-    start: int
-    count: int
-    interval: int
-    instruction: isa.Instruction
-    step_a: int = 0
-    step_b: int = 0
-
-    @property
-    def end(self) -> int:
-        """Cycle after the last issue."""
-        return self.start + (self.count - 1) * self.interval + 1
-
-
-@dataclasses.dataclass(frozen=True)
-class Mistake:
-    """Something the dispatcher met that no legal program has.
-
-    ``kind``: ``illegal`` (the machine skips the word in one cycle and latches a fault), ``step`` (a REPEAT leaves its
-    range: the machine skips that issue and latches a fault), ``dry`` (a word that an IFETCH brings is not there yet),
-    ``path`` (words of two IFETCHes of a site meet on their way), ``sync`` (a SYNC nobody releases), ``notify`` (two
-    within one barrier latency).
-    """
-
-    kind: str
-    queue: int
-    index: int
-    cycle: int
-    reason: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Fetch:
-    """An IFETCH: it reads vectors in the cycles ``cycle`` … ``cycle + vectors - 1``, and they are ``words`` words."""
-
-    queue: int
-    index: int
-    cycle: int
-    vectors: int
-    words: int
-
-    @property
-    def key(self) -> tuple[int, int]:
-        """What names it in a program."""
-        return self.queue, self.index
-
-
-@dataclasses.dataclass
-class Control:
-    """A control instruction that was issued: SYNC, NOTIFY, CONFIG, DESKEW or RUNTIME_DESKEW."""
-
-    queue: int
-    index: int
-    cycle: int
-    mnemonic: str
-    t: int = 0
-    p: int = 0
-    resume: int | None = None
-    """Cycle of the queue's next instruction; None for a SYNC that is never released."""
-
-
-@dataclasses.dataclass
-class Unrolled:
-    """Everything that a program's queues issue, in architectural time."""
-
-    bursts: list[Burst]
-    controls: list[Control]
-    mistakes: list[Mistake]
-    ends: dict[int, int]
-    """Queue → first cycle in which it has nothing left (absent if it never gets there)."""
-    words: dict[int, list[int]]
-    """Queue → its words, those fetched among them."""
-    fetches: list[Fetch]
-    unknown: list[Fetch]
-    """Those of the fetches whose words were not given: their queues were followed to the last known word."""
-    reached: dict[int, int] = dataclasses.field(default_factory=dict)
-    """Queue → the cycle to which it was followed: a word that is not known dispatches then or later."""
-
-    def power(self, config: ChipConfig) -> Power:
-        """How many superlanes are powered when."""
-        return Power.of([(c.cycle, c.p) for c in self.controls if c.mnemonic == "CONFIG"], config)
-
-
 class _Reader:
-    """One queue being unrolled: runs to its next SYNC or its end."""
+    """One queue being unrolled: runs to its next SYNC, its end or its last known word, and on from there."""
 
-    def __init__(self, queue: Queue, words: Sequence[int], config: ChipConfig, fetched: Fetched):
-        self.queue, self.words, self.config, self.fetched = queue, list(words), config, fetched
+    def __init__(self, queue: Queue, words: Sequence[int], config: ChipConfig):
+        self.queue, self.words, self.config = queue, list(words), config
+        self.fetched: Fetched = {}
         self.there = [0] * len(words)
         """The first cycle that each word can dispatch in."""
         self.expected = len(words)
@@ -125,6 +35,22 @@ class _Reader:
         self.parked: Control | None = None
         self.last: Burst | None = None
         """The instruction just issued, when a REPEAT may follow it."""
+        self.unknown: list[Fetch] = []
+        """IFETCHes whose words are not there, the first first."""
+        self.begun = Unrolled.nothing()
+        """What comes before the first SYNC: no other queue has a say in it."""
+
+    def begin(self, fetched: Fetched) -> None:
+        """Run to the first SYNC."""
+        self.fetched = fetched
+        self._bring()
+        self.run(self.begun)
+
+    def copy(self) -> "_Reader":
+        """One that goes on from here."""
+        other = copy.copy(self)
+        other.words, other.there, other.unknown = list(self.words), list(self.there), list(self.unknown)
+        return other
 
     def run(self, out: Unrolled) -> None:
         while self.index < len(self.words) and self.parked is None:
@@ -181,12 +107,16 @@ class _Reader:
         out.fetches.append(fetch)
         out.bursts.append(Burst(self.queue.index, self.index, self.cycle, vectors, 1, instruction))
         self.expected += fetch.words
-        if fetch.key in self.fetched and self.expected == len(self.words) + fetch.words:
-            self.words += self.fetched[fetch.key]
-            self.there += arrivals(self.cycle, vectors, self.config)
-        else:
-            out.unknown.append(fetch)
+        self.unknown.append(fetch)
+        self._bring()
         self.cycle += vectors
+
+    def _bring(self) -> None:
+        """Append words that IFETCHes bring, one's after the other's, up to the first that is not known."""
+        while self.unknown and self.unknown[0].key in self.fetched:
+            fetch = self.unknown.pop(0)
+            self.words += self.fetched[fetch.key]
+            self.there += arrivals(fetch.cycle, fetch.vectors, self.config)
 
     def _issues_in_range(self, instruction: isa.Instruction, step_a: int, step_b: int, count: int) -> int:
         """How many issues keep every address operand in range. The machine skips the others as illegal instructions."""
@@ -229,19 +159,44 @@ class _Reader:
         self.cycle += cost
 
 
+class Unrolling:
+    """Programs unrolled again and again, each time with more of what their IFETCHes bring: each goes on where the one
+    before had to stop."""
+
+    def __init__(self, queues: Mapping[int, Sequence[int]], config: ChipConfig):
+        plan = floorplan(config)
+        self.config = config
+        self.readers = [_Reader(plan.queues[i], words, config) for i, words in sorted(queues.items()) if len(words)]
+
+    def run(self, fetched: Fetched) -> Unrolled:
+        """As :func:`unroll`. ``fetched`` holds what it held the last time, whose result may change."""
+        out = Unrolled.nothing()
+        for reader in self.readers:
+            if reader.parked is not None:
+                reader.parked.resume = None
+            reader.begin(fetched)
+            out.add(reader.begun)
+        # What follows a SYNC may come at another time once more is known, so it begins anew each time.
+        readers = [reader if reader.parked is None else reader.copy() for reader in self.readers]
+        _release_all(readers, out, timing(self.config).barrier)
+        waiting = {fetch.key for reader in readers for fetch in reader.unknown}
+        out.unknown = [fetch for fetch in out.fetches if fetch.key in waiting]
+        out.words = {reader.queue.index: reader.words for reader in readers}
+        add_mistakes(out, self.config)
+        return out
+
+
 def unroll(queues: Mapping[int, Sequence[int]], config: ChipConfig, fetched: Fetched | None = None) -> Unrolled:
     """Unroll every queue's 128-bit words (queue index → words); bursts come queue by queue, not sorted by time.
 
     ``fetched``: what IFETCHes bring, by :attr:`Fetch.key`, in the order it comes in; :func:`tsp.flow.fetch.expand`
     finds it.
     """
-    plan, given = floorplan(config), fetched or {}
-    out = Unrolled([], [], [], {}, {}, [], [])
-    named = [(plan.queues[index], words) for index, words in sorted(queues.items()) if len(words)]
-    readers = [_Reader(queue, words, config, given) for queue, words in named]
-    for reader in readers:
-        reader.run(out)
-    barrier = timing(config).barrier
+    return Unrolling(queues, config).run(fetched or {})
+
+
+def _release_all(readers: list[_Reader], out: Unrolled, barrier: int) -> None:
+    """Run parked queues to their ends, as far as NOTIFYs release them."""
     while parked := [reader for reader in readers if reader.parked]:
         notifies = sorted(control.cycle for control in out.controls if control.mnemonic == "NOTIFY")
         release = {id(r): _release(r, notifies, barrier) for r in parked}
@@ -256,57 +211,9 @@ def unroll(queues: Mapping[int, Sequence[int]], config: ChipConfig, fetched: Fet
                 reader.parked.resume = min(times)
                 reader.parked = None
                 reader.run(out)
-    out.words = {reader.queue.index: reader.words for reader in readers}
-    _control_mistakes(out, barrier)
-    _path_mistakes(out, config)
-    _power_mistakes(out, config)
-    return out
 
 
 def _release(reader: _Reader, notifies: list[int], barrier: int) -> int | None:
     """The cycle the earliest NOTIFY releases a parked reader in; a SYNC dispatched in that cycle is too late."""
     assert reader.parked is not None
     return next((cycle + barrier for cycle in notifies if cycle + barrier > reader.parked.cycle), None)
-
-
-def _path_mistakes(out: Unrolled, config: ChipConfig) -> None:
-    """The words of a site go south on one path: vectors read an even number of cycles apart must be 2·S apart."""
-    plan = floorplan(config)
-    reads: dict[int, dict[int, list[Fetch]]] = {}
-    for fetch in out.fetches:
-        for cycle in range(fetch.cycle, fetch.cycle + fetch.vectors):
-            reads.setdefault(plan.queues[fetch.queue].site, {}).setdefault(cycle, []).append(fetch)
-    for at in reads.values():
-        for cycle, fetches in at.items():
-            first = min(fetches, key=lambda fetch: fetch.queue)
-            before = [cycle - 2 * n for n in range(1, config.superlanes) if cycle - 2 * n in at]
-            if len(fetches) > 1 or before:
-                other = at[before[0]][0] if before else max(fetches, key=lambda fetch: fetch.queue)
-                name, then = plan.queues[other.queue].name, before[0] if before else cycle
-                reason = f"IFETCH reads a vector in cycle {cycle}, and its words meet those of {name} of cycle {then}"
-                reason += f" on their way to the queues; works from cycle {then + 2 * config.superlanes}"
-                out.mistakes.append(Mistake("path", first.queue, first.index, cycle, reason))
-
-
-def _power_mistakes(out: Unrolled, config: ChipConfig) -> None:
-    """The words of an IFETCH come from all superlanes."""
-    power = out.power(config)
-    for fetch in out.fetches:
-        count = int(power.at(np.asarray(fetch.cycle)))
-        if count < config.superlanes:
-            reason = f"IFETCH with {count} of {config.superlanes} superlanes powered; it needs them all, so put"
-            reason += f" CONFIG {config.superlanes} at least {timing(config).config} cycles before it"
-            out.mistakes.append(Mistake("illegal", fetch.queue, fetch.index, fetch.cycle, reason))
-
-
-def _control_mistakes(out: Unrolled, barrier: int) -> None:
-    notifies = sorted((c for c in out.controls if c.mnemonic == "NOTIFY"), key=lambda c: c.cycle)
-    for earlier, later in zip(notifies, notifies[1:], strict=False):
-        if later.cycle - earlier.cycle < barrier:
-            reason = f"NOTIFY in cycle {later.cycle}, {later.cycle - earlier.cycle} after one in cycle {earlier.cycle};"
-            reason += f" the barrier takes {barrier}; works from cycle {earlier.cycle + barrier}"
-            out.mistakes.append(Mistake("notify", later.queue, later.index, later.cycle, reason))
-    for control in out.controls:
-        if control.mnemonic == "SYNC" and control.resume is None:
-            reason = f"no NOTIFY after cycle {control.cycle - barrier} releases this SYNC"
-            out.mistakes.append(Mistake("sync", control.queue, control.index, control.cycle, reason))

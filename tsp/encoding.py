@@ -114,6 +114,10 @@ def encode(mnemonic: str, values: Mapping[str, int | Stream], queue: Queue, conf
         for name, value in values.items()
         if isinstance(value, Stream)
     }
+    if all(_possible(op.field(name), value, config) for name, value in values.items()):
+        word = isa.Instruction(op, plain).encode()
+        if isa_rules.broken_rule(word, queue, config) is None:
+            return word
     for field in op.fields:
         if field.name in values:
             # The other operands decide which rules apply (a type says how many streams), this one is left out.
@@ -133,6 +137,12 @@ def _limits(field: isa.Field) -> tuple[int, int]:
     if field.kind == "signed":
         return -(1 << field.width - 1), (1 << field.width - 1) - 1
     return 0, (1 << field.width) - 1
+
+
+def _possible(field: isa.Field, value: int | Stream, config: ChipConfig) -> bool:
+    """Whether a value is one that some instruction of the configuration may have there."""
+    low, high = (0, config.streams - 1) if isinstance(value, Stream) else _limits(field)
+    return low <= (value.index if isinstance(value, Stream) else value) <= high
 
 
 def _fits(field: isa.Field, value: int | Stream) -> bool:

@@ -35,10 +35,9 @@ class MemoryMap:
         planes = plane_slices(self.config, self._mem(slice_), type_)
         if not 1 <= count <= self.config.mem_words:
             raise InputError(f"'{name or slice_}' has {count} words, must be 1…{self.config.mem_words}")
-        taken = np.any([self._taken.get(p, np.zeros(self.config.mem_words, np.bool_)) for p in planes], axis=0)
-        free = _runs(~taken, count)
-        first = address if address is not None else int(free[0]) if len(free) else -1
-        if first not in free:
+        first = next(iter(self._free(planes, count).tolist()), -1) if address is None else address
+        if not self._is_free(planes, first, count):
+            free = self._free(planes, count)
             close = (
                 f"try {free[np.argmin(np.abs(free - first))]}" if len(free) else "no free run of that length is left"
             )
@@ -47,11 +46,25 @@ class MemoryMap:
                 f"no {count} free words {where} for '{name or slice_}' (memory has {self.config.mem_words}); {close}"
             )
         for place in planes:
-            self._taken.setdefault(place, np.zeros(self.config.mem_words, np.bool_))[first : first + count] = True
+            self._of(place)[first : first + count] = True
         symbol = Symbol(planes[0], first, count, type_)
         if name:
             self.symbols[name] = symbol
         return symbol
+
+    def _of(self, place: int) -> NDArray[np.bool_]:
+        """Which words of a slice are taken."""
+        if place not in self._taken:
+            self._taken[place] = np.zeros(self.config.mem_words, np.bool_)
+        return self._taken[place]
+
+    def _free(self, planes: list[int], count: int) -> NDArray[np.int64]:
+        """Addresses from which on ``count`` words are free in all these slices."""
+        return _runs(~np.any([self._of(place) for place in planes], axis=0), count)
+
+    def _is_free(self, planes: list[int], first: int, count: int) -> bool:
+        inside = 0 <= first <= self.config.mem_words - count
+        return inside and not any(self._of(place)[first : first + count].any() for place in planes)
 
     def place(
         self, name: str, slice_: str, values: ArrayLike, type_: Type = Type.INT8, address: int | None = None
@@ -63,8 +76,7 @@ class MemoryMap:
         symbol = self.reserve(name, slice_, len(data), type_, address)
         for plane, place in enumerate(plane_slices(self.config, floorplan(self.config).slices[symbol.slice], type_)):
             words = self._words.setdefault(place, {})
-            for i in range(len(data)):
-                words[symbol.address + i] = data[i, :, plane].copy()
+            words.update(enumerate(data[..., plane].copy(), symbol.address))
         return symbol
 
     def symbol(self, name: str) -> Symbol:
@@ -137,7 +149,9 @@ def _rows(values: NDArray[Any], lanes: int, name: str) -> NDArray[np.int64]:
     rows = -(-values.size // width)
     flat = np.zeros(rows * width, np.int64)
     flat[: values.size] = values.reshape(-1)
-    return np.pad(flat.reshape(rows, width), ((0, 0), (0, lanes - width)))
+    found = np.zeros((rows, lanes), np.int64)
+    found[:, :width] = flat.reshape(rows, width)
+    return found
 
 
 def typed(program: Program, symbol: Symbol) -> NDArray[Any]:

@@ -1,11 +1,14 @@
 """When values meet: the timing contract (section 3 of ``docs/architecture.md``) between slices and queues by name."""
 
+from functools import lru_cache
+
 from tsp.config import ChipConfig
 from tsp.errors import InputError
 from tsp.floorplan import EAST, WEST, Floorplan, floorplan
 from tsp.timing import arrival, timing
 
 
+@lru_cache(maxsize=1 << 14)
 def travel(config: ChipConfig, source: str, target: str) -> int:
     """Cycles from the dispatch of a producer to that of the consumer of its stream; names of slices or queues,
     ``mxm.e0`` means its ABC, ``sxm.e`` an instruction of it that stays in a superlane. InputError for unknown names and
@@ -30,6 +33,7 @@ def depart(config: ChipConfig, at: int, source: str, target: str) -> int:
     return cycle
 
 
+@lru_cache(maxsize=1 << 14)
 def direction(config: ChipConfig, source: str, target: str) -> int:
     """The way from one to the other: 0 is eastward, 1 westward."""
     plan = floorplan(config)

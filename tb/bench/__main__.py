@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 
 from tb.__main__ import select
-from tb.bench import chip, compiled, generation, model, supercell
+from tb.bench import chip, compiled, generation, model, resnet, supercell
 from tb.bench.chip import Differs
 from tb.bench.row import Row, table
 from tb.command import AT_LEAST_ONE, Command, one_sentence, report_path, write_report
@@ -19,6 +19,7 @@ GROUPS: dict[str, Callable[[int], list[Row]]] = {
     # Milliseconds each: many repeats cost little.
     "golden": lambda repeats: model.rows(10 * repeats),
     "compiled": lambda repeats: compiled.rows(repeats),
+    "resnet": lambda repeats: resnet.rows(),
     "verilog": lambda repeats: generation.rows(),
 }
 

@@ -23,7 +23,7 @@ def rows() -> list[Row]:
 def _preset(name: str) -> list[Row]:
     seconds_limit, memory_limit = LIMITS.get(name, (None, None))
     with tempfile.TemporaryDirectory(prefix="verilog-") as folder:
-        seconds, peak = _watched([*TSP, "verilog", "--config", name, "-o", folder])
+        seconds, peak = watched([*TSP, "verilog", "--config", name, "-o", folder])
         files = sorted(Path(folder).glob("*.v"))
         size = {"modules": len(files), "bytes": sum(file.stat().st_size for file in files)}
     return [
@@ -33,7 +33,7 @@ def _preset(name: str) -> list[Row]:
     ]
 
 
-def _watched(command: list[str]) -> tuple[float, int]:
+def watched(command: list[str]) -> tuple[float, int]:
     """(seconds, most bytes resident at once in the command and all processes it started)."""
     began, peak = time.perf_counter(), 0
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,16 @@ from onnx import numpy_helper
 
 import tsp
 from programs.resnet.network import RESNET50, SMALL, image, resnet
+from tsp.checker import check
 from tsp.compiler.fold import fold
 from tsp.compiler.lower import lower
 from tsp.compiler.onnx_import import import_model
 from tsp.config import preset
 
 SLIM = preset("groqchip").override(["superlanes=4", "queue_depth=16384"])
+FULL = bool(os.environ.get("TSP_FULL"))
+CYCLES = [(SMALL, 1_681), *([(RESNET50, 42_040)] if FULL else [])]
+"""Of one image on ``groqchip``, see docs/compiler.md. ResNet-50 itself takes a minute to compile and to run."""
 LEVELS = onnxruntime.GraphOptimizationLevel
 
 
@@ -66,6 +71,17 @@ def test_scales_of_any_size():
     assert len(want) == 17
     for name in want:
         assert np.array_equal(found[name], want[name]), name
+
+
+@pytest.mark.parametrize("family, cycles", CYCLES, ids=lambda value: getattr(value, "name", ""))
+def test_logits_and_cycles_on_groqchip(family, cycles):
+    model, x = resnet(family), image(family.side, seed=1)
+    compiled = tsp.compile(model, preset("groqchip"))
+    report = check(compiled.program)
+    assert report.ok and report.cycles <= 1.1 * cycles, str(report)
+    (logits,) = compiled(image=x).values()
+    (want,) = reference(model, x).values()
+    assert len(np.unique(want)) > family.classes // 20 and np.array_equal(logits, want)
 
 
 def test_chains(small):

@@ -95,13 +95,13 @@ def test_numbers_are_short():
 def test_memory_of_all_processes_counts():
     child = "x = bytearray(60_000_000); import time; time.sleep(1)"
     parent = f"import subprocess, sys; x = bytearray(60_000_000); subprocess.run([sys.executable, '-c', {child!r}])"
-    seconds, peak = generation._watched([sys.executable, "-c", parent])
+    seconds, peak = generation.watched([sys.executable, "-c", parent])
     assert seconds > 1 and 120_000_000 < peak < 250_000_000
 
 
 def test_a_generation_that_fails_is_no_figure():
     with pytest.raises(RuntimeError, match="exit code 3"):
-        generation._watched([sys.executable, "-c", "raise SystemExit(3)"])
+        generation.watched([sys.executable, "-c", "raise SystemExit(3)"])
 
 
 def test_a_file_of_bench_that_is_missing_is_named():

@@ -19,15 +19,11 @@ from tsp.timing import timing
 
 
 @dataclasses.dataclass(frozen=True)
-class Flow:
-    """A program's dataflow. Tables name issues by number (rows of ``issues``).
+class Moves:
+    """What moves over streams and in and out of memory. Tables name issues by number (rows of ``issues``).
 
     Attributes:
         source: int64 [reads], the drive each read sees, or NONE.
-        collided: pairs of drives, (every one but the first, the first).
-        conflicts: issues that read and write one bank.
-        faults: all run-time faults, the first first.
-        cycles: predicted cycle count, last event + 1.
     """
 
     config: ChipConfig
@@ -36,10 +32,23 @@ class Flow:
     drives: Streams
     reads: Streams
     source: Ints
-    collided: tuple[Ints, Ints]
     loads: Loads
     stores: Stores
     indirect: Indirect
+
+
+@dataclasses.dataclass(frozen=True)
+class Flow(Moves):
+    """A program's dataflow.
+
+    Attributes:
+        collided: pairs of drives, (every one but the first, the first).
+        conflicts: issues that read and write one bank.
+        faults: all run-time faults, the first first.
+        cycles: predicted cycle count, last event + 1.
+    """
+
+    collided: tuple[Ints, Ints]
     conflicts: Ints
     chains: Chains
     installs: Installs
@@ -62,6 +71,13 @@ MOST_ISSUES = 1 << 23
 """Bounds the memory of an analysis (about 200 bytes an issue): REPEATs let a small file ask for billions."""
 
 
+def refuse_too_many(unrolled: Unrolled) -> None:
+    """InputError for more than :data:`MOST_ISSUES` issues."""
+    total = sum(burst.count for burst in unrolled.bursts)
+    if total > MOST_ISSUES:
+        raise InputError(f"the program issues {total} instructions, at most {MOST_ISSUES} can be analysed; split it")
+
+
 def analyse(unrolled: Unrolled, config: ChipConfig, defined: Mapping[int, Ints]) -> Flow:
     """Resolve a program.
 
@@ -71,18 +87,12 @@ def analyse(unrolled: Unrolled, config: ChipConfig, defined: Mapping[int, Ints])
 
     Raises InputError for more than :data:`MOST_ISSUES` issues.
     """
-    total = sum(burst.count for burst in unrolled.bursts)
-    if total > MOST_ISSUES:
-        raise InputError(f"the program issues {total} instructions, at most {MOST_ISSUES} can be analysed; split it")
-    issues = Issues.of(unrolled.bursts, config, unrolled.power(config))
+    refuse_too_many(unrolled)
     specs = Collector(unrolled.bursts, config)
-    drives, reads = Streams.of(specs.drives, issues), Streams.of(specs.reads, issues)
-    source = resolve(drives, reads)
+    moved = moves(unrolled, specs, config, defined)
+    issues, drives, reads, loads, stores = moved.issues, moved.drives, moved.reads, moved.loads, moved.stores
+    operand0 = reads.rows_of(issues, 0)
     collided = collisions(drives, issues)
-    operand0, operand1 = reads.rows_of(issues, 0), reads.rows_of(issues, 1)
-    stores = _stores(specs, issues, operand0)
-    loads = _loads(specs, issues, stores, defined, config)
-    indirect = _indirect(specs, issues, operand0, operand1)
     conflicts = _conflicts(loads, stores, config)
     chains = _chains(specs, issues, config)
     installs = _installs(specs, issues, operand0, config)
@@ -92,30 +102,33 @@ def analyse(unrolled: Unrolled, config: ChipConfig, defined: Mapping[int, Ints])
         faults.of_mistakes(unrolled.mistakes),
         _collision_faults(drives, issues, collided),
         faults.rows(faults.BANK_CONFLICT, issues.time[conflicts], issues.queue[conflicts]),
-        _absent(issues, reads, source, chains, accumulations),
+        _absent(issues, reads, moved.source, chains, accumulations),
         _shared_faults(issues, products),
     ]
-    written = reads.time[np.concatenate([stores.read, indirect.data[indirect.writes]])]
+    written = reads.time[np.concatenate([stores.read, moved.indirect.data[moved.indirect.writes]])]
     cycles = max(int(drives.time.max(initial=-1)), int(written.max(initial=-1))) + 1
     return Flow(
-        config,
-        unrolled,
-        issues,
-        drives,
-        reads,
-        source,
-        collided,
-        loads,
-        stores,
-        indirect,
-        conflicts,
-        chains,
-        installs,
-        products,
-        accumulations,
-        faults.ordered(found),
-        cycles,
+        **vars(moved),
+        collided=collided,
+        conflicts=conflicts,
+        chains=chains,
+        installs=installs,
+        products=products,
+        accumulations=accumulations,
+        faults=faults.ordered(found),
+        cycles=cycles,
     )
+
+
+def moves(unrolled: Unrolled, specs: Collector, config: ChipConfig, defined: Mapping[int, Ints]) -> Moves:
+    """The first part of :func:`analyse`; ``specs``: of the bursts."""
+    issues = Issues.of(unrolled.bursts, config, unrolled.power(config))
+    drives, reads = Streams.of(specs.drives, issues), Streams.of(specs.reads, issues)
+    operand0, operand1 = reads.rows_of(issues, 0), reads.rows_of(issues, 1)
+    stores = _stores(specs, issues, operand0)
+    loads = _loads(specs, issues, stores, defined, config)
+    indirect = _indirect(specs, issues, operand0, operand1)
+    return Moves(config, unrolled, issues, drives, reads, resolve(drives, reads), loads, stores, indirect)
 
 
 def _stores(specs: Collector, issues: Issues, operand0: Ints) -> Stores:

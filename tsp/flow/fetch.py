@@ -1,19 +1,22 @@
 """What IFETCHes bring: queue words that come off streams, found before the program runs.
 
 Only words of the initial image are found, which a READ puts on the stream as they are. They may hold READs and further
-IFETCHes, so a program is unrolled again and again, a fetch or a few further each time.
+IFETCHes, so a program is unrolled further and further, a fetch or a few each time, and of what it does only that is
+looked at which can have to do with these.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tsp import isa
 from tsp.config import LANES_PER_SUPERLANE, ChipConfig
-from tsp.dispatch import Fetch, Unrolled, unroll
+from tsp.dispatch import Fetch, Unrolled, Unrolling
 from tsp.errors import InputError
 from tsp.floorplan import floorplan
-from tsp.flow.analysis import Flow, analyse
+from tsp.flow.analysis import Moves, moves, refuse_too_many
+from tsp.flow.collect import Collector
 from tsp.flow.state import NONE
 from tsp.program import Image, Program, Source
 from tsp.timing import timing
@@ -33,14 +36,18 @@ def expand(
     """
     fetched: dict[tuple[int, int], list[int]] = {}
     defined = {place: image.addresses for place, image in memory.items()}
-    while (out := unroll(queues, config, fetched)).unknown:
-        flow = analyse(out, config, defined)
+    unrolling = Unrolling(queues, config)
+    while (out := unrolling.run(fetched)).unknown:
+        refuse_too_many(out)
         # What an unknown word does comes later than these, so nothing before can change any more.
         first = min(fetch.cycle for fetch in out.unknown) + timing(config).ifetch_dispatch
         sure = min(out.reached[fetch.queue] for fetch in out.unknown)
-        for fetch in out.unknown:
-            if fetch.cycle < first or fetch.cycle + fetch.vectors <= sure:
-                fetched[fetch.key] = _words(fetch, flow, memory, source or Source())
+        chosen = [f for f in out.unknown if f.cycle < first or f.cycle + f.vectors <= sure]
+        part = _concerning(chosen, out, config)
+        flow = moves(part, Collector(part.bursts, config), config, defined)
+        numbers = {(burst.queue, burst.index): number for number, burst in enumerate(part.bursts)}
+        for fetch in chosen:
+            fetched[fetch.key] = _words(fetch, numbers[fetch.key], flow, memory, source or Source())
     return out
 
 
@@ -49,9 +56,24 @@ def expand_program(program: Program) -> Unrolled:
     return expand(program.queues, program.config, program.memory, program.source)
 
 
-def _words(fetch: Fetch, flow: Flow, memory: Mapping[int, Image], source: Source) -> list[int]:
-    """The words in the order they arrive in."""
-    number = next(n for n, b in enumerate(flow.issues.bursts) if (b.queue, b.index) == fetch.key)
+def _concerning(fetches: Sequence[Fetch], out: Unrolled, config: ChipConfig) -> Unrolled:
+    """``out`` with those bursts alone that can decide what the fetches bring: what is under way in their cycles, and
+    all that happens in the slices whose words may come on their streams."""
+    table = timing(config)
+    slowest = max(table.read_func, table.alu_func, table.acc_func, table.sxm_func, table.sxm_across_func)
+    first = min(fetch.cycle for fetch in fetches) - slowest - len(floorplan(config).sites)
+    last = max(fetch.cycle + fetch.vectors for fetch in fetches) + table.ifetch_skew
+    # ``burst.end`` written out, as these are many.
+    near = [n for n, b in enumerate(out.bursts) if b.start <= last and b.start + (b.count - 1) * b.interval >= first]
+    words = [(out.bursts[n].queue, out.bursts[n].instruction) for n in near]
+    taken = {instruction["stream"] for _, instruction in words if instruction.mnemonic == "IFETCH"}
+    slices = {queue for queue, instruction in words if instruction.values.get("read_stream") in taken}
+    theirs = [n for n, burst in enumerate(out.bursts) if burst.queue in slices]
+    return dataclasses.replace(out, bursts=[out.bursts[n] for n in sorted({*near, *theirs})])
+
+
+def _words(fetch: Fetch, number: int, flow: Moves, memory: Mapping[int, Image], source: Source) -> list[int]:
+    """The words in the order they arrive in. ``number``: of the fetch's burst."""
     issues = np.arange(*flow.issues.first[number : number + 2])
     rows = flow.reads.rows_of(flow.issues, 0)[issues]
     vectors = [_vector(int(row), fetch, flow, memory, source) for row in rows]
@@ -63,7 +85,7 @@ def _words(fetch: Fetch, flow: Flow, memory: Mapping[int, Image], source: Source
     return [found[order] for order in sorted(found)]
 
 
-def _vector(row: int, fetch: Fetch, flow: Flow, memory: Mapping[int, Image], source: Source) -> bytes:
+def _vector(row: int, fetch: Fetch, flow: Moves, memory: Mapping[int, Image], source: Source) -> bytes:
     """What a row of ``flow.reads`` reads; zeros where nothing arrives or nothing is defined, which are faults."""
     drive = int(flow.source[row])
     if drive == NONE:
