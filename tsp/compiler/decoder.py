@@ -177,7 +177,7 @@ def _attention(graph: Graph, sizes: Sizes, weights: Weights, h: Tensor) -> Tenso
         mask = np.tile(np.where(late, HIDDEN_SCORE, 0.0).astype(np.float16), (repeats * len(bundle), 1))
         scores.append(graph.add(found, mask) if n > 1 else found)
     every = scores[0] if len(scores) == 1 else floats.concat_rows(graph, scores)
-    shares = floats.half(graph, floats.softmax(graph, every))
+    shares = floats.half(graph, floats.softmax(graph, every, sizes.width))
     pairs: list[tuple[Tensor, floats.Factor]] = []
     row = 0
     for bundle, value, lanes in zip(sizes.bundles(), values, owned, strict=True):
