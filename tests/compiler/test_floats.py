@@ -161,6 +161,19 @@ def test_softmax_means_softmax():
     assert np.allclose(graph.evaluate({"x": x})["y"], e / e.sum(1, keepdims=True), rtol=2.0**-10)
 
 
+@pytest.mark.parametrize("features", [64, 70])
+def test_softmax_over_blocks(features):
+    """The greatest of the blocks first; what lies beyond the last one's features does not count, be it greater."""
+    graph, x = Graph(), RNG(9).normal(size=(5, features)).astype(np.float32) - 9
+    given = graph.input("x", (5, features), "float32")
+    graph.output("y", floats.softmax(graph, floats.sigmoid(graph, given), NARROW.lanes))
+    graph.output("z", floats.softmax(graph, given, NARROW.lanes))
+    near(graph, NARROW, {"x": x}, 2.0**-11)
+    plain = Graph()
+    plain.output("z", floats.softmax(plain, plain.input("x", (5, features), "float32")))
+    assert np.array_equal(plain.evaluate({"x": x}, 32)["z"], graph.evaluate({"x": x}, 32)["z"])
+
+
 def test_softmax_of_masked_scores():
     graph, rng = Graph(), RNG(8)
     x = rng.normal(size=(4, 40)).astype(np.float32)

@@ -2,11 +2,12 @@
 gated MLP.
 
 Weights are whole numbers of 8 bits, which float16 holds exactly, and a factor for each output, by which an ALU
-multiplies the sums. Heads lie side by side in the lanes. A query head meets its own keys because the keys of the other
-heads are zero, and the values of all heads are added up in the accumulator.
+multiplies the sums. Heads of keys lie side by side in the lanes. A query meets its own head because it is zero in the
+lanes of the others; of what it takes of all values, only the lanes of its own head are kept.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -160,32 +161,34 @@ def _norm(graph: Graph, sizes: Sizes, x: Tensor, gain: Array) -> Tensor:
 
 def _attention(graph: Graph, sizes: Sizes, weights: Weights, h: Tensor) -> Tensor:
     n, dim, repeats = sizes.tokens, sizes.dim, sizes.repeats
-    hidden = np.where(np.arange(sizes.keys) > sizes.cache + np.arange(n)[:, None], HIDDEN_SCORE, 0.0)
-    mask = graph.constant(np.tile(hidden, (repeats, 1)), "float16", "mask")
     # Tokens as weights: rows of the values' matrix times them are the values of all tokens, a feature in each row.
     tokens = floats.stationary(graph, sizes.keys, [(sizes.cache, h)])
-    scores, values = [], []
+    scores, values, owned = [], [], []
     for b, bundle in enumerate(sizes.bundles()):
         queries = floats.concat_rows(graph, [_queries(graph, sizes, weights, h, bundle, j) for j in range(repeats)])
-        keys = _keys(graph, sizes, weights, h, b, bundle)
+        keys = floats.stationary(graph, sizes.keys, _keys(graph, sizes, weights, h, b, bundle))
         values.append(_values(graph, sizes, weights, tokens, b, bundle))
-        for g in range(len(bundle)):
-            own = floats.stationary(graph, sizes.keys, keys, (g * dim, (g + 1) * dim))
-            found = floats.products(graph, [(queries, own)])
-            scores.append(graph.add(found, mask) if n > 1 else found)
-    shares = floats.half(graph, floats.softmax(graph, floats.concat_rows(graph, scores)))
+        # All queries for each head of keys, with zeros in the lanes of the others.
+        own = np.kron(np.eye(len(bundle)), np.ones((repeats * n, dim)))
+        owned.append(graph.constant(own, "float16"))
+        every = floats.take_rows(graph, queries, [*range(repeats * n)] * len(bundle))
+        found = floats.products(graph, [(floats.half(graph, graph.mul(every, owned[-1])), keys)])
+        late = np.arange(sizes.keys) > sizes.cache + np.arange(n)[:, None]
+        mask = np.tile(np.where(late, HIDDEN_SCORE, 0.0).astype(np.float16), (repeats * len(bundle), 1))
+        scores.append(graph.add(found, mask) if n > 1 else found)
+    every = scores[0] if len(scores) == 1 else floats.concat_rows(graph, scores)
+    shares = floats.half(graph, floats.softmax(graph, every, sizes.width))
     pairs: list[tuple[Tensor, floats.Factor]] = []
     row = 0
-    for bundle, owns in zip(sizes.bundles(), values, strict=True):
-        met: list[tuple[Tensor, floats.Factor]] = []
-        for own in owns:
-            met.append((floats.take_rows(graph, shares, range(row, row + repeats * n)), own))
-            row += repeats * n
-        mixed = floats.half(graph, floats.products(graph, met))
+    for bundle, value, lanes in zip(sizes.bundles(), values, owned, strict=True):
+        part = floats.take_rows(graph, shares, range(row, row + lanes.rows))
+        row += lanes.rows
+        taken = floats.half(graph, graph.mul(floats.products(graph, [(part, value)]), lanes))
+        groups = [floats.take_rows(graph, taken, range(r, r + repeats * n)) for r in range(0, lanes.rows, repeats * n)]
+        mixed = floats.half(graph, functools.reduce(graph.add, groups))
         for j in range(repeats):
-            inputs = _features(sizes, [head * repeats + j for head in bundle])
-            rows = weights.matrices["o"].half[inputs]
-            pairs.append((floats.take_rows(graph, mixed, range(j * n, (j + 1) * n)), rows))
+            heads = _features(sizes, [head * repeats + j for head in bundle])
+            pairs.append((floats.take_rows(graph, mixed, range(j * n, (j + 1) * n)), weights.matrices["o"].half[heads]))
     return graph.mul(floats.products(graph, pairs), weights.matrices["o"].scale)
 
 
@@ -211,8 +214,8 @@ def _keys(
     return [(0, graph.input(f"k_cache.{b}", (sizes.cache, new.features), "float16")), (sizes.cache, new)]
 
 
-def _values(graph: Graph, sizes: Sizes, weights: Weights, tokens: Tensor, b: int, bundle: range) -> list[Tensor]:
-    """Values, float16 [heads·dim, cache + tokens], stationary: for each head those of the others are zero."""
+def _values(graph: Graph, sizes: Sizes, weights: Weights, tokens: Tensor, b: int, bundle: range) -> Tensor:
+    """Values, float16 [heads·dim, cache + tokens], stationary."""
     matrix = weights.matrices["v"].columns(_features(sizes, list(bundle)))
     found = graph.mul(
         floats.products(graph, [(graph.constant(np.ascontiguousarray(matrix.half.T)), tokens)]),
@@ -222,9 +225,7 @@ def _values(graph: Graph, sizes: Sizes, weights: Weights, tokens: Tensor, b: int
         found = graph.add(found, graph.input(f"v_cache.{b}", found.shape, "float16"))
     value = floats.half(graph, found)
     graph.output(f"v.{b}", value)
-    firsts = range(0, value.rows, sizes.dim)
-    parts = [(first, floats.take_rows(graph, value, range(first, first + sizes.dim))) for first in firsts]
-    return [floats.stationary(graph, value.rows, [part]) for part in parts]
+    return floats.stationary(graph, value.rows, [(0, value)])
 
 
 def _rotary(graph: Graph, sizes: Sizes, h: Tensor, matrix: Quantised, factor: float) -> Tensor:

@@ -168,11 +168,14 @@ def ones(graph: Graph, inputs: int) -> Tensor:
     return _shared(graph, f"ones.{inputs}", np.ones((inputs, 1), np.float16))
 
 
-def max_features(graph: Graph, x: Tensor) -> Tensor:
+def max_features(graph: Graph, x: Tensor, width: int = 0) -> Tensor:
     """float16 [n, k]: in each lane the greatest of the row. Every step takes the greater of a lane and of one twice as
-    far away as before, round the end; a product with a permutation moves them, exactly."""
-    k, distance = x.features, 1
+    far away as before, round the end; a product with a permutation moves them, exactly. ``width``: 16·S of the chip if
+    k may be more, then of the blocks the greatest is taken first, and the result is [n, width]."""
     found = half(graph, x)
+    if width and x.features > width:
+        found = half(graph, _greatest_block(graph, found, width))
+    k, distance = found.features, 1
     while distance < k:
         moved = _shared(graph, f"rotation.{k}.{distance}", np.roll(np.eye(k, dtype=np.float16), distance, 1))
         found = half(graph, graph.maximum(products(graph, [(found, moved)]), found))
@@ -180,12 +183,31 @@ def max_features(graph: Graph, x: Tensor) -> Tensor:
     return found
 
 
-def softmax(graph: Graph, x: Tensor) -> Tensor:
+def _greatest_block(graph: Graph, x: Tensor, width: int) -> Tensor:
+    """[n, width]: of each lane the greatest over the blocks; the last one counts as far as it goes."""
+    *firsts, last = range(0, x.features, width)
+    there = graph.constant((np.arange(width) < x.features - last).astype(np.int8))
+    found = graph.select(there, _block(graph, x, last, width), np.float32(-LARGEST))
+    for first in firsts:
+        found = graph.maximum(found, _block(graph, x, first, width))
+    return found
+
+
+def _block(graph: Graph, x: Tensor, first: int, width: int) -> Tensor:
+    """Features from ``first`` on, which begin a block; nothing is moved. What lies beyond the last means nothing."""
+    return graph.make("columns", (x.rows, width), x.dtype, (x,), None, first=first)
+
+
+def softmax(graph: Graph, x: Tensor, width: int = 0) -> Tensor:
     """exp(x - max x) / the sum of it over the features, float32, for x up to 65504; -inf counts nothing. The maximum is
-    that of x in float16, the numerator is rounded to float16, and so its sum is exact but for roundings to float32."""
+    that of x in float16, the numerator is rounded to float16, and so its sum is exact but for roundings to float32.
+    ``width``: see :func:`max_features`."""
     # The lanes of the maximum are moved by products, in which an infinity would make NaN of its whole row.
     finite = half(graph, graph.maximum(x, np.float32(-LARGEST)))
-    numerator = half(graph, exp(graph, graph.sub(x, max_features(graph, finite))))
+    top = max_features(graph, finite, width)
+    if top.shape != x.shape:
+        top = take_features(graph, top, [0])
+    numerator = half(graph, exp(graph, graph.sub(x, top)))
     return graph.mul(numerator, reciprocal(graph, sum_features(graph, numerator)))
 
 

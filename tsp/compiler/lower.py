@@ -17,6 +17,8 @@ COPIES = 3
 """A pass reads a tensor of bytes at so many places at the same time."""
 PRODUCTS = ("matmul", "sum_pool")
 """What the MXM does."""
+VIEWS = ("rows", "columns")
+"""Where another tensor is read."""
 MNEMONICS = ELEMENTWISE | {"relu": "RELU", "exp": "EXP", "tanh": "TANH", "rsqrt": "RSQRT", "select": "SELECT"}
 
 
@@ -54,7 +56,7 @@ class _Lowering:
 
     def run(self) -> list[Pass]:
         for x in self.graph.tensors.values():
-            if x.op and x.op != "rows" and x.name in self.uses:
+            if x.op and x.op not in VIEWS and x.name in self.uses:
                 self._lower(x)
         for x in self.graph.outputs.values():
             self._close(x)
@@ -225,6 +227,8 @@ class _Lowering:
             if rows is not None and chosen.min() < 0:
                 raise InputError(f"{x} is padded, but has rows of its own; take the rows of {base} at once")
             return self.view(base, index, tuple(through[chosen].tolist()), 0, count, x.attribute("fill"))
+        if x.op == "columns":
+            return self.view(x.inputs[0], index + x.attribute("first") // self.config.lanes, rows, first, count, fill)
         block = self.block(x, 0 if x.features == 1 else index)
         if block.rows == 1 and rows is None:
             chosen = np.zeros(count, np.int64)
@@ -296,7 +300,7 @@ def _fills(graph: Graph) -> dict[str, tuple[float, ...]]:
 
 def _base(x: Tensor) -> Tensor:
     """The tensor that is in memory, of which another names rows."""
-    return _base(x.inputs[0]) if x.op == "rows" else x
+    return _base(x.inputs[0]) if x.op in VIEWS else x
 
 
 def lower(graph: Graph, config: ChipConfig, words: int | None = None) -> list[Pass]:
@@ -317,6 +321,8 @@ def _check(x: Tensor, config: ChipConfig) -> None:
         raise InputError(f"{x} is a {x.op}, but config {config.name} has no MXM; set mxm_planes_e=1")
     if x.op == "matmul" and x.dtype == "float32" and not config.mxm_fp16:
         raise InputError(f"{x} multiplies float16, but config {config.name} has mxm_fp16=False; set mxm_fp16=True")
+    if x.op == "columns" and x.attribute("first") % config.lanes:
+        raise InputError(f"{x} begins inside a block of {config.lanes} lanes; give that number as the width")
     if x.op and x.dtype not in INTEGERS and not config.vxm_float:
         raise InputError(f"{x} is a float, but config {config.name} has vxm_float=False; set vxm_float=True")
     if x.op == "mul" and x.dtype in INTEGERS and config.vxm_mul_bits < 32:

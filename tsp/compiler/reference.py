@@ -82,6 +82,9 @@ def evaluate(x: Tensor, inputs: list[Array], lanes: int) -> Array:
     if x.op == "sum_pool":
         parts = [_taken(inputs[0], rows, x.attribute("fill")) for rows in x.attribute("taps")]
         return np.asarray(np.sum(parts, axis=0, dtype=np.int32))
+    if x.op == "columns":
+        first = x.attribute("first")
+        return reference_float.widened(inputs[0][:, first : first + x.features], x.features)
     if x.op == "rows":
         return _taken(inputs[0], x.attribute("rows"), x.attribute("fill"))
     if x.op == "max_pool":

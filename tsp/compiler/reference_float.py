@@ -49,6 +49,11 @@ def stacked(pieces: Sequence[Array], offsets: Sequence[int], shape: tuple[int, i
     return found
 
 
+def widened(x: Array, features: int) -> Array:
+    """With zeros behind."""
+    return np.pad(x, ((0, 0), (0, features - x.shape[1])))
+
+
 def kept(x: Array, first: int, last: int) -> Array:
     """float16; features ``first`` … ``last`` - 1 as they are, zeros elsewhere."""
     found = np.zeros(x.shape, np.float16)
