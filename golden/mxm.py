@@ -17,7 +17,7 @@ from tsp.flow.tables import Accumulations
 from tsp.isa import AccMode
 
 Sums = NDArray[np.int32]
-_FEW = 1024
+_FEW = 512
 """Fewer rows than these are multiplied by one thread: two would wait for each other longer than it takes."""
 
 
