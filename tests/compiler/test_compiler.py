@@ -301,6 +301,20 @@ def test_progress_is_told_and_changes_nothing():
     assert compiled.program.queues == tsp.compile(two_layers(), CONFIGS["tiny"]).program.queues
 
 
+def test_words_are_used_twice_where_there_are_too_few():
+    """Eight layers of 200 rows, of which a slice holds one; with more room nothing waits for words."""
+    rng, graph, config = RNG(8), Graph(), preset("tiny").override(["mem_words=256"])
+    x = y = graph.input("x", (200, 16))
+    for _ in range(8):
+        y = graph.requantise(graph.relu(graph.add(graph.matmul(y, int8(rng, 16, 16)), int8(rng, 16))), shift=9)
+    graph.output("y", y)
+    values = {"x": int8(rng, 200, 16)}
+    narrow, slow = right(graph, config, values)
+    roomy, fast = right(graph, config.override(["mem_words=4096"]), values)
+    assert len(narrow.places.lent) == 7 and not roomy.places.lent
+    assert slow.cycles > fast.cycles
+
+
 def test_the_example_of_the_documentation():
     """From a matmul to queue words: every line that docs/compiler.md shows."""
     text = (ROOT / "docs" / "compiler.md").read_text()

@@ -1,7 +1,7 @@
 """Stage 5: bursts and homes become a program, in which every word names the pass it is of."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def _fill(builder: Builder, places: Places, config: ChipConfig) -> None:
     number behind."""
     for part in (part for home in places.blocks.values() for part in home.parts):
         for number, copy in enumerate(part.copies):
-            _fill_part(builder, part, copy, _numbered(part.name, number), config)
+            _fill_part(builder, part, copy, _numbered(part.name, number), places.lent)
     for weights in places.tiles.values():
         words = words_of(weights.matrix, config.lanes)
         for number, copy in enumerate(weights.copies):
@@ -58,8 +58,8 @@ def _numbered(name: str, number: int) -> str:
     return f"{name}.copy{number}" if number else name
 
 
-def _fill_part(builder: Builder, part: Part, copy: Copy, name: str, config: ChipConfig) -> None:
-    block, type_ = part.block, part.block.type.name.lower()
+def _fill_part(builder: Builder, part: Part, copy: Copy, name: str, lent: Collection[str]) -> None:
+    block, type_, config = part.block, part.block.type.name.lower(), builder.config
     if block.stationary:
         for slice_, address, count in unwritten(block, copy):
             nothing = np.zeros((count, config.lanes), np.int8)
@@ -68,7 +68,7 @@ def _fill_part(builder: Builder, part: Part, copy: Copy, name: str, config: Chip
         builder.place(name, copy.slices[0], block.values, type_, copy.address)
     elif block.given:
         builder.place(name, copy.slices[0], np.zeros((block.rows, config.lanes), np.int8), type_, copy.address)
-    else:
+    elif block.name not in lent:
         builder.space(name, copy.slices[0], part.rows, type_, copy.address)
     if block.fills:
         fills = np.repeat(np.array(block.fills)[:, None], config.lanes, axis=1)

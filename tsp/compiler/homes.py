@@ -89,10 +89,11 @@ class WeightsHome:
 
 @dataclasses.dataclass(frozen=True)
 class Places:
-    """Names of blocks and tiles → where they lie."""
+    """Names of blocks and tiles → where they lie. ``lent``: blocks whose words others have before or after them."""
 
     blocks: dict[str, Home]
     tiles: dict[str, WeightsHome]
+    lent: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return "\n".join(map(str, [*self.blocks.values(), *self.tiles.values()]))

@@ -10,6 +10,9 @@ from tsp.compiler.homes import Home, Part
 from tsp.compiler.passes import Pass, View
 from tsp.config import ChipConfig
 
+Life = tuple[int, int]
+"""Numbers of the first and the last pass that write or read."""
+ALWAYS = (-1, 1 << 30)
 FEW_TILES = 1
 """Of a pass whose sums come in half of its cycles at least."""
 SLICES = 12
@@ -95,3 +98,15 @@ def seldom(passes: Sequence[Pass]) -> set[str]:
     for step in passes:
         names[1 <= len(step.tiles) <= FEW_TILES] |= {v.block.name for v in step.views() if v.block.values is not None}
     return names[True] - names[False]
+
+
+def lives(passes: Sequence[Pass], outputs: Collection[str]) -> dict[str, Life]:
+    """Block → when it is in memory, of those that passes write whole and read. What is given, constant, an output, or
+    has words that are there from the start (padding) stays."""
+    found: dict[str, Life] = {}
+    for number, step in enumerate(passes):
+        for block in step.blocks():
+            stays = block.values is not None or block.given or block.fills or block.stationary
+            if not stays and block.tensor not in outputs:
+                found[block.name] = found.get(block.name, (number, number))[0], number
+    return found

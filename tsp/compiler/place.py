@@ -5,14 +5,14 @@ import dataclasses
 import functools
 import operator
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tsp.compiler import stationary
 from tsp.compiler.homes import Home, Part, Places, WeightsHome
-from tsp.compiler.parts import Parts, rounds, seldom
+from tsp.compiler.parts import ALWAYS, Life, Parts, lives, rounds, seldom
 from tsp.compiler.passes import Copy, Pass
 from tsp.config import ChipConfig
 from tsp.errors import InputError
@@ -21,8 +21,13 @@ from tsp.isa import GROUP16
 
 
 class _Placer:
-    def __init__(self, passes: Sequence[Pass], config: ChipConfig):
-        self.config = config
+    """``lives``: parts whose words others may have before and after: the first pass that writes one and the last that
+    needs it."""
+
+    def __init__(self, passes: Sequence[Pass], config: ChipConfig, lives: Mapping[str, Life]):
+        self.config, self.lives = config, lives
+        self.held: dict[str, list[tuple[int, int, Life]]] = defaultdict(list)
+        """Slice → first and behind the last words of all that is there, and when."""
         self.order = [f"mem.{side}{number}" for side in "ew" for number in range(config.mem_slices)]
         self.groups = _weight_groups(config, self.order, passes)
         taken = {name for group in self.groups for name in group}
@@ -78,7 +83,7 @@ class _Placer:
             runs = stationary.places(self.config, block) if block.stationary else None
             found = found or [s for s in runs or self._runs(block.type.planes, among, side) if not busy & set(s)]
         if not must:
-            found = [s for s in found if self._end(s) + part.words <= self.config.mem_words]
+            found = [s for s in found if self._first(s, part) + part.words <= self.config.mem_words]
         if not found and not must:
             return False
         if not found:
@@ -87,8 +92,10 @@ class _Placer:
                 f"config {self.config.name} has {self.config.mem_slices} in a hemisphere; set mem_slices higher"
             )
         # Those of inputs are near to planes of both hemispheres.
-        slices = min(found, key=lambda s: (sides.count(s[0][4]) * block.given, sum(soft[n] for n in s), self._end(s)))
-        address = self._end(slices)
+        slices = min(
+            found, key=lambda s: (sides.count(s[0][4]) * block.given, sum(soft[n] for n in s), self._first(s, part))
+        )
+        address = self._first(slices, part)
         self._reserve(name, slices, address, part.words)
         first.append(Copy(slices, address))
         self.sides.setdefault(block.name, slices[0][4])
@@ -113,7 +120,18 @@ class _Placer:
                 f"missing; set mem_words={end}"
             )
         for name in slices:
-            self.used[name] = end
+            self.used[name] = max(self.used[name], end)
+            self.held[name].append((address, end, self.lives.get(what, ALWAYS)))
+
+    def _first(self, slices: Sequence[str], part: Part) -> int:
+        """The first address from which a part's words are free in all slices, while it is there."""
+        if (life := self.lives.get(part.name)) is None:
+            return self._end(slices)
+        at = 0
+        for first, end, (birth, death) in sorted(row for name in slices for row in self.held[name]):
+            if first < at + part.words and at < end and birth <= life[1] and life[0] <= death:
+                at = end
+        return at
 
 
 def _weight_groups(config: ChipConfig, order: Sequence[str], passes: Sequence[Pass]) -> list[tuple[str, ...]]:
@@ -132,20 +150,22 @@ def _weight_groups(config: ChipConfig, order: Sequence[str], passes: Sequence[Pa
     return [tuple(f"mem.{side}{first + j}" for j in range(GROUP16)) for side, first in firsts]
 
 
-def place(passes: Sequence[Pass], config: ChipConfig, whole: Collection[str] = ()) -> Places:
-    """A home for everything that passes read and write; tensors named ``whole`` in one part. InputError names what does
-    not fit, and how much is missing."""
+def place(passes: Sequence[Pass], config: ChipConfig, outputs: Collection[str] = ()) -> Places:
+    """A home for everything that passes read and write; tensors named ``outputs`` in one part. Words are used twice
+    only if there are too few. InputError names what does not fit, and how much is missing."""
     names = {block.tensor for step in passes for block in step.blocks()}
-    for parts, eager in ((whole, True), (whole, False), (names, True)):
+    for whole, eager in ((outputs, True), (outputs, False), (names, True), (names, False)):
         with contextlib.suppress(InputError):
-            return _placed(passes, config, parts, eager)
-    return _placed(passes, config, names, False)
+            return _placed(passes, config, whole, eager, {})
+    return _placed(passes, config, names, False, lives(passes, outputs))
 
 
-def _placed(passes: Sequence[Pass], config: ChipConfig, whole: Collection[str], eager: bool) -> Places:
+def _placed(
+    passes: Sequence[Pass], config: ChipConfig, whole: Collection[str], eager: bool, lent: Mapping[str, Life]
+) -> Places:
     """``eager``: copies of what changes before the constants, as the sums of a pass wait for a constant that is taken,
     but all its products for rows; else what must be comes first."""
-    placer, parts = _Placer(passes, config), Parts(passes, config, whole)
+    placer, parts = _Placer(passes, config, lent), Parts(passes, config, whole)
     parts.merge(passes)
     beside: dict[str, dict[str, None]] = defaultdict(dict)
     near: dict[str, dict[str, None]] = defaultdict(dict)
@@ -176,7 +196,7 @@ def _placed(passes: Sequence[Pass], config: ChipConfig, whole: Collection[str], 
         name: Home(tuple(dataclasses.replace(part, copies=tuple(placer.blocks[part.name])) for part in home.parts))
         for name, home in parts.homes.items()
     }
-    return Places(homes, placer.tiles)
+    return Places(homes, placer.tiles, frozenset(lent))
 
 
 def words_of(matrix: NDArray[np.int8], lanes: int) -> list[np.ndarray]:

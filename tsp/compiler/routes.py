@@ -1,7 +1,7 @@
 """Reads, writes and the streams between them, as what they take of queues and streams."""
 
 import dataclasses
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -64,6 +64,8 @@ class Routes:
         """Of the pass at hand, and whether it has so few rows that loads bound it."""
         self._ready: dict[str, NDArray[np.int64]] = {}
         """Block → the first cycle in which each row can be read."""
+        self._touched: dict[str, NDArray[np.int64]] = defaultdict(lambda: np.full(config.mem_words, -1, np.int64))
+        """Slice → the last cycle in which each word was read or written, where words are used twice."""
 
     def read_of(self, view: View, pass_: Pass, target: str, after: int, turn: int = 0) -> Read:
         """A read of the copy that a pass takes: each plane its own, on its side if there is one, and each of several
@@ -102,6 +104,7 @@ class Routes:
                 for plane, name in enumerate(piece.copy.slices):
                     at = placed.start + read.after + piece.start - self.travel(name, read.target)
                     self.move("read", name, at, piece.copy.address, f"{way}{stream + plane}", runs)
+                    self.touch(name, piece.copy.address + piece.rows, at + np.arange(len(piece.rows)))
         return placed
 
     def probe(self, least: int, slots: list[Slot], reads: list[Read], lanes: list[Lane], pass_: Pass) -> int:
@@ -138,6 +141,15 @@ class Routes:
         for copy in part.copies:
             for write in writes(View(pass_.result.block, runs_of(rows)), copy):
                 yield at + self.travel(producer, write.slice), write
+
+    def touch(self, slice_: str, addresses: NDArray[np.int64], cycles: NDArray[np.int64]) -> None:
+        """Words are read or written in these cycles."""
+        if self.places.lent:
+            np.maximum.at(self._touched[slice_], addresses, cycles)
+
+    def untouched(self, slice_: str, addresses: NDArray[np.int64], cycles: NDArray[np.int64]) -> int:
+        """The first start behind which words may be written in these cycles: what they held was read."""
+        return int((self._touched[slice_][addresses] + 1 - cycles).max()) if self.places.lent else 0
 
     def written(self, pass_: Pass, last: int) -> None:
         """The result's rows can be read: the first is written at the latest in cycle ``last``."""

@@ -3,12 +3,16 @@
 import dataclasses
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tsp.compiler.booking import Booking, Lane, Slot
 from tsp.compiler.bursts import Burst, named, spell
 from tsp.compiler.homes import Places
 from tsp.compiler.passes import SUMS, Copy, Pass, Tile, View
 from tsp.compiler.progress import Progress, silent
 from tsp.compiler.routes import Read, Routes
+from tsp.compiler.stationary import Write
 from tsp.config import ChipConfig
 from tsp.isa import GROUP16, Type
 
@@ -145,6 +149,8 @@ class Scheduler(Routes):
         if pass_.steps:
             lanes.append(self.driven("vxm", targets, made, count, width))
         slots = [*slots, *(Slot(write.slice, offset + write.after, write.length) for offset, write in writes)]
+        words = [(w.slice, *_words(w, offset)) for offset, w in writes]
+        least = max([least, *(self.untouched(*word) for word in words)])
         rows, start, streams = self._fit(pass_, least, alus, slots, reads, lanes)
         spelled = [f"{'ew'[lane.direction]}{stream}" for lane, stream in zip(lanes, streams[len(reads) :], strict=True)]
         if plane:
@@ -156,6 +162,8 @@ class Scheduler(Routes):
                 "write", w.slice, start + offset + w.after, w.count, address=w.address,
                 stream_=f"{way}{stream + w.plane}", step=w.step, every=w.every,
             )  # fmt: skip
+        for name, addresses, cycles in words:
+            self.touch(name, addresses, start + cycles)
         self.written(pass_, start + max(offset for offset, _ in writes))
         return start, streams[0]
 
@@ -205,6 +213,12 @@ class Scheduler(Routes):
             if j < len(queues) - 1:
                 to = "next:fp32" if step.is_float and step.mnemonic.startswith("CONVERT") else "next"
             self.burst("alu", queue, at + j, pass_.count, mnemonic=step.mnemonic, operands=tuple(operands), to=to)
+
+
+def _words(write: Write, offset: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Addresses of WRITEs, and cycles behind the start in which they dispatch."""
+    numbers = np.arange(write.count)
+    return write.address + write.step * numbers, offset + write.after + write.every * numbers
 
 
 def _gangs(passes: Sequence[Pass]) -> Iterator[list[tuple[int, Pass]]]:
