@@ -304,7 +304,7 @@ def test_progress_is_told_and_changes_nothing():
 def test_words_are_used_twice_where_there_are_too_few():
     """Eight layers of 200 rows, of which a slice holds one; with more room nothing waits for words."""
     rng, graph, config = RNG(8), Graph(), preset("tiny").override(["mem_words=256"])
-    x = y = graph.input("x", (200, 16))
+    y = graph.input("x", (200, 16))
     for _ in range(8):
         y = graph.requantise(graph.relu(graph.add(graph.matmul(y, int8(rng, 16, 16)), int8(rng, 16))), shift=9)
     graph.output("y", y)
