@@ -114,9 +114,11 @@ def test_a_queue_without_room():
     assert (fault.name, fault.cycle) == ("illegal_instruction", 4)
 
 
-def test_words_that_the_program_makes_itself():
-    text = PAIR + "NOP 9\n.queue mem.w6\n@4 WRITE 9, w0\n@8 READ 9, w1\n.queue mem.w8\n@10 IFETCH w1, 1\nNOP 9\n"
-    with pytest.raises(InputError, match="p.tsp:15: mem.w8: cycle 10: IFETCH takes a vector off w1 that the"):
+@pytest.mark.parametrize("wait", [0, 500])
+def test_words_that_the_program_makes_itself(wait):
+    text = PAIR + f"NOP 9\n.queue mem.w6\n@4 WRITE 9, w0\n@{8 + wait} READ 9, w1\n"
+    text += f".queue mem.w8\n@{10 + wait} IFETCH w1, 1\nNOP 9\n"
+    with pytest.raises(InputError, match=f"p.tsp:15: mem.w8: cycle {10 + wait}: IFETCH takes a vector off w1 that the"):
         check(assemble(HEAD + text, "p.tsp"))
 
 
