@@ -23,6 +23,9 @@ __all__ = [
     "is_column", "wide",
 ]  # fmt: skip
 
+MOST_ROWS = 1 << 24
+"""Of a tensor: more than the words of the largest chip, with sixteen pixels in each."""
+
 
 class Graph:
     """Inputs, operations in the order of their making, outputs. Methods raise InputError, which names the tensors."""
@@ -299,6 +302,8 @@ class Graph:
     def _add(self, tensor: Tensor) -> Tensor:
         if tensor.name in self.tensors:
             raise InputError(f"tensor {tensor.name!r} is there twice; choose another name")
+        if tensor.rows > MOST_ROWS:
+            raise InputError(f"{tensor} has {tensor.rows} rows; no chip holds more than {MOST_ROWS}")
         self.tensors[tensor.name] = tensor
         return tensor
 

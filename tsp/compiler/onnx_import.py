@@ -6,6 +6,7 @@ which onnxruntime does.
 """
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from onnx import numpy_helper, shape_inference
 from tsp.compiler import floats, onnx_float
 from tsp.compiler.graph import Graph
 from tsp.compiler.graph import Tensor as GraphTensor
-from tsp.compiler.onnx_operands import is_exact, real
+from tsp.compiler.onnx_operands import Make, is_exact, real
 from tsp.compiler.onnx_operators import OPERATORS
 from tsp.compiler.onnx_values import ELEMENTS, Constant, Value
 from tsp.compiler.windows import Windows
@@ -54,13 +55,14 @@ def load(path: Path) -> Imported:
         if path.stat().st_size > MAX_BYTES:
             raise InputError(f"{path}: {path.stat().st_size} bytes are more than an ONNX model has ({MAX_BYTES})")
         model = onnx.load_model(str(path), load_external_data=False)
-        onnx.checker.check_model(model)
+        onnx.checker.check_model(model, full_check=True)  # also of what nodes say of their shapes
     except InputError:
         raise
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
     except Exception as error:  # protobuf and the checker raise what they like
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        text = re.sub(r"\[\w+\] |Inference error\(s\): ", "", str(error).strip())
+        first = (text or type(error).__name__).splitlines()[0]
         raise InputError(f"{path} is no ONNX model: {first}") from None
     return import_model(model)
 
@@ -68,6 +70,13 @@ def load(path: Path) -> Imported:
 def import_model(model: onnx.ModelProto) -> Imported:
     """The graph of a model. InputError names the node that cannot be compiled and the nearest form that can."""
     return Importer(shape_inference.infer_shapes(model)).run()
+
+
+def _array(tensor: onnx.TensorProto) -> Array:
+    try:
+        return numpy_helper.to_array(tensor)
+    except (KeyError, ValueError, TypeError):
+        raise InputError(f"constant {tensor.name!r} is damaged, or of an unknown type") from None
 
 
 class Importer:
@@ -81,7 +90,7 @@ class Importer:
 
     def run(self) -> Imported:
         for tensor in self.model.initializer:
-            self.known[tensor.name] = Constant(numpy_helper.to_array(tensor))
+            self.known[tensor.name] = Constant(_array(tensor))
         for given in self.model.input:
             if given.name not in self.known:
                 self.known[given.name] = self.inputs[given.name] = self._input(given)
@@ -90,7 +99,7 @@ class Importer:
             operators = onnx_float.NODES if onnx_float.takes(self, node) else OPERATORS
             if node.op_type not in operators or node.domain not in ("", "ai.onnx"):
                 raise self.refused(f"is not supported; supported are {', '.join(sorted(operators))}")
-            self.known[node.output[0]] = operators[node.op_type](self, node)
+            self.known[node.output[0]] = self._made(operators[node.op_type], node)
         outputs = {}
         for wanted in self.model.output:
             if not isinstance(self.known.get(wanted.name), Value):
@@ -100,6 +109,15 @@ class Importer:
             tensor = self.graph.outputs[wanted.name]
             outputs[wanted.name] = dataclasses.replace(value, tensor=tensor)
         return Imported(self.graph, self.inputs, outputs)
+
+    def _made(self, operator: Make, node: onnx.NodeProto) -> Value | Constant:
+        """The first output of a node; what goes wrong names it."""
+        try:
+            return operator(self, node)
+        except InputError as error:
+            if str(error).startswith("node"):
+                raise
+            raise self.refused(str(error)) from None
 
     def _outcome(self, name: str) -> Value:
         """What a run gives: floats that are only called so are computed."""
@@ -232,6 +250,8 @@ class Importer:
         dilations = tuple(self.attribute("dilations", [1, 1]))
         pads = tuple(self.attribute("pads", [0, 0, 0, 0]))
         auto = self.attribute("auto_pad", b"NOTSET").decode()
+        if auto not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER") or (auto == "VALID" and any(pads)):
+            raise self.refused(f"has auto_pad={auto} and pads={list(pads)}; give one of NOTSET, VALID, SAME_UPPER")
         if auto.startswith("SAME"):
             assert x.tensor.image is not None
             missing = []
@@ -249,10 +269,12 @@ class Importer:
 
     def dense(self, weights: Array, features: int) -> Array:
         """Weights of a convolution in groups as those of one group, with zeros."""
-        group = self.attribute("group", 1)
+        group, (out, into) = self.attribute("group", 1), weights.shape[:2]
         if group == 1:
             return weights
-        out, into = weights.shape[:2]
+        if group < 1 or out % group or into * group != features:
+            kinds = f"{out} outputs of {into} channels each and {features}"
+            raise self.refused(f"has group={group}, which {kinds} do not fit")
         whole = np.zeros((out, features, *weights.shape[2:]), weights.dtype)
         for number in range(out):
             first = number // (out // group) * into

@@ -130,8 +130,8 @@ class Scheduler(Routes):
 
     def _acc(self, pass_: Pass, at: int, mode: str, to: str | None) -> None:
         # What only passes through needs no row, and may be more rows than there are.
-        step = int(mode != "pass")
-        self.burst("acc", f"{pass_.plane}.accumulate", at, pass_.count, row=0, mode=mode, to=to, step=step)
+        step = {"step": 0} if mode == "pass" else {}
+        self.burst("acc", f"{pass_.plane}.accumulate", at, pass_.count, row=0, mode=mode, to=to, **step)
 
     def _finish(self, pass_: Pass, least: int, slots: list[Slot], reads: list[Read], mode: str = "") -> tuple[int, int]:
         """The end of a pass: from sums or blocks through the ALUs to memory. Returns the start (of the ABCs, or of the
