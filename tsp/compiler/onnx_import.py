@@ -228,8 +228,9 @@ class Importer:
     def products(self, x: Value, zero: int, weights: Array, images: bool) -> tuple[GraphTensor, Array]:
         """Sums of (x - zero) times whole-number weights, [in, out] or a stack of such, or [out, in, h, w] with images;
         and what is still to be added."""
-        low = np.clip(weights, -128, 127)
-        parts = [part.astype(np.int8) for part in (low, weights - low) if part.any() or part is low]
+        parts = [np.clip(weights, -128, 127).astype(np.int8)]
+        while (rest := weights - sum(part.astype(np.int64) for part in parts)).any():
+            parts.append(np.clip(rest, -128, 127).astype(np.int8))
         shift = x.offset - zero
         if weights.ndim > 2 and not images:
             which = np.arange(weights[..., 0, 0].size).reshape(weights.shape[:-2])
