@@ -72,6 +72,16 @@ def test_digits_on_the_convolutional_network():
     assert (want[:, :, 0, 0].argmax(1) == load_digits().target[: len(chosen)]).mean() > 0.93
 
 
+@pytest.mark.parametrize("most", [254, 255])
+def test_weights_beyond_int8(most):
+    x, w = np.full((1, 2), 200, np.uint8), np.array([[most, 0, 1], [128, most, 127]], np.uint8)
+    made = model(
+        [helper.make_node("MatMulInteger", ["x", "w"], ["y"])],
+        {"x": (TensorProto.UINT8, [1, 2])}, {"y": (TensorProto.INT32, [1, 3])}, w=w,
+    )  # fmt: skip
+    same(made, TINY, x=x)
+
+
 @pytest.mark.parametrize("types", [("uint8", "int8"), ("uint8", "uint8"), ("int8", "int8")])
 def test_matmul_integer(types):
     """Zero points of both sides, also those that take weights beyond int8."""

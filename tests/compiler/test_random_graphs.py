@@ -152,3 +152,12 @@ def test_weights_lie_once_in_a_hemisphere():
     compiled = tsp.compile(graph, CONFIGS["tiny"].override(["mem_slices=16", "acc_depth=8"]))
     for home in compiled.places.tiles.values():
         assert len({copy.side for copy in home.copies}) == len(home.copies)
+
+
+def test_three_views_of_what_lies_in_three_parts():
+    """Each reads a part of its own, or a copy of its own."""
+    rng, graph = RNG(8), Graph()
+    y = graph.convert(graph.matmul(graph.input("x", (6, 25)), int8(rng, 25, 15)), "int8")
+    first, second, third = (graph.take(y, (n, n + 3)) for n in range(3))
+    graph.output("z", graph.maximum(graph.maximum(first, second), third))
+    right(graph, CONFIGS["tiny"].override(["superlanes=3"]), {"x": int8(rng, 6, 25)})

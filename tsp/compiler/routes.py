@@ -1,7 +1,7 @@
 """Reads, writes and the streams between them, as what they take of queues and streams."""
 
 import dataclasses
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -67,30 +67,30 @@ class Routes:
         self._touched: dict[str, NDArray[np.int64]] = defaultdict(lambda: np.full(config.mem_words, -1, np.int64))
         """Slice → the last cycle in which each word was read or written, where words are used twice."""
 
-    def read_of(self, view: View, pass_: Pass, target: str, after: int, turn: int = 0) -> Read:
-        """A read of the copy that a pass takes: each plane its own, on its side if there is one, and each of several
-        views of one block."""
+    def read_of(self, view: View, pass_: Pass, target: str, after: int, beside: Sequence[Read] = ()) -> Read:
+        """A read of the copies that a pass takes: each plane its own, on its side if there is one, and none that a read
+        ``beside`` it takes."""
         number = self.planes.index(pass_.plane) if pass_.plane else 0
+        taken = [piece.copy for read in beside for piece in read.pieces]
         pieces = []
         for part, start, rows in self.places.blocks[view.block.name].pieces(view.runs):
-            copy = part.copies[(number + turn) % len(part.copies)]
+            turned = [part.copies[(number + turn) % len(part.copies)] for turn in range(len(part.copies))]
+            copy = next((copy for copy in turned if copy not in taken), turned[0])
             if target == pass_.plane and len({copy.side for copy in part.copies}) > 1:
                 near = [copy for copy in part.copies if copy.side == target[4]]
                 copy = near[int(target[5:]) % len(near)]
             pieces.append(Piece(copy, start, rows))
         return Read(view, tuple(pieces), target, after)
 
-    def operands(self, pass_: Pass, alus: int) -> list[Read]:
+    def operands(self, pass_: Pass, alus: int, beside: Sequence[Read]) -> list[Read]:
         """The views that steps read, in the order of their operands; the first step works ``alus`` cycles behind the
-        start."""
+        start, and the reads ``beside`` them are of the same pass."""
         found: dict[tuple[View, int], Read] = {}
-        seen = Counter(tile.view.block.name for tile in pass_.tiles[-1:])
         for j, step in enumerate(pass_.steps):
             for operand in step.operands:
                 if isinstance(operand, View) and (operand, j) not in found:
-                    read = self.read_of(operand, pass_, "vxm", alus + j, seen[operand.block.name])
+                    read = self.read_of(operand, pass_, "vxm", alus + j, [*beside, *found.values()])
                     found[operand, j] = dataclasses.replace(read, step=j)
-                    seen[operand.block.name] += 1
         return list(found.values())
 
     def place(self, least: int, slots: list[Slot], reads: list[Read], lanes: list[Lane], pass_: Pass) -> Placed:

@@ -142,7 +142,7 @@ class Scheduler(Routes):
         made = alus + len(pass_.steps) - 1
         writes = list(self.writes(pass_, "vxm", made) if pass_.steps else self.writes(pass_, plane, sums))
         targets, width = [write.slice for _, write in writes], pass_.result.block.type.planes
-        reads = [*reads, *self.operands(pass_, alus)]
+        reads = [*reads, *self.operands(pass_, alus, reads)]
         lanes: list[Lane] = []
         if plane:
             lanes.append(self.driven(plane, ["vxm"] if pass_.steps else targets, sums, count, Type.INT32.planes))
