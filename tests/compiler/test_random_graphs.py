@@ -161,3 +161,13 @@ def test_three_views_of_what_lies_in_three_parts():
     first, second, third = (graph.take(y, (n, n + 3)) for n in range(3))
     graph.output("z", graph.maximum(graph.maximum(first, second), third))
     right(graph, CONFIGS["tiny"].override(["superlanes=3"]), {"x": int8(rng, 6, 25)})
+
+
+def test_numbers_that_meet_one_number_of_each_row():
+    """What comes of them is in every lane, and meets every feature."""
+    rng, graph = RNG(9), Graph()
+    x = graph.input("x", (9, 40))
+    column = graph.sub(graph.matmul(x, int8(rng, 40, 1)), rng.integers(-99, 99, (9, 1)))
+    column = graph.select(graph.elementwise("less", column, 7), 5, -6)
+    graph.output("y", graph.add(x, column))
+    right(graph, CONFIGS["tiny"], {"x": int8(rng, 9, 40)})

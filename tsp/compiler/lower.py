@@ -239,6 +239,8 @@ class _Lowering:
         """A block of a tensor that is in memory."""
         lanes = self.config.lanes
         values = None if x.value is None else x.value[:, index * lanes : (index + 1) * lanes]
+        if values is not None and x.features == 1:
+            values = np.repeat(values, lanes, axis=1)  # as it may meet what is in every lane
         given = not x.op and x.value is None
         if x.op == "concat" and x.attribute("stationary"):
             return Block(x.name, index, x.rows, _narrowest(x), stationary=True, gaps=_gaps(x, lanes))
