@@ -171,3 +171,10 @@ def test_numbers_that_meet_one_number_of_each_row():
     column = graph.select(graph.elementwise("less", column, 7), 5, -6)
     graph.output("y", graph.add(x, column))
     right(graph, CONFIGS["tiny"], {"x": int8(rng, 9, 40)})
+
+
+def test_what_wraps_does_so_before_a_relu():
+    rng, graph = RNG(10), Graph()
+    x = graph.input("x", (9, 3), "int32")
+    graph.output("y", graph.relu(graph.convert(x, "int8", wrap=True)))
+    right(graph, CONFIGS["tiny"], {"x": rng.integers(-999, 999, (9, 3)).astype(np.int32)})

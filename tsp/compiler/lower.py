@@ -263,8 +263,9 @@ def _distinct(x: Tensor) -> list[Tensor]:
 
 
 def _may_follow(x: Tensor, y: Tensor) -> bool:
-    """Whether an operation takes a number as well before it is brought to its type: a relu, or the same rounding."""
-    return x.op == "relu" or (x.op in ("convert", "keep") and x.dtype == y.dtype == "float16")
+    """Whether an operation takes a number as well before it is brought to its type: a relu of what does not wrap, or
+    the same rounding."""
+    return (x.op == "relu" and y.op != "wrap") or (x.op in ("convert", "keep") and x.dtype == y.dtype == "float16")
 
 
 def _gaps(x: Tensor, lanes: int) -> tuple[tuple[int, int], ...]:
