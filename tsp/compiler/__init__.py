@@ -15,11 +15,12 @@ from tsp.compiler.fetch import Fetched, NoRoom, fetch, stretches
 from tsp.compiler.fold import Layout, fold
 from tsp.compiler.graph import Graph
 from tsp.compiler.homes import Places
-from tsp.compiler.lower import blocks_of, lower
+from tsp.compiler.lower import lower
 from tsp.compiler.passes import Pass
 from tsp.compiler.place import place
 from tsp.compiler.progress import Progress, silent
 from tsp.compiler.schedule import schedule
+from tsp.compiler.traits import blocks_of
 from tsp.config import ChipConfig
 from tsp.errors import InputError, nearest
 from tsp.program import Program, Tensor

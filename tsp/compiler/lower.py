@@ -2,23 +2,34 @@
 MXM, through a chain of ALUs, or through both, and writes one block."""
 
 import dataclasses
-from collections import Counter, defaultdict
+from collections import Counter
 
 import numpy as np
 
-from tsp.compiler.graph import ELEMENTWISE, INTEGERS, Graph, Rows, Tensor, is_column
-from tsp.compiler.passes import PREVIOUS, SUMS, TYPES, Block, Operand, Pass, Step, Tile, View, runs_of
+from tsp.compiler.graph import ELEMENTWISE, INTEGERS, Graph, Rows, Tensor
+from tsp.compiler.passes import PREVIOUS, SUMS, Block, Operand, Pass, Step, Tile, View, runs_of
 from tsp.compiler.spread import Share, spread
+from tsp.compiler.traits import (
+    PRODUCTS,
+    VIEWS,
+    base,
+    blocks_of,
+    check,
+    distinct,
+    fills,
+    gaps,
+    immediate,
+    may_follow,
+    narrowest,
+    narrows,
+    wild,
+)  # fmt: skip
 from tsp.config import ChipConfig
 from tsp.errors import InputError
 from tsp.isa import Type
 
 COPIES = 3
 """A pass reads a tensor of bytes at so many places at the same time."""
-PRODUCTS = ("matmul", "sum_pool")
-"""What the MXM does."""
-VIEWS = ("rows", "columns")
-"""Where another tensor is read."""
 MNEMONICS = ELEMENTWISE | {"relu": "RELU", "exp": "EXP", "tanh": "TANH", "rsqrt": "RSQRT", "select": "SELECT"}
 
 
@@ -50,8 +61,8 @@ class _Lowering:
             for piece, offset in zip(x.inputs, x.attribute("offsets"), strict=True)
         }  # fmt: skip
         """Tensors that are written as rows of another one."""
-        self.wild = _wild(graph)
-        self.fills = _fills(graph)
+        self.wild = wild(graph)
+        self.fills = fills(graph)
         """Tensors of which operations take rows that are not there, and what those hold."""
 
     def run(self) -> list[Pass]:
@@ -82,39 +93,39 @@ class _Lowering:
 
     def _joins(self, sums: Tensor, z: Tensor) -> bool:
         """Whether ``z``, which is added to bare sums, can be made in their pass: before they come to the ALUs."""
-        if z is sums or z.name not in self.open or self.uses[z.name] > 1 or _narrows(z) or z.shape != sums.shape:
+        if z is sums or z.name not in self.open or self.uses[z.name] > 1 or narrows(z) or z.shape != sums.shape:
             return False
         chain, other = self.open[sums.name], self.open[z.name]
         if chain.product is None or chain.steps or other.product is not None:
             return False
-        read = {_base(y).name for step, before in other.steps for y in step.inputs if y.name != before}
+        read = {base(y).name for step, before in other.steps for y in step.inputs if y.name != before}
         alus = self.config.vxm_rows * self.config.vxm_stages
-        return len(other.steps) < alus and not read & {_base(y).name for y in chain.product.inputs}
+        return len(other.steps) < alus and not read & {base(y).name for y in chain.product.inputs}
 
     def _extends(self, y: Tensor, x: Tensor) -> bool:
         """Whether ``x`` may follow directly on what makes its input ``y``: there are ALUs for it, and nothing in memory
         is read twice at the same time."""
-        if y.name not in self.open or self.uses[y.name] > x.inputs.count(y) or (_narrows(y) and not _may_follow(x, y)):
+        if y.name not in self.open or self.uses[y.name] > x.inputs.count(y) or (narrows(y) and not may_follow(x, y)):
             return False
         if y.shape != x.shape or (x.op == "select" and x.dtype == "float32" and y is x.inputs[-1]):
             return False
         chain = self.open[y.name]
-        earlier = {z for step, _ in chain.steps for z in step.inputs if _immediate(z) is None}
+        earlier = {z for step, _ in chain.steps for z in step.inputs if immediate(z) is None}
         if any(z in earlier for z in x.inputs):
             return False  # the same rows do not come twice
-        read = [_base(z) for step, before in chain.steps for z in _distinct(step) if z.name != before]
-        read += [_base(z) for z in chain.product.inputs[::2]] if chain.product is not None else []
-        read += [_base(z) for z in _distinct(x) if z is not y and not self._joins(y, z)]
+        read = [base(z) for step, before in chain.steps for z in distinct(step) if z.name != before]
+        read += [base(z) for z in chain.product.inputs[::2]] if chain.product is not None else []
+        read += [base(z) for z in distinct(x) if z is not y and not self._joins(y, z)]
         found = Counter(z for z in read if z.value is None or z.value.size > 1)
         several = all(n == 1 or (z.dtype in ("int8", "float16") and n <= COPIES) for z, n in found.items())
         # All that is read and written at once lies in slices of its own, adjacent ones: leave room to find them.
-        slices = sum(_narrowest(z).planes for z in {x, *read} if _immediate(z) is None)
+        slices = sum(narrowest(z).planes for z in {x, *read} if immediate(z) is None)
         room = slices <= 4 * self.config.mem_slices // 3
         return room and len(chain.steps) < self.config.vxm_rows * self.config.vxm_stages and several
 
     def _close(self, x: Tensor) -> None:
         """Write a tensor to memory, if it is not there."""
-        if (chain := self.open.pop(_base(x).name, None)) is None:
+        if (chain := self.open.pop(base(x).name, None)) is None:
             return
         x, self.layer = chain.tensor, self.layer + 1
         passes = self._passes(chain, rows := x.rows)
@@ -170,7 +181,7 @@ class _Lowering:
         for y in x.inputs:
             if y.name in made:
                 operands.append(SUMS if y.name == made[1] else PREVIOUS)
-            elif (number := _immediate(y)) is not None and not any(isinstance(o, int | float) for o in operands):
+            elif (number := immediate(y)) is not None and not any(isinstance(o, int | float) for o in operands):
                 operands.append(number)  # an instruction has one immediate
             else:
                 operands.append(self.view(y, index, None, first, count))
@@ -243,67 +254,8 @@ class _Lowering:
             values = np.repeat(values, lanes, axis=1)  # as it may meet what is in every lane
         given = not x.op and x.value is None
         if x.op == "concat" and x.attribute("stationary"):
-            return Block(x.name, index, x.rows, _narrowest(x), stationary=True, gaps=_gaps(x, lanes))
-        return Block(x.name, index, x.rows, _narrowest(x), values, given, self.fills.get(x.name, ()))
-
-
-def _immediate(x: Tensor) -> int | float | None:
-    """The one number of a constant, which an instruction may hold; None for what must lie in memory."""
-    return x.value.item() if x.value is not None and x.value.size == 1 else None
-
-
-def _narrows(x: Tensor) -> bool:
-    """Whether a number is brought to its type only on its way to memory: between ALUs pass 32 bits."""
-    return x.op in ("shift", "convert", "add_saturated", "wrap", "relu") and x.dtype not in ("int32", "float32")
-
-
-def _distinct(x: Tensor) -> list[Tensor]:
-    """The inputs of an operation, each once: it is read once."""
-    return list({y.name: y for y in x.inputs}.values())
-
-
-def _may_follow(x: Tensor, y: Tensor) -> bool:
-    """Whether an operation takes a number as well before it is brought to its type: a relu of what does not wrap, or
-    the same rounding."""
-    return (x.op == "relu" and y.op != "wrap") or (x.op in ("convert", "keep") and x.dtype == y.dtype == "float16")
-
-
-def _gaps(x: Tensor, lanes: int) -> tuple[tuple[int, int], ...]:
-    """First and behind the last rows that no piece fills, up to whole blocks of outputs."""
-    taken = sorted((offset, offset + y.rows) for offset, y in zip(x.attribute("offsets"), x.inputs, strict=True))
-    edges = [0, *(edge for piece in taken for edge in piece), -(-x.rows // lanes) * lanes]
-    return tuple((a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b)
-
-
-def _wild(graph: Graph) -> set[str]:
-    """Tensors with lanes that are no features and may hold infinities: made of 1 / √0. Products and what is rounded for
-    them have none."""
-    found: set[str] = set()
-    for x in graph.tensors.values():
-        made = x.op == "rsqrt" or any(y.name in found for y in x.inputs)
-        if made and not is_column(x) and x.dtype != "float16" and x.op not in PRODUCTS:
-            found.add(x.name)
-    return found | {x.name for x in graph.tensors.values() if any(y.name in found for y in x.inputs)}
-
-
-def _leaves(x: Tensor) -> bool:
-    """Whether an operation takes rows from nowhere."""
-    lists = x.attribute("taps") if x.op in PRODUCTS else (x.attribute("rows"),) if x.op == "rows" else ()
-    return any(rows is not None and min(rows) < 0 for rows in lists)
-
-
-def _fills(graph: Graph) -> dict[str, tuple[float, ...]]:
-    """Tensor → what pads it."""
-    found: dict[str, dict[float, None]] = defaultdict(dict)
-    for x in graph.tensors.values():
-        if _leaves(x):
-            found[_base(x.inputs[0]).name][x.attribute("fill")] = None
-    return {name: tuple(fills) for name, fills in found.items()}
-
-
-def _base(x: Tensor) -> Tensor:
-    """The tensor that is in memory, of which another names rows."""
-    return _base(x.inputs[0]) if x.op in VIEWS else x
+            return Block(x.name, index, x.rows, narrowest(x), stationary=True, gaps=gaps(x, lanes))
+        return Block(x.name, index, x.rows, narrowest(x), values, given, self.fills.get(x.name, ()))
 
 
 def lower(graph: Graph, config: ChipConfig, words: int | None = None) -> list[Pass]:
@@ -315,41 +267,5 @@ def lower(graph: Graph, config: ChipConfig, words: int | None = None) -> list[Pa
         if not x.op:
             raise InputError(f"output {x} is a constant; nothing is computed")
     for x in graph.tensors.values():
-        _check(x, config)
+        check(x, config)
     return _Lowering(graph, config, words).run()
-
-
-def _check(x: Tensor, config: ChipConfig) -> None:
-    # Said at once, as the passes of so many rows take minutes to make.
-    words = 2 * config.mem_slices * config.mem_words
-    if x.value is None and x.op != "rows" and x.rows > words:
-        raise InputError(
-            f"{x} does not fit: it takes {x.rows} words, but config {config.name} has {words};"
-            f" {(x.rows - words) * config.lanes} bytes are missing; take fewer rows"
-        )
-    if x.op in PRODUCTS and not config.mxm_planes_w + config.mxm_planes_e:
-        raise InputError(f"{x} is a {x.op}, but config {config.name} has no MXM; set mxm_planes_e=1")
-    if x.op == "matmul" and x.dtype == "float32" and not config.mxm_fp16:
-        raise InputError(f"{x} multiplies float16, but config {config.name} has mxm_fp16=False; set mxm_fp16=True")
-    if x.op == "columns" and x.attribute("first") % config.lanes:
-        raise InputError(f"{x} begins inside a block of {config.lanes} lanes; give that number as the width")
-    if x.op and x.dtype not in INTEGERS and not config.vxm_float:
-        raise InputError(f"{x} is a float, but config {config.name} has vxm_float=False; set vxm_float=True")
-    if x.op == "mul" and x.dtype in INTEGERS and config.vxm_mul_bits < 32:
-        raise InputError(
-            f"{x} multiplies int32, but config {config.name} has vxm_mul_bits={config.vxm_mul_bits};"
-            " set vxm_mul_bits=32"
-        )
-
-
-def _narrowest(x: Tensor) -> Type:
-    """The type with the fewest byte planes that holds a constant; ALUs compute in int32 anyway."""
-    if x.value is None or x.dtype not in INTEGERS:
-        return TYPES[x.dtype]
-    kinds = [dtype for dtype in INTEGERS if np.array_equal(x.value.astype(dtype), x.value)]
-    return TYPES[kinds[0]]
-
-
-def blocks_of(x: Tensor, config: ChipConfig) -> int:
-    """How many blocks a tensor has."""
-    return -(-x.features // config.lanes)
