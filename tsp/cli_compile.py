@@ -72,11 +72,21 @@ def shown() -> "Iterator[Progress]":
 @click.command("explain")
 @click.argument("program")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; for bad input nothing but the sentence on stderr.")
-def explain_program(program: str, as_json: bool) -> int:
+@click.option("--path", "path_only", is_flag=True, help="The critical path: passes that follow each other.")
+def explain_program(program: str, as_json: bool, path_only: bool) -> int:
     """Print what each pass of a compiled PROGRAM (.npz) costs, where it runs, and what bounds it."""
+    from tsp import critical
     from tsp.explain import explain, table
 
     loaded = load_program(program, None)
+    if path_only:
+        path = critical.critical_path(loaded)
+        rows = [link.part.as_dict() | {"waited": link.waited} for link in path]
+        if as_json:
+            click.echo(json.dumps(rows, indent=2))
+        else:
+            Console().print(critical.table(path))
+        return 0
     parts = explain(loaded)
     if as_json:
         click.echo(json.dumps([part.as_dict() for part in parts], indent=2))

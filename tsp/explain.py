@@ -56,6 +56,11 @@ class Part:
 
 def explain(program: Program) -> list[Part]:
     """Its passes in the order of their first cycles. InputError for a program that was not compiled."""
+    return sorted(explain_lines(program).values(), key=lambda part: (part.first, part.last))
+
+
+def explain_lines(program: Program) -> dict[int, Part]:
+    """Its passes by their source lines. InputError for a program that was not compiled."""
     if not program.tensors:
         raise InputError("the program was not compiled from a network; tsp timeline shows any program")
     queues = floorplan(program.config).queues
@@ -63,8 +68,7 @@ def explain(program: Program) -> list[Part]:
     for burst in expand_program(program).bursts:
         line = program.source.lines.get((burst.queue, burst.index), 0)
         found[line].append((queues[burst.queue].name, burst))
-    parts = [_part(program.source.text.get(line, "?"), bursts) for line, bursts in found.items()]
-    return sorted(parts, key=lambda part: (part.first, part.last))
+    return {line: _part(program.source.text.get(line, "?"), bursts) for line, bursts in found.items()}
 
 
 def _part(text: str, bursts: list[tuple[str, Burst]]) -> Part:

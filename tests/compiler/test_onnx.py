@@ -278,6 +278,20 @@ def test_explain(tmp_path, capsys):
     assert "was not compiled from a network" in capsys.readouterr().err
 
 
+def test_the_critical_path(tmp_path, capsys):
+    """Convolution, the pool's lines, its columns one by one, read-out: each reads what the one before wrote."""
+    path = str(tmp_path / "cnn.npz")
+    tsp.compile(networks.cnn(1), preset("tiny"), "cnn.onnx").program.save(path)
+    assert tsp_command(["explain", path, "--path", "--json"]) == 0
+    links = json.loads(capsys.readouterr().out)
+    assert [link["text"].partition(" ")[0] for link in links] == [
+        "relu_0.0", "convert.5.0", "convert.7.0", "max_pool_0.0", "matmul_1.0",
+    ]  # fmt: skip
+    assert links[0]["waited"] == 0 and all(link["waited"] >= 1 for link in links[1:])
+    assert [link["last"] for link in links] == sorted(link["last"] for link in links)
+    assert tsp_command(["explain", path, "--path"]) == 0 and "waited" in capsys.readouterr().out
+
+
 def test_messages_name_the_pass():
     """The checker blames the pass that a word is of."""
     compiled = tsp.compile(networks.mlp(4), preset("tiny"), "mlp.onnx")
