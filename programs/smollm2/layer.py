@@ -27,10 +27,15 @@ Array = NDArray[Any]
 CONFIG = preset("groqchip")
 
 
-def run(sizes: Sizes, weights: Weights, values: Mapping[str, Array]) -> tuple[dict[str, Array], int]:
-    """Outputs of a layer on the golden model, and its cycles. RuntimeError if they are not those foretold."""
+def run(
+    sizes: Sizes, weights: Weights, values: Mapping[str, Array], file: Path | None
+) -> tuple[dict[str, Array], int]:
+    """Outputs of a layer on the golden model, and its cycles; the program goes to ``file``. RuntimeError if they are
+    not those foretold."""
     program = tsp.compile(decoder_layer(sizes, weights), CONFIG, "smollm2").with_inputs(values)
     report = check(program)
+    if file is not None:
+        program.save(file)
     result = golden.machine.run(program, trace=False)
     if not report.ok or result.fault is not None or result.cycles != report.cycles:
         raise RuntimeError(f"{report}; ran {result.cycles} cycles, {result.fault or 'no fault'}")
@@ -55,6 +60,7 @@ def main() -> int:
     parser.add_argument("--layer", type=int, nargs="*", default=[0], help="which to run on the golden model")
     parser.add_argument("--last", action="store_true", help="only the last word, behind a cache of the others")
     parser.add_argument("--folder", type=Path, default=Path("build/smollm2"), help="where the model is kept")
+    parser.add_argument("--save", type=Path, help="folder for the programs, for tsp explain --path and tsp timeline")
     arguments = parser.parse_args()
     try:
         model = Model.load(fetch(arguments.folder))
@@ -64,7 +70,8 @@ def main() -> int:
             y = meaning(sizes, weights, {"x": x})["y"]
             if number in arguments.layer:
                 of, values = behind(sizes, weights, x) if arguments.last else (sizes, {"x": x})
-                found, cycles = run(of, weights, values)
+                file = arguments.save / f"layer{number}.npz" if arguments.save else None
+                found, cycles = run(of, weights, values, file)
                 want = y[-of.tokens :]
                 error = np.sqrt(((found["y"] - want) ** 2).mean() / (want**2).mean())
                 print(f"layer {number}: {of.tokens} tokens behind {of.cache}, {cycles} cycles, numbers up to"
