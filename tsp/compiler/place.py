@@ -91,10 +91,13 @@ class _Placer:
                 f"{name} needs {block.type.planes} adjacent MEM slices that {len(beside)} other blocks leave free, but "
                 f"config {self.config.name} has {self.config.mem_slices} in a hemisphere; set mem_slices higher"
             )
-        # Those of inputs are near to planes of both hemispheres.
-        slices = min(
-            found, key=lambda s: (sides.count(s[0][4]) * block.given, sum(soft[n] for n in s), self._first(s, part))
-        )
+        # Where there is room; those of inputs near to planes of both hemispheres.
+        def cost(slices: tuple[str, ...]) -> tuple[bool, int, int, int]:
+            address = self._first(slices, part)
+            full, crowd = address + part.words > self.config.mem_words, sum(soft[name] for name in slices)
+            return full, sides.count(slices[0][4]) * block.given, crowd, address
+
+        slices = min(found, key=cost)
         address = self._first(slices, part)
         self._reserve(name, slices, address, part.words)
         first.append(Copy(slices, address))
