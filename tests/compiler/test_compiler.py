@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import golden.machine
 import tsp
-from tsp.checker import check
+from tests.compiler.golden_run import golden_run
 from tsp.compiler.graph import Graph, Windows
 from tsp.config import preset
 from tsp.errors import InputError
 from tsp.program import Program
-from tsp.tensors import outputs, with_inputs
+from tsp.tensors import with_inputs
 
 CONFIGS = {
     "tiny": preset("tiny").override(["mem_words=1024"]),
@@ -33,12 +32,7 @@ def right(graph, config, values):
     """The compiled graph gives numpy's results in the predicted cycles; the result of the run."""
     compiled = tsp.compile(graph, config)
     taken = {name for name, tensor in compiled.program.tensors.items() if tensor.given}
-    program = compiled.with_inputs({name: value for name, value in values.items() if name in taken})
-    report = check(program)
-    assert report.ok, str(report)
-    result = golden.machine.run(program, trace=False)
-    assert result.fault is None and result.cycles == report.cycles
-    found = outputs(program, lambda place, address: result.words(place, [address])[0])
+    found, result = golden_run(compiled, {name: value for name, value in values.items() if name in taken})
     want = graph.evaluate(values)
     assert found.keys() == want.keys()
     for name in want:

@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 
-import golden.machine
 import tsp
-from tsp.checker import check
+from tests.compiler.golden_run import golden_run
 from tsp.compiler.decoder import Quantised, Sizes, Weights, decoder_layer, meaning
 from tsp.config import preset
 from tsp.errors import InputError
-from tsp.tensors import outputs
 
 NARROW = preset("groqchip").override(["superlanes=2"])
 
@@ -30,12 +28,7 @@ def test_a_layer(tokens, cache, kv_heads):
     weights = Weights.random(sizes)
     graph = decoder_layer(sizes, weights)
     values = inputs(graph, sizes)
-    program = tsp.compile(graph, NARROW).with_inputs(values)
-    report = check(program)
-    assert report.ok, str(report)
-    result = golden.machine.run(program, trace=False)
-    assert result.fault is None and result.cycles == report.cycles
-    found = outputs(program, lambda place, address: result.words(place, [address])[0])
+    found, _ = golden_run(tsp.compile(graph, NARROW), values)
     want, plain = graph.evaluate(values, NARROW.lanes), meaning(sizes, weights, values)["y"]
     for name in want:
         # An EXP or RSQRT that differs in the last place may round to another float16.

@@ -6,15 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import golden.machine
 import tsp
-from tsp.checker import check
+from tests.compiler.golden_run import golden_run
 from tsp.compiler import floats
 from tsp.compiler.graph import Graph
 from tsp.compiler.reference_float import product
 from tsp.config import preset
 from tsp.errors import InputError
-from tsp.tensors import outputs
 
 TINY = preset("tiny").override(["mem_words=1024"])
 NARROW = preset("groqchip").override(["superlanes=2"])
@@ -28,12 +26,7 @@ def half(rng, *shape):
 
 def run(graph, config, values):
     """Outputs of the golden model and of numpy; the cycles are the predicted ones."""
-    program = tsp.compile(graph, config).with_inputs(values)
-    report = check(program)
-    assert report.ok, str(report)
-    result = golden.machine.run(program, trace=False)
-    assert result.fault is None and result.cycles == report.cycles
-    found = outputs(program, lambda place, address: result.words(place, [address])[0])
+    found, _ = golden_run(tsp.compile(graph, config), values)
     return found, graph.evaluate(values, config.lanes)
 
 

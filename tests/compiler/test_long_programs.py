@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-import golden.machine
 import tsp
+from tests.compiler.golden_run import golden_run
 from tests.cosim.test_fetched_programs import config as small
 from tsp.checker import check
 from tsp.compiler.graph import Graph, Windows
@@ -12,7 +12,6 @@ from tsp.config import preset
 from tsp.errors import InputError
 from tsp.floorplan import floorplan
 from tsp.flow.fetch import expand_program
-from tsp.tensors import outputs
 
 RNG = np.random.default_rng
 
@@ -29,13 +28,8 @@ def chain(length, rows=3):
 
 def run(compiled, values):
     """The outputs; the program is legal, takes the predicted cycles, and its queues hold what they can."""
-    program = compiled.with_inputs(values)
-    report = check(program)
-    assert report.ok, str(report)
-    assert max(map(len, program.queues.values())) <= compiled.config.queue_depth
-    result = golden.machine.run(program, trace=False)
-    assert result.fault is None and result.cycles == report.cycles
-    return outputs(program, lambda place, address: result.words(place, [address])[0])
+    assert max(map(len, compiled.program.queues.values())) <= compiled.config.queue_depth
+    return golden_run(compiled, values)[0]
 
 
 def brought(compiled):
