@@ -32,7 +32,7 @@ class Miscompiled(InputError):
 @click.option("--dump-after", "stage", metavar="STAGE", help="Print what fold, lower, place, schedule or fetch made.")
 @config_options(required=True)
 def compile_model(model: str, output: str, stage: str | None, config: ChipConfig) -> int:
-    """Compile MODEL, an .onnx file with 8-bit tensors, and print what it costs."""
+    """Compile MODEL, an .onnx file, and print what it costs."""
     from tsp.checker import check
     from tsp.compiler import STAGES, compile
     from tsp.compiler.onnx_import import load
