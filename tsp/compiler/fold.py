@@ -12,8 +12,9 @@ import math
 
 import numpy as np
 
-from tsp.compiler.folds import INPUT_WINDOWS, Columns, choose
-from tsp.compiler.graph import INTEGERS, Array, Graph, Rows, Tensor
+from tsp.compiler.folds import INPUT_WINDOWS, Columns, choose, reach
+from tsp.compiler.graph import Array, Graph, Rows, Tensor
+from tsp.compiler.tensor import least
 from tsp.compiler.windows import Windows
 from tsp.config import ChipConfig
 from tsp.program import Window
@@ -86,7 +87,7 @@ class _Folding(Graph):
         """What a row of the input of a convolution holds: all that a row of its result takes."""
         size, windows = self.plan.kernel(conv)
         fold, (down, across) = self.plan.fold(conv), windows.strides
-        width = across * (fold - 1) + (size[1] - 1) * windows.dilations[1] + 1
+        width = reach(size[1], windows, fold)
         image = conv.inputs[0].image
         assert image is not None
         strides, dilation = (down, across * fold), windows.dilations[0]
@@ -140,10 +141,9 @@ class _Folding(Graph):
         self._add(dataclasses.replace(found, name=x.name))
 
     def _greatest(self, x: Tensor, image: Tensor, size: tuple[int, int], windows: Windows) -> Tensor:
-        least = np.iinfo(x.dtype).min if x.dtype in INTEGERS else -np.inf
         taps, made = windows.rows(image, size)
         shape = len(taps[0]), image.features
-        parts = [self.make("rows", shape, x.dtype, (image,), made, rows=rows, fill=least) for rows in taps]
+        parts = [self.make("rows", shape, x.dtype, (image,), made, rows=rows, fill=least(x.dtype)) for rows in taps]
         return self.convert(functools.reduce(self.maximum, parts), x.dtype)
 
     def _picked(self, x: Tensor, image: Tensor, found: Tensor, windows: Windows) -> Tensor:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tsp.compiler.graph import Array, Graph, Tensor
+from tsp.compiler.graph import ELEMENTWISE, Array, Graph, Tensor
 from tsp.compiler.windows import Windows
 from tsp.config import ChipConfig
 
@@ -21,11 +21,7 @@ PLANS = 20_000
 """So many are compared; with more sizes of images nothing is folded."""
 EMISSION = 3
 """Passes whose results the VXM takes at the same time, about."""
-ELEMENTWISE_OPS = (
-    "add", "sub", "mul", "minimum", "maximum", "bit_and", "bit_or", "bit_xor", "shift_left", "shift_right", "equal",
-    "not_equal", "less", "less_equal", "greater", "greater_equal", "relu", "convert", "wrap", "shift",
-    "add_saturated",
-)  # fmt: skip
+ELEMENTWISE_OPS = (*ELEMENTWISE, "relu", "convert", "wrap", "shift", "add_saturated")
 """Operations on each number alone, which do not mind how many pixels a row holds."""
 Key = tuple[int, int, int] | str
 """Images of one size are folded alike; an input that one convolution takes may be for itself."""
@@ -110,6 +106,7 @@ class Plan:
     def __init__(self, graph: Graph, config: ChipConfig):
         self.graph, self.config = graph, config
         self.folds: dict[Key, int] = {}
+        self._costs: dict[tuple[str, int, int], float] = {}
         uses = defaultdict(list)
         for x in graph.tensors.values():
             for y in x.inputs:
@@ -180,16 +177,17 @@ class Plan:
         return sum(map(self._conv, self.convs)) + sum(map(self._pool, self.pools))
 
     def _conv(self, x: Tensor) -> float:
-        return self._conv_cost(x.name, self.fold(x.inputs[0]), self.fold(x))
+        key = x.name, self.fold(x.inputs[0]), self.fold(x)
+        if key not in self._costs:
+            self._costs[key] = self._conv_cost(x, *key[1:])
+        return self._costs[key]
 
-    @functools.cache  # noqa: B019 - a plan lives as long as a compilation
-    def _conv_cost(self, name: str, before: int, after: int) -> float:
-        x = self.graph.tensors[name]
+    def _conv_cost(self, x: Tensor, before: int, after: int) -> float:
         image, (size, windows) = x.inputs[0], self.kernel(x)
         assert x.image is not None
         lines, features = size[0], image.features
         if before == INPUT_WINDOWS:
-            width = windows.strides[1] * (after - 1) + (size[1] - 1) * windows.dilations[1] + 1
+            width = reach(size[1], windows, after)
             if x.image[2] % after or size == (1, 1) or width * lines * features > 2 * self.config.lanes:
                 return math.inf
             tiles = -(-width * lines * features // self.config.lanes) * -(-after * x.features // self.config.lanes)
@@ -219,6 +217,11 @@ class Plan:
         channels, rows = x.features, x.image[0] * x.image[1] * x.inputs[0].image[2] // before
         tiles = width * columns.tiles(channels, channels, self.config.lanes)
         return rows + self._cycles(tiles, x.rows // after, -(-after * channels // self.config.lanes))
+
+
+def reach(width: int, windows: Windows, after: int) -> int:
+    """How many pixels of a line ``after`` windows side by side cover, whose kernel is so wide."""
+    return windows.strides[1] * (after - 1) + (width - 1) * windows.dilations[1] + 1
 
 
 def _pixelwise(x: Tensor) -> bool:

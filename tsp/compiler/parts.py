@@ -53,12 +53,10 @@ class Parts:
         """Make two of the parts of a block of which many copies are wanted: there are not that many slices."""
         wanted = functools.reduce(operator.or_, map(self.wanted, rounds(passes)), Counter[str]())
         for name, home in self.homes.items():
-            if len(home.parts) * max(wanted[part.name] for part in home.parts) > SLICES and len(home.parts) > 2:
-                middle, (block, rows) = (
-                    home.parts[len(home.parts) // 2].first,
-                    (home.parts[0].block, home.parts[0].block.rows),
-                )
-                self.homes[name] = Home((Part(block, 0, middle), Part(block, middle, rows - middle)))
+            most, count = max(wanted[part.name] for part in home.parts), len(home.parts)
+            if count > 2 and count * most > SLICES:
+                block, middle = home.parts[0].block, home.parts[count // 2].first
+                self.homes[name] = Home((Part(block, 0, middle), Part(block, middle, block.rows - middle)))
 
     def of(self, view: View) -> list[str]:
         """Names of the parts that a view reads or writes."""

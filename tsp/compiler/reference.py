@@ -6,6 +6,7 @@ import numpy as np
 
 from tsp.compiler import reference_float
 from tsp.compiler.graph import INTEGERS, Array, Rows, Tensor, wide
+from tsp.compiler.tensor import least
 
 
 def _saturated(wide: Array, dtype: str) -> Array:
@@ -88,9 +89,8 @@ def evaluate(x: Tensor, inputs: list[Array], lanes: int) -> Array:
     if x.op == "rows":
         return _taken(inputs[0], x.attribute("rows"), x.attribute("fill"))
     if x.op == "max_pool":
-        least = np.iinfo(x.dtype).min if x.dtype in INTEGERS else -np.inf
         taps, _ = x.attribute("windows").rows(x.inputs[0], x.attribute("size"))
-        return np.asarray(np.max([_taken(inputs[0], rows, least) for rows in taps], axis=0))
+        return np.asarray(np.max([_taken(inputs[0], rows, least(x.dtype)) for rows in taps], axis=0))
     if x.op == "convert":
         return _converted(inputs[0], x.dtype)
     if x.op == "wrap":

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 DTYPES = ("int8", "int16", "int32", "float16", "float32")
@@ -72,3 +73,8 @@ def is_column(x: Tensor) -> bool:
 def wide(dtype: str) -> str:
     """What the ALUs compute in."""
     return "int32" if dtype in INTEGERS else "float32"
+
+
+def least(dtype: str) -> float:
+    """The least number of an element type."""
+    return int(np.iinfo(dtype).min) if dtype in INTEGERS else -np.inf
