@@ -16,7 +16,7 @@ from golden import mem, sxm, vxm
 from golden.flips import Errors, decoded_words, follow
 from golden.indirect import Memories, addresses, bad_addresses
 from golden.mxm import Planes
-from golden.order import ACC, Batch, batches
+from golden.order import ACC, RECEIVE, Batch, batches
 from golden.stream import ZERO, Values
 from golden.trace import Trace
 from tsp.config import ChipConfig
@@ -168,6 +168,8 @@ def compute(flow: Flow, memory: Mapping[int, Image], errors: Errors | None = Non
             _fill(values, drive[table.issue[batch.issues[driven]]], vxm.narrow(sums, Type.INT32, False))
         elif batch.instruction.operation.queues == ("mem",):
             memories.run(batch.issues)
+        elif batch.instruction.mnemonic == RECEIVE:
+            pass  # nothing comes over a link of a chip that is alone
         elif not batch.instruction.operation.arity:
             operands = [values.taken(rows) for rows in _operands(flow, batch)]
             if batch.instruction.operation.queues[0] in SXM_ACROSS:

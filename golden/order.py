@@ -16,7 +16,7 @@ from tsp.flow.issues import Ints
 from tsp.flow.state import take
 from tsp.isa import Instruction
 
-ACC = "ACC"
+ACC, RECEIVE = "ACC", "RECEIVE"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +92,7 @@ _OF_AN_ISSUE = (
 
 def _computes(operation: isa.Operation) -> bool:
     """Whether an operation makes bytes of other bytes, by itself."""
-    return bool(operation.arity) or operation.queues[0] in isa.SXM_KINDS
+    return bool(operation.arity) or operation.queues[0] in isa.SXM_KINDS or operation.mnemonic == RECEIVE
 
 
 def _accesses(flow: Flow) -> tuple[Ints, Ints]:

@@ -17,6 +17,7 @@ from rtl.stream import WORD_BITS
 from rtl.superlane import Superlane, beside_ports, commanded_queues, identifier
 from rtl.sxm import SxmAcross
 from tsp.config import ChipConfig
+from tsp.errors import InputError
 
 
 class Chip(Component):
@@ -34,6 +35,8 @@ class Chip(Component):
     counts_beats = True
 
     def __init__(self, config: ChipConfig):
+        if config.c2c:
+            raise InputError(f"config {config.name}: c2c is True, but there is no RTL of C2C yet; set c2c to False")
         self.config = config
         inputs = {"host_write": 1, "host_read": 1, "host_address": ADDRESS_BITS, "host_wdata": WORD_BITS}
         inputs |= {"hac_fast": 1, "hac_slow": 1}

@@ -31,7 +31,7 @@ class Icu(wiring.Component):
             :data:`rtl.icu_control.START_CYCLES` cycles.
         hac_fast, hac_slow: in, this cycle's addition to the HAC is 2, 0.
         instr_<q>_valid, instr_<q>: out, registers, valid in T: an instruction for queue q's slice (its low
-            ``PAYLOAD_BITS`` bits). Queues without a payload have none.
+            ``payload_bits``). Queues without a payload have none.
         now (32): out, register: schedule time of superlane 0.
         power (6): out, register, in T: how many superlanes act on instructions of T. Absent in a chip of one.
         idle: out, register: no queue dispatches or waits, nor will before the next start.
@@ -75,7 +75,7 @@ class Icu(wiring.Component):
     def _instruction_ports(self):
         ports = {}
         for queue in self.queues:
-            if payload := isa.PAYLOAD_BITS[queue.kind]:
+            if payload := isa_rules.payload_bits(queue.kind, self.config):
                 ports |= {f"instr_{queue.index}_valid": Out(1), f"instr_{queue.index}": Out(payload)}
         return ports
 
@@ -144,7 +144,7 @@ class Icu(wiring.Component):
             placed.unpark.eq(control.unpark),
             placed.resume.eq(control.resume),
         ]
-        if isa.PAYLOAD_BITS[place.kind]:
+        if isa_rules.payload_bits(place.kind, self.config):
             m.d.comb += [
                 getattr(self, f"instr_{place.index}_valid").eq(placed.instr_valid),
                 getattr(self, f"instr_{place.index}").eq(placed.instr),

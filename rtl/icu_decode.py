@@ -86,7 +86,7 @@ def steps(kind: str, config: ChipConfig) -> list[tuple[int, int, isa.Field]]:
 
 def stored_bits(kind: str, config: ChipConfig) -> int:
     """Low bits of a word that a queue of that kind ever looks at: what its memory keeps."""
-    used = [isa.PAYLOAD_BITS[kind]]
+    used = [isa_rules.payload_bits(kind, config)]
     stepped = {field.name for _, _, field in steps(kind, config)}
     for operation in operations(kind, config):
         for field in operation.fields:

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from rtl import icu_decode
 from rtl.fetch import STREAM_BITS
 from rtl.tile import SUPERLANE_BITS
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.config import ChipConfig
 
 PREFETCH_CYCLES = 3
@@ -143,7 +143,7 @@ class IcuQueue(wiring.Component):
         self.module_name = f"icu_queue_{kind}" + (f"_{self.hemisphere}" if self.hemisphere else "")
         self.module_name += "_fp16" if self.leads else ""
         self.stored_bits = icu_decode.stored_bits(kind, config)
-        payload = isa.PAYLOAD_BITS[kind]
+        payload = isa_rules.payload_bits(kind, config)
         ports = {name: In(1) for name in ("push_valid", "run", "unpark", "resume")}
         ports |= {name: Out(1) for name in ("notify", "deskew", "runtime_deskew", "illegal", "busy")}
         ports |= {"push_word": In(self.stored_bits), "runtime_t": Out(_TIME.width)}
@@ -282,7 +282,7 @@ class IcuQueue(wiring.Component):
     def _issue(self, m: Module, decoded: _Decoded, legal, again, refused):
         """The issue register: a new instruction, or the last one with REPEAT's steps added. It also keeps the operand
         of a RUNTIME_DESKEW while the queue waits."""
-        payload = isa.PAYLOAD_BITS[self.kind]
+        payload = isa_rules.payload_bits(self.kind, self.config)
         issued = Signal(payload, reset_less=True)
         stepped = Signal(payload)
         m.d.comb += [

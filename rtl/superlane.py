@@ -15,7 +15,7 @@ from rtl.stamp import Stamp, ports_of, stamp
 from rtl.station import Station
 from rtl.sxm import SxmSite
 from rtl.vxm import VxmSite
-from tsp import isa
+from tsp import isa_rules
 from tsp.config import ChipConfig
 from tsp.floorplan import Queue, Site, floorplan
 
@@ -27,7 +27,7 @@ BESIDE = ("plane_", "pair_", "across_")
 
 def commanded_queues(config: ChipConfig) -> list[Queue]:
     """Queues whose instructions go to tiles."""
-    return [queue for queue in floorplan(config).queues if isa.PAYLOAD_BITS[queue.kind]]
+    return [queue for queue in floorplan(config).queues if isa_rules.payload_bits(queue.kind, config)]
 
 
 def site_component(config: ChipConfig, site: Site) -> Component | None:
@@ -130,7 +130,7 @@ class Superlane(Component):
         """Instructions, time, place, host, faults and plane of one site."""
         station_ = self._station
         plan = floorplan(self.config)
-        commanded = [queue for queue in plan.site_queues(site.index) if isa.PAYLOAD_BITS[queue.kind]]
+        commanded = [queue for queue in commanded_queues(self.config) if queue.site == site.index]
         powered = self._station.powered if self.config.superlanes > 1 else None
         for number, queue in enumerate(commanded):
             # Sums of the rows north of an unpowered one pass it, so its tile must know of every ABC.

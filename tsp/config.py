@@ -17,7 +17,7 @@ GATHER_BEATS = 8
 """Most beats with which the two bytes of a GATHER's address pass in one."""
 INSTRUCTION_BYTES = 16
 
-FEATURES = ("gather", "vxm_float", "mxm_fp16", "sxm", "ecc", "ifetch", "trace")
+FEATURES = ("gather", "vxm_float", "mxm_fp16", "sxm", "ecc", "ifetch", "c2c", "trace")
 """Fields that are on or off. One that is off leaves no trace in the Verilog."""
 PAIR = 2
 """Planes of a hemisphere that together multiply fp16."""
@@ -39,6 +39,7 @@ class ChipConfig:
         hac_period: P, cycles of the hardware aligned counter's epoch.
         queue_depth: instruction words a queue holds.
         acc_depth: rows of an MXM accumulator.
+        link_buffer: vectors the receive buffer of a link holds.
         vxm_mul_bits: multiplier operand width of an ALU; 0 leaves MUL out.
         beats: clocks a schedule cycle takes; in each, 16 / beats lanes of a superlane work. No effect on schedules.
         gather: MEM slices take GATHER and SCATTER.
@@ -46,6 +47,7 @@ class ChipConfig:
         trace: every slice folds its events into a signature.
         ecc: words of streams and memories have check bits beside them; not with several beats.
         ifetch: queues take IFETCH; not with several beats.
+        c2c: C2C queues take SEND, RECEIVE and POLL; not with several beats, nor without a link.
         vxm_float: the ALUs compute in fp32 too, and streams hold fp16 and fp32.
         mxm_fp16: hemispheres with two planes multiply fp16 too, both planes together.
     """
@@ -64,6 +66,7 @@ class ChipConfig:
     hac_period: int = 256
     queue_depth: int = 256
     acc_depth: int = 512
+    link_buffer: int = 32
     vxm_mul_bits: int = 32
     beats: int = 1
     vxm_float: bool = False
@@ -72,6 +75,7 @@ class ChipConfig:
     sxm: bool = True
     ecc: bool = False
     ifetch: bool = False
+    c2c: bool = False
     trace: bool = True
 
     @property
@@ -120,7 +124,7 @@ class ChipConfig:
             if value % multiple:
                 up = value + multiple - value % multiple
                 raise InputError(f"config {self.name}: {name} is {value}, must be a multiple of {multiple}; try {up}")
-        for name in ("streams", "mem_words", "hac_period", "queue_depth", "acc_depth", "beats"):
+        for name in ("streams", "mem_words", "hac_period", "queue_depth", "acc_depth", "link_buffer", "beats"):
             value = getattr(self, name)
             if value & (value - 1):
                 up = 1 << value.bit_length()
@@ -147,6 +151,16 @@ class ChipConfig:
             raise InputError(
                 f"config {self.name}: ifetch is True, but with beats {self.beats} no word is there at once to be"
                 " fetched; set ifetch to False or beats to 1"
+            )
+        if self.c2c and self.beats > 1:
+            raise InputError(
+                f"config {self.name}: c2c is True, but with beats {self.beats} no word is there at once to be"
+                " sent; set c2c to False or beats to 1"
+            )
+        if self.c2c and not self.links_w + self.links_e:
+            raise InputError(
+                f"config {self.name}: c2c is True with links_w=0 and links_e=0, but C2C needs a link in one hemisphere;"
+                " set c2c to False or links_e to 1"
             )
         if self.mxm_fp16 and not (self.multiplies_fp16("w") or self.multiplies_fp16("e")):
             planes = f"mxm_planes_w={self.mxm_planes_w} and mxm_planes_e={self.mxm_planes_e}"
@@ -220,6 +234,7 @@ _RANGES = {
     "hac_period": (16, 65536),
     "queue_depth": (16, 65536),
     "acc_depth": (2, 8192),
+    "link_buffer": (2, 64),
     "vxm_mul_bits": (0, 32),
     "beats": (1, LANES_PER_SUPERLANE),
 }
@@ -230,7 +245,7 @@ PRESETS = {
         # The published chip; queue_depth and acc_depth are ours.
         ChipConfig(
             "groqchip", 20, 32, 44, 8192, 2, 2, 4, 4, 5, 6, queue_depth=1024, acc_depth=2048,
-            vxm_float=True, mxm_fp16=True, ecc=True, ifetch=True,
+            vxm_float=True, mxm_fp16=True, ecc=True, ifetch=True, c2c=True,
         ),
         # Small enough to simulate fast, with two superlanes so that the stagger shows.
         ChipConfig(

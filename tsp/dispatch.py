@@ -145,7 +145,8 @@ class _Reader:
         elif instruction.mnemonic in ("NOTIFY", "CONFIG"):
             control.p = instruction.values.get("p", 0)
             self.cycle += 1
-        elif instruction.mnemonic == "DESKEW":
+        elif instruction.mnemonic in isa.WAITS:
+            control.link = instruction.values.get("link", 0)
             self.cycle += table.deskew
         else:
             control.t = instruction["t"]

@@ -65,7 +65,7 @@ class Fetch:
 
 @dataclasses.dataclass
 class Control:
-    """A control instruction that was issued: SYNC, NOTIFY, CONFIG, DESKEW or RUNTIME_DESKEW."""
+    """A control instruction that was issued: SYNC, NOTIFY, CONFIG, DESKEW, RUNTIME_DESKEW or POLL."""
 
     queue: int
     index: int
@@ -73,6 +73,8 @@ class Control:
     mnemonic: str
     t: int = 0
     p: int = 0
+    link: int = 0
+    """Of a POLL, in its hemisphere."""
     resume: int | None = None
     """Cycle of the queue's next instruction; None for a SYNC that is never released."""
 

@@ -73,8 +73,6 @@ def operation(mnemonic: str, queue: Queue, config: ChipConfig) -> isa.Operation:
     taken = {operation.mnemonic: operation for operation in isa_rules.operations_of(queue, config)}
     if mnemonic in taken:
         return taken[mnemonic]
-    if mnemonic in isa.LATER:
-        raise InputError(f"{mnemonic} {isa.LATER[mnemonic]}")
     if mnemonic not in isa.BY_MNEMONIC:
         raise InputError(f"unknown instruction '{mnemonic}'{nearest(mnemonic, spelled(taken))}")
     kinds = isa.BY_MNEMONIC[mnemonic].queues

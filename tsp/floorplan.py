@@ -35,7 +35,7 @@ class Slice:
     unit: str
     hemisphere: str
     number: int
-    """Number within unit and hemisphere: MEM slice, MXM plane; 0 for the VXM and an SXM."""
+    """Number within unit and hemisphere: MEM slice, MXM plane; 0 for the VXM, an SXM and its C2C."""
     site: int
 
 
@@ -50,10 +50,20 @@ class Queue:
     ``sxm_transpose``, ``sxm_shift``, ``sxm_rotate`` or ``c2c``."""
     site: int
     slice: int
-    """Index of the slice it commands; -1 for C2C queues, whose slices drive nothing yet."""
+    """Index of the slice it commands; -1 for C2C queues without the feature ``c2c``."""
     hemisphere: str
     number: int
     """MEM slice, MXM plane, ALU number stage·rows + row, or queue of an SXM."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Link:
+    """A link of a chip, by the name of its port, such as ``e3``. ``number``: within its hemisphere."""
+
+    index: int
+    name: str
+    hemisphere: str
+    number: int
 
 
 SXM_QUEUES = {
@@ -81,7 +91,12 @@ class Floorplan:
         # Last, so that what has a place without SXMs has the same one with them.
         for site in self.sites:
             if site.unit == "sxm" and config.sxm:
-                self._add_sxm(site)
+                self._add_last(site, "sxm")
+        for site in self.sites:
+            if site.unit == "sxm" and config.c2c and config.links(site.hemisphere):
+                self._add_last(site, "c2c")
+        ports = [(h, number) for h in "we" for number in range(config.links(h))] if config.c2c else []
+        self.links = [Link(index, f"{h}{number}", h, number) for index, (h, number) in enumerate(ports)]
         self._queue_by_name = {queue.name: queue for queue in self.queues}
         self._slice_by_name = {slice_.name: slice_ for slice_ in self.slices}
         self.vxm_site = next(site.index for site in self.sites if site.unit == "vxm")
@@ -104,9 +119,11 @@ class Floorplan:
         """InputError if the configuration leaves out the whole unit that a queue or slice belongs to."""
         unit, _, rest = name.partition(".")
         field = {"sxm": "sxm", "c2c": f"links_{rest[:1]}", "mxm": f"mxm_planes_{rest[:1]}"}.get(unit, "")
+        if name.startswith("c2c.") and thing == "slice" and not self.config.c2c:
+            field = "c2c"
         value = getattr(self.config, field, True)
         if not value:
-            least = "True" if field == "sxm" else "1"
+            least = "True" if field in ("sxm", "c2c") else "1"
             raise InputError(
                 f"{thing} {name} needs {unit.upper()}, but config {self.config.name} has {field}={value}; "
                 f"set {field}={least}"
@@ -118,7 +135,7 @@ class Floorplan:
 
     def _add_slice(self, site: Site, name: str, number: int) -> int:
         index = len(self.slices)
-        self.slices.append(Slice(index, name, site.unit, site.hemisphere, number, site.index))
+        self.slices.append(Slice(index, name, name.partition(".")[0], site.hemisphere, number, site.index))
         return index
 
     def _add_queue(self, site: Site, name: str, kind: str, slice_: int, number: int) -> None:
@@ -148,11 +165,11 @@ class Floorplan:
             for number in range(C2C_QUEUES if self.config.links(h) else 0):
                 self._add_queue(site, f"c2c.{h}{number}", "c2c", -1, number)
 
-    def _add_sxm(self, site: Site) -> None:
-        """The slice of an SXM, and its queues' place."""
-        slice_ = self._add_slice(site, f"sxm.{site.hemisphere}", 0)
+    def _add_last(self, site: Site, unit: str) -> None:
+        """The slice of an SXM or of its site's C2C, and its queues' place."""
+        slice_ = self._add_slice(site, f"{unit}.{site.hemisphere}", 0)
         for queue in self.site_queues(site.index):
-            if queue.kind != "c2c":
+            if queue.name.startswith(f"{unit}."):
                 self.queues[queue.index] = dataclasses.replace(queue, slice=slice_)
 
 

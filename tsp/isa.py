@@ -31,6 +31,7 @@ FieldKind = Literal[
     "lanes",
     "rotation",
     "powered",
+    "link",
     "type",
     "kind",
     "source",
@@ -137,7 +138,7 @@ SXM_ACROSS = ("sxm_permute", "sxm_shift")
 """Queue kinds of the SXM whose instructions move bytes across superlanes."""
 SXM_KINDS = ("sxm_permute", "sxm_distribute", "sxm_transpose", "sxm_shift", "sxm_rotate")
 SLICE_KINDS = ("mem", "vxm", "mxm_weights", "mxm_activations", "mxm_accumulate", *SXM_KINDS)
-"""Queue kinds of the units that are built."""
+"""Queue kinds of the units that compute within the chip: their queues take IFETCH."""
 QUEUE_KINDS = (*SLICE_KINDS, "c2c")
 
 _T = Field("t", 8, 16, "number")
@@ -167,6 +168,8 @@ _ROTATE = (
     Field("result", 48, 8, "stream", GROUP16),
     Field("n", 56, 3, "rotation"),
 )
+_LINK = Field("link", 8, 8, "link")
+_TRANSFER = (_LINK, Field("stream", 40, 8, "stream"))
 _FETCH = (Field("stream", 40, 8, "stream"), Field("n", 8, 16, "count"))
 _REPEAT = (
     Field("n", 8, 16, "count"),
@@ -260,6 +263,9 @@ OPERATIONS = (
         "one vector of fp16, for both planes", True,
     ),
     Operation(0x68, "ACC", ("mxm_accumulate",), _ACC, "take the sum that leaves the array", True),
+    Operation(0x70, "SEND", ("c2c",), _TRANSFER, "a vector off a stream to a link", True),
+    Operation(0x71, "RECEIVE", ("c2c",), _TRANSFER, "the oldest vector that came over a link to a stream", True),
+    Operation(0x72, "POLL", ("c2c",), (_LINK,), "go on in the first cycle of an epoch, once a good vector has come"),
 )
 BY_OPCODE = {operation.opcode: operation for operation in OPERATIONS}
 BY_MNEMONIC = {operation.mnemonic: operation for operation in OPERATIONS}
@@ -272,8 +278,10 @@ COMPARES = ("EQ", "NE", "LT", "LE", "GT", "GE")
 CONDITIONS = {"MASK": "b", "SELECT": "c"}
 """ALU operations with a condition, and which operand that is: always an integer."""
 
-LATER = dict.fromkeys(("SEND", "RECEIVE", "POLL"), "is not built yet")
-"""Mnemonics of the contract that come later: named in errors so that nobody takes them for a typing error."""
+TRANSFERS = ("SEND", "RECEIVE")
+"""Instructions that move a vector between a stream and a link; together with POLL those of the feature ``c2c``."""
+WAITS = ("DESKEW", "POLL")
+"""Control instructions that wait for the beginning of an epoch, and set δ to 0."""
 
 PAYLOAD_BITS = {
     "mem": 64,
@@ -286,7 +294,7 @@ PAYLOAD_BITS = {
     "sxm_transpose": 56,
     "sxm_shift": 88,
     "sxm_rotate": 59,
-    "c2c": 0,
+    "c2c": 48,
 }
 """Low bits of a word that a slice of that queue kind needs: what moves north with the instruction."""
 

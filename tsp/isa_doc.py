@@ -36,6 +36,7 @@ fields are two's complement.
 | lanes | 0…16 · `superlanes` |
 | rotation | {rotations} |
 | powered | 1…`superlanes` |
+| link | 0…`links_w` − 1 in western queues, 0…`links_e` − 1 in eastern ones |
 | flag | 0 or 1 |
 
 `float` says what an ALU computes in, and with it which types are legal: [float.md](float.md). `stream` counts only when
@@ -58,7 +59,7 @@ def document() -> str:
         ways=numbered((int(w), w.name) for w in isa.Way),
         rotations=" or ".join(map(str, range(isa.ROTATIONS[0], isa.ROTATIONS[1] + 1))),
     )
-    return "\n".join([text, *_summary(), *_layouts(), *_later()]) + "\n"
+    return "\n".join([text, *_summary(), *_layouts()])
 
 
 def _summary() -> Iterator[str]:
@@ -89,11 +90,6 @@ def _layouts() -> Iterator[str]:
             kind = field.kind if field.group == 1 else f"{field.kind}, group of {field.group}"
             yield f"| {bits} | {field.name} | {kind} |"
         yield ""
-
-
-def _later() -> Iterator[str]:
-    yield from ("## Not built yet", "")
-    yield ", ".join(f"`{mnemonic}`" for mnemonic in isa.LATER) + "."
 
 
 def main() -> None:

@@ -22,10 +22,12 @@ from tsp.isa import (
     OF_A_PAIR,
     OPERAND_NAMES,
     OPERATIONS,
+    PAYLOAD_BITS,
     PRODUCTS,
     ROTATIONS,
     STREAM_DIRECTION_BIT,
     STREAM_INDEX_BITS,
+    TRANSFERS,
     Field,
     OperandKind,
     Operation,
@@ -154,6 +156,10 @@ def rules(operation: Operation, hemisphere: str, config: ChipConfig) -> tuple[Ru
             most = FETCHED_VECTORS if pairs else (1 << field.width) - 1
             reason = f", as with {config.superlanes} superlanes a third vector's words would meet the first's"
             found.append(Rule(field.name, field.lo, field.width, 1, most, reason=reason if pairs else ""))
+        elif field.kind == "link":
+            links = config.links(hemisphere)
+            reason = f", as config {config.name} has links_{hemisphere}={links}"
+            found.append(Rule(field.name, field.lo, field.width, 0, links - 1, reason=reason))
         elif field.kind == "rotation":
             found.append(Rule(field.name, field.lo, field.width, *ROTATIONS))
         elif field.kind == "powered":
@@ -192,9 +198,14 @@ def leads_pair(queue: Queue, config: ChipConfig) -> bool:
 def missing_feature(mnemonic: str, config: ChipConfig) -> str | None:
     """The field of a configuration without which an operation does not exist, as it stands there; None if it does."""
     features = dict.fromkeys(INDIRECT, "gather") | dict.fromkeys(FLOAT_ONLY, "vxm_float")
-    features |= dict.fromkeys(OF_A_PAIR, "mxm_fp16")
+    features |= dict.fromkeys(OF_A_PAIR, "mxm_fp16") | dict.fromkeys((*TRANSFERS, "POLL"), "c2c")
     needed = {"MUL": "vxm_mul_bits", "IFETCH": "ifetch", **features}.get(mnemonic)
     return needed if needed is not None and not getattr(config, needed) else None
+
+
+def payload_bits(kind: str, config: ChipConfig) -> int:
+    """Low bits of a word that go to the slice of a queue of that kind; 0 if the configuration has no such slice."""
+    return PAYLOAD_BITS[kind] if kind != "c2c" or config.c2c else 0
 
 
 def not_leading(operation: Operation, queue: Queue, config: ChipConfig) -> str:

@@ -52,12 +52,20 @@ class Timing:
     """IFETCH: its first vector read; the next ones a cycle each later."""
     ifetch_dispatch: int
     """Superlane 0's word of an IFETCH's vector read→the first cycle it can dispatch in; superlane k's is 2·k later."""
+    send_skew: int
+    """SEND: its stream read."""
+    send_wire: int
+    """SEND: the first word of its packet on the link's pins."""
+    receive_ready: int
+    """A packet's last word arrives at A→the first RECEIVE or POLL that sees its vector: A + 1 + receive_ready."""
+    receive_func: int
+    """RECEIVE: its vector in the SR."""
     config: int
     """CONFIG→the first dispatch, of any queue, that acts on its superlanes only."""
     barrier: int
     """NOTIFY→release."""
     deskew: int
-    """DESKEW→next instruction of that queue, in schedule time (the wait for the epoch is not counted)."""
+    """DESKEW, POLL→next instruction of that queue, in schedule time (the wait for the epoch is not counted)."""
     runtime_deskew: int
     """RUNTIME_DESKEW t→next instruction, in schedule time, less t."""
     drain: int
@@ -92,6 +100,11 @@ def timing(config: ChipConfig) -> Timing:
         sxm_across_func=config.superlanes + 2,
         ifetch_skew=0,
         ifetch_dispatch=5,
+        send_skew=0,
+        # Superlane S - 1's word comes south 2·S - 2 cycles after superlane 0's, and leaves in word S - 1 of the packet.
+        send_wire=config.superlanes + 4,
+        receive_ready=3,
+        receive_func=3,
         config=2,
         # 35 on the published chip; ours elsewhere. groqchip has 27 sites, so one formula serves both.
         barrier=sites + 8,

@@ -65,7 +65,7 @@ class Track:
 
     def _cost(self, instruction: isa.Instruction) -> int:
         table = timing(self.config)
-        extra = {"DESKEW": table.deskew - 1, "RUNTIME_DESKEW": table.runtime_deskew - 1}
+        extra = dict.fromkeys(isa.WAITS, table.deskew - 1) | {"RUNTIME_DESKEW": table.runtime_deskew - 1}
         return cost(instruction) + extra.get(instruction.mnemonic, 0)
 
     def _may_repeat(self) -> bool:

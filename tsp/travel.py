@@ -11,17 +11,24 @@ from tsp.timing import arrival, timing
 @lru_cache(maxsize=1 << 14)
 def travel(config: ChipConfig, source: str, target: str) -> int:
     """Cycles from the dispatch of a producer to that of the consumer of its stream; names of slices or queues,
-    ``mxm.e0`` means its ABC, ``sxm.e`` an instruction of it that stays in a superlane. InputError for unknown names and
+    ``mxm.e0`` means its ABC, ``sxm.e`` an instruction of it that stays in a superlane, ``c2c.e`` a RECEIVE where it is
+    the source and a SEND where it is the target. InputError for unknown names and
     for two at one site."""
     plan, table = floorplan(config), timing(config)
     a, b = _site(plan, source), _site(plan, target)
     if a == b:
         raise InputError(f"{source} and {target} stand at one site, so they cannot feed each other in one pass")
     moved = table.sxm_result(_kind(plan, source))
-    func = {"mem": table.read_func, "vxm": table.alu_func, "mxm": table.acc_func, "sxm": moved}
-    skew = {"mem": table.write_skew, "vxm": table.alu_skew, "mxm": table.abc_skew, "sxm": table.sxm_skew}
-    reads = table.lw_skew if target.endswith(".weights") else skew[plan.sites[b].unit]
-    return func[plan.sites[a].unit] + arrival(a, b) - reads
+    func = {
+        **{"mem": table.read_func, "vxm": table.alu_func, "mxm": table.acc_func, "sxm": moved},
+        "c2c": table.receive_func,
+    }
+    skew = {
+        **{"mem": table.write_skew, "vxm": table.alu_skew, "mxm": table.abc_skew, "sxm": table.sxm_skew},
+        "c2c": table.send_skew,
+    }
+    reads = table.lw_skew if target.endswith(".weights") else skew[_unit(target)]
+    return func[_unit(source)] + arrival(a, b) - reads
 
 
 def depart(config: ChipConfig, at: int, source: str, target: str) -> int:
@@ -40,6 +47,11 @@ def direction(config: ChipConfig, source: str, target: str) -> int:
     return EAST if _site(plan, source) < _site(plan, target) else WEST
 
 
+def _unit(name: str) -> str:
+    """``mem``, ``vxm``, ``mxm``, ``sxm`` or ``c2c``."""
+    return name.partition(".")[0]
+
+
 def _kind(plan: Floorplan, name: str) -> str:
     """The kind of a queue; empty for a slice."""
     return next((queue.kind for queue in plan.queues if queue.name == name), "")
@@ -52,5 +64,6 @@ def _site(plan: Floorplan, name: str) -> int:
         return slices[name]
     queue = plan.queue(name)
     if queue.slice < 0:
-        raise InputError(f"queue {name} has no instructions that use streams yet")
+        reason = f"needs c2c to use streams, but config {plan.config.name} has c2c=False"
+        raise InputError(f"queue {name} {reason}")
     return queue.site

@@ -21,8 +21,8 @@ EXCLUSIONS = (
     Exclusion(
         "repeat_of_control",
         "queue",
-        lambda bin, config: bin[0] == "c2c" and bin[1] == "REPEAT",
-        "queues of units that are not built take control instructions only, and REPEAT may follow none of them",
+        lambda bin, config: bin == ("c2c", "REPEAT") and not config.c2c,
+        "queues without a slice take control instructions only, and REPEAT may follow none of them",
     ),
     Exclusion(
         "silent_value",

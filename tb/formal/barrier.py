@@ -9,7 +9,7 @@ from tb.formal.bench import PLAIN, Bench, Inside
 from tb.formal.planted import Bug, Rtl
 from tb.formal.proof import Proof
 from tb.formal.sequencer import CUT, AnyWords, in_place_of_memory
-from tsp import isa
+from tsp import isa_rules
 from tsp.floorplan import floorplan
 from tsp.timing import timing
 
@@ -70,7 +70,7 @@ def release(rtl: Rtl) -> Bench:
         for name in names:
             _check_queue(bench, inside, name, watch)
         for place, name in zip(places, names, strict=True):
-            if isa.PAYLOAD_BITS[place.kind]:
+            if isa_rules.payload_bits(place.kind, CONFIG):
                 word = inside[f"{name}.decoded_legal"] & inside[f"{name}.decoded_issues"]
                 waits = inside[f"{name}.parked"] & inside[f"{name}.decoded_valid"] & word
                 seen = bench.before(watch.ends & watch.notified & waits, f"released_{place.index}")

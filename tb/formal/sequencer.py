@@ -11,7 +11,7 @@ from rtl import icu_decode
 from tb.formal.bench import PLAIN, Bench, Inside
 from tb.formal.planted import Bug, Rtl
 from tb.formal.proof import Proof
-from tsp import isa
+from tsp import isa, isa_rules
 from tsp.config import ChipConfig
 
 Words = TypeVar("Words")
@@ -51,7 +51,7 @@ class Expected:
 
     def __init__(self, bench: Bench, config: ChipConfig, kind: str, width: int):
         self.word, self.valid = Signal(width, name="word"), Signal(name="has_word")
-        self.payload = isa.PAYLOAD_BITS[kind]
+        self.payload = isa_rules.payload_bits(kind, config)
         word = self.word
         repeatable = [op for op in icu_decode.operations(kind, config) if op.repeatable]
         self.legal, self.issues = Signal(name="legal"), Signal(name="issues")

@@ -9,7 +9,7 @@ from tb.unit.icu_programs import Programs
 from tb.unit.icu_record import IDLE_CYCLES, Cycle, Run
 from tb.unit.ports import Ports
 from tb.unit.schedule_clock import Steps
-from tsp import isa
+from tsp import isa_rules
 from tsp.config import ChipConfig
 from tsp.dispatch import unroll
 from tsp.floorplan import floorplan
@@ -24,7 +24,7 @@ class IcuDriver:
         self._ports = Ports(dut)
         # Queues without a payload have no port for one.
         self.queues = floorplan(config).queues
-        self._queues = [queue.index for queue in floorplan(config).queues if isa.PAYLOAD_BITS[queue.kind]]
+        self._queues = [queue.index for queue in floorplan(config).queues if isa_rules.payload_bits(queue.kind, config)]
         self._config = config
         self._nothing = Memory(unroll({}, config), {}, config)
         self._memory = self._nothing

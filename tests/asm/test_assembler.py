@@ -145,7 +145,7 @@ def test_arrays_that_do_not_fit(array: np.ndarray, message: str, tmp_path: Path)
 
 MISTAKES = [
     ("REED 0, e0", "a.tsp:2:1: unknown instruction 'REED'; did you mean 'READ'?"),
-    ("SEND 1", "SEND is not built yet"),
+    ("SEND 1, e0", "SEND is no instruction of queue mem.e0; it belongs in c2c queues"),
     ("CONFIG 0", "CONFIG: p is 0, must be 1…2; try 1"),
     ("CONFIG 3", "CONFIG: p is 3, must be 1…2; try 2"),
     ("GATHER e4, 5", "GATHER: map must be a stream such as e4"),

@@ -16,7 +16,6 @@ EXAMPLES = 5000 if os.environ.get("TSP_FULL") else 300
 SOURCE = (Path(__file__).parents[2] / "programs" / "examples" / "vector_add.tsp").read_text()
 FRAGMENTS = [
     *isa.BY_MNEMONIC,
-    *isa.LATER,
     *(".config", ".const", ".data", ".space", ".queue", ".word", "tiny", "superlanes=4", "mem.e0", "vxm.r0s0"),
     *("mxm.e0.weights", "mxm.e0.accumulate", "x", "x:", "int8", ":int32", "file", '"a.npy"', "next", "store", "pass"),
     *("e4", "w31", "e99999999999", "r0", "r9", "#", "#5", "#-1", "@", "@5", "&", "->", ",", ":", "=", "[", "]", "("),

@@ -11,7 +11,7 @@ from rtl.stamp import inlined
 from tb.unit.icu_programs import Programs
 from tb.unit.icu_record import IDLE_CYCLES, Cycle, Run
 from tb.unit.schedule_clock import Steps
-from tsp import isa
+from tsp import isa_rules
 from tsp.config import ChipConfig
 
 
@@ -22,7 +22,7 @@ class _Bench:
         self.payloads = {
             queue.index: getattr(self.icu, f"instr_{queue.index}")
             for queue in self.icu.queues
-            if isa.PAYLOAD_BITS[queue.kind]
+            if isa_rules.payload_bits(queue.kind, config)
         }
         self.valid = Signal(len(self.icu.queues))
         for index in self.payloads:

@@ -144,7 +144,7 @@ REFUSED: list[tuple[Callable[[Builder], object], str]] = [
         "dispatch in cycle -1 to meet vxm in cycle 3; vxm can have it from cycle 4",
     ),
     (lambda b: b.arrive(3, "mem.w8", "mem.w9"), "stand at one site"),
-    (lambda b: b.arrive(3, "c2c.w0", "vxm"), "no instructions that use streams"),
+    (lambda b: b.arrive(3, "c2c.w0", "vxm"), "queue c2c.w0 needs c2c to use streams, but config tiny has c2c=False"),
     (lambda b: b.place_weights("w", ["mem.e0"], [[1]]), "must be a matrix on 16 slices"),
     (lambda b: b.place("x", "mem.e0", [0.5]), "array of integers"),
     (lambda b: b.space("x", "mem.e11", 1, "int16"), "start at mem.e10"),

@@ -74,12 +74,39 @@ def test_override_and_dict_round_trip() -> None:
         (("vxm_float=on", "vxm_mul_bits=0"), "vxm_mul_bits is 0: floats need multipliers; try 32"),
         (("mxm_fp16=on", "mxm_planes_e=1"), "mxm_planes_e=1, but fp16 needs two planes in one hemisphere; set"),
         ("name=big", "unknown field 'name'"),
-        ("zzz=1", "unknown field 'zzz'; known: superlanes, .*, vxm_float, mxm_fp16, gather, sxm, ecc, ifetch, trace$"),
+        ("zzz=1", "unknown field 'zzz'; known: superlanes, .*, vxm_float, mxm_fp16, .*, ifetch, c2c, trace$"),
     ],
 )
 def test_override_refuses(setting: str | tuple[str, ...], message: str) -> None:
     with pytest.raises(InputError, match=message.replace("(", r"\(")):
         preset("tiny").override([setting] if isinstance(setting, str) else setting)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        (["beats=2", "ecc=off", "ifetch=off"], "with beats 2 no word is there at once to be sent; set c2c to False or"),
+        (["links_w=0", "links_e=0"], "C2C needs a link in one hemisphere; set c2c to False or links_e to 1"),
+        (["link_buffer=3"], "link_buffer is 3, must be a power of two; try 4"),
+        (["link_buffer=128"], "link_buffer is 128, must be 2…64; try 64"),
+    ],
+)
+def test_links_need_whole_words_and_a_port(settings: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        preset("tiny").override(["c2c=on", *settings])
+
+
+def test_links_are_numbered_from_west_to_east() -> None:
+    plan = floorplan(preset("tiny").override(["c2c=on", "links_w=2", "links_e=3"]))
+    assert [link.name for link in plan.links] == ["w0", "w1", "e0", "e1", "e2"]
+    assert [plan.slices[queue.slice].name for queue in plan.queues if queue.kind == "c2c"] == [
+        *["c2c.w"] * 4,
+        *["c2c.e"] * 4,
+    ]
+    # What has a place without links has the same one with them.
+    without = floorplan(preset("tiny"))
+    assert [s.name for s in plan.slices] == [*(s.name for s in without.slices), "c2c.w", "c2c.e"]
+    assert without.links == [] and {q.slice for q in without.queues if q.kind == "c2c"} == {-1}
 
 
 def test_fp16_is_that_of_hemispheres_with_two_planes() -> None:
@@ -118,6 +145,8 @@ def test_a_plane_left_out_is_refused_by_name() -> None:
         plan.slice("mxm.w0")
     with pytest.raises(InputError, match="slice sxm.w needs SXM, but config board has sxm=False; set sxm=True"):
         floorplan(preset("board")).slice("sxm.w")
+    with pytest.raises(InputError, match="slice c2c.e needs C2C, but config tiny has c2c=False; set c2c=True"):
+        plan.slice("c2c.e")
     with pytest.raises(InputError, match="unknown slice 'sxm.n'"):
         plan.slice("sxm.n")
 

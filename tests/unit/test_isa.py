@@ -9,10 +9,11 @@ from tsp import isa, isa_doc, isa_rules
 from tsp.assembler import assemble
 from tsp.config import ChipConfig, preset
 from tsp.disassembler import spell
+from tsp.errors import InputError
 from tsp.floorplan import floorplan
 
 TINY = preset("tiny")
-FLOAT, INTEGER = (TINY.override([f"vxm_float={switch}"]) for switch in ("on", "off"))
+FLOAT, INTEGER = (TINY.override([f"vxm_float={switch}", "c2c=on", "links_e=3"]) for switch in ("on", "off"))
 
 # Not made with isa.encode: added up by hand from the table of bit positions.
 BY_HAND = [
@@ -86,6 +87,10 @@ BY_HAND = [
     ("mxm.e0.accumulate", "ACC 511, add -> w4", 0x524000001FF68),
     ("mxm.w0.accumulate", "ACC 0, pass -> e28", 0x61C0000000068),
     ("mxm.e1.accumulate", "ACC 2, peek -> w0", 0x7200000000268),
+    ("c2c.e0", "SEND 2, e5", 0x50000000270),
+    ("c2c.w3", "RECEIVE 0, w31", 0x3F0000000071),
+    ("c2c.e1", "POLL 1", 0x172),
+    ("c2c.w0", "REPEAT 4, 3", 0x3000402),
 ]
 
 FLOAT_BY_HAND = [
@@ -105,8 +110,8 @@ FLOAT_BY_HAND = [
 def assembled(queue: str, text: str, config: ChipConfig) -> int:
     """The last word of a queue that holds ``text``, after something that a REPEAT may follow."""
     kind = floorplan(TINY).queue(queue).kind
-    before = {"mem": "READ 0, e0", "vxm": "NOT r0 -> next", "mxm_accumulate": "ACC 0, store"}.get(kind, "IW")
-    lines = [f".queue {queue}", *([before] if text.startswith("REPEAT") else []), text]
+    before = {"mem": "READ 0, e0", "vxm": "NOT r0 -> next", "mxm_accumulate": "ACC 0, store", "c2c": "SEND 0, e0"}
+    lines = [f".queue {queue}", *([before.get(kind, "IW")] if text.startswith("REPEAT") else []), text]
     return assemble("\n".join(lines), config=config).queues[floorplan(TINY).queue(queue).index][-1]
 
 
@@ -125,6 +130,16 @@ def test_word_by_hand(queue: str, text: str, word: int, config: ChipConfig) -> N
 @pytest.mark.parametrize("queue, text, word", FLOAT_BY_HAND)
 def test_floating_point_is_illegal_without_the_feature(queue: str, text: str, word: int) -> None:
     assert isa_rules.broken_rule(word, floorplan(INTEGER).queue(queue), INTEGER) is not None
+
+
+def test_links_are_refused_by_name_without_the_feature_and_beyond_the_last() -> None:
+    assert isa_rules.broken_rule(0x50000000070, floorplan(TINY).queue("c2c.e0"), TINY) is not None
+    with pytest.raises(InputError, match="SEND needs c2c, but config tiny has c2c=False"):
+        assembled("c2c.e0", "SEND 0, e5", TINY)
+    with pytest.raises(InputError, match="link is 3, must be 0…2, as config tiny has links_e=3; try 2"):
+        assembled("c2c.e0", "SEND 3, e5", INTEGER)
+    with pytest.raises(InputError, match="link is 1, must be 0…0, as config tiny has links_w=1; try 0"):
+        assembled("c2c.w0", "POLL 1", INTEGER)
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,8 @@ def test_gates_refuse_exactly_what_the_rules_refuse(name, config):
             value = number if number < 256 else any_word(rng, queue, config)
             ctx.set(word, value)
             wanted = isa_rules.broken_rule(value, queue, config) is None
-            if wanted and value & 0xFF == isa.BY_MNEMONIC["REPEAT"].opcode and not isa.PAYLOAD_BITS[queue.kind]:
+            repeat = value & 0xFF == isa.BY_MNEMONIC["REPEAT"].opcode
+            if wanted and repeat and not isa_rules.payload_bits(queue.kind, config):
                 # A queue in which nothing can repeat refuses REPEAT for its place.
                 wanted = False
             assert bool(ctx.get(legal)) == wanted, f"{value:#034x}: {isa_rules.broken_rule(value, queue, config)}"

@@ -9,9 +9,10 @@ from tsp.dispatch import Control, Unrolled
 from tsp.fetched import arrivals
 from tsp.flow import NONE, Flow
 from tsp.flow.state import take
+from tsp.isa import WAITS
 from tsp.timing import timing
 
-DESKEWS = ("DESKEW", "RUNTIME_DESKEW")
+DESKEWS = (*WAITS, "RUNTIME_DESKEW")
 
 
 def check_barriers(unrolled: Unrolled, writer: Writer) -> None:

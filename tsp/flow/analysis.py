@@ -11,6 +11,7 @@ from tsp.errors import InputError
 from tsp.flow import faults
 from tsp.flow.collect import Collector
 from tsp.flow.issues import Ints, Issues
+from tsp.flow.links import Receives, Sends, link_faults, receives, sends
 from tsp.flow.state import NONE, exact, latest, present, take
 from tsp.flow.streams import Streams, collisions, resolve
 from tsp.flow.tables import Accumulations, Bools, Chains, Indirect, Installs, Loads, Products, Stores
@@ -44,7 +45,7 @@ class Flow(Moves):
     Attributes:
         collided: pairs of drives, (every one but the first, the first).
         conflicts: issues that read and write one bank.
-        faults: all run-time faults, the first first.
+        faults: all run-time faults, the first first, but those of what comes over links, or does not.
         cycles: predicted cycle count, last event + 1.
     """
 
@@ -54,6 +55,8 @@ class Flow(Moves):
     installs: Installs
     products: Products
     accumulations: Accumulations
+    sends: Sends
+    receives: Receives
     faults: list[faults.Fault]
     cycles: int
 
@@ -98,12 +101,14 @@ def analyse(unrolled: Unrolled, config: ChipConfig, defined: Mapping[int, Ints])
     installs = _installs(specs, issues, operand0, config)
     products = _products(specs, issues, operand0, installs, config)
     accumulations = _accumulations(specs, issues, products, config)
+    sent, received = sends(specs.sends, issues, operand0, config), receives(specs.receives, issues)
     found = [
         faults.of_mistakes(unrolled.mistakes),
         _collision_faults(drives, issues, collided),
         faults.rows(faults.BANK_CONFLICT, issues.time[conflicts], issues.queue[conflicts]),
         _absent(issues, reads, moved.source, chains, accumulations),
         _shared_faults(issues, products),
+        link_faults(sent, received, issues),
     ]
     written = reads.time[np.concatenate([stores.read, moved.indirect.data[moved.indirect.writes]])]
     cycles = max(int(drives.time.max(initial=-1)), int(written.max(initial=-1))) + 1
@@ -115,6 +120,8 @@ def analyse(unrolled: Unrolled, config: ChipConfig, defined: Mapping[int, Ints])
         installs=installs,
         products=products,
         accumulations=accumulations,
+        sends=sent,
+        receives=received,
         faults=faults.ordered(found),
         cycles=cycles,
     )

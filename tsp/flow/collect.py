@@ -7,6 +7,7 @@ from tsp.config import ChipConfig
 from tsp.dispatch import Burst
 from tsp.floorplan import floorplan
 from tsp.flow.issues import Specs
+from tsp.flow.links import link_specs, number_of
 from tsp.flow.streams import stream_specs
 from tsp.timing import timing
 
@@ -43,6 +44,7 @@ class Collector:
         self.supercells = Specs("supercell", "by")
         self.installs, self.products = Specs(), Specs("fp16")
         self.accumulations = Specs("row", "by", "mode", "out")
+        self.sends, self.receives = link_specs(), link_specs()
         for number, burst in enumerate(bursts):
             if burst.instruction.mnemonic == "IFETCH":
                 self.reads.add(number, burst.instruction["stream"], 1, self.table.ifetch_skew, 0)
@@ -111,6 +113,15 @@ class Collector:
         latency = self.table.sxm_result(self.queues[burst.queue].kind)
         self.drives.add(number, values["result"], planes, latency, 0)
 
+    def _c2c(self, number: int, burst: Burst, values: Mapping[str, int]) -> None:
+        link = number_of(burst.queue, values["link"], self.config)
+        if burst.instruction.mnemonic == "SEND":
+            self.sends.add(number, link)
+            self.reads.add(number, values["stream"], 1, self.table.send_skew, 0)
+        else:
+            self.receives.add(number, link)
+            self.drives.add(number, values["stream"], 1, self.table.receive_func, 0)
+
     _HANDLERS = {
         "mem": _mem,
         "vxm": _vxm,
@@ -118,4 +129,5 @@ class Collector:
         "mxm_activations": _activations,
         "mxm_accumulate": _accumulate,
         **dict.fromkeys(isa.SXM_KINDS, _sxm),
+        "c2c": _c2c,
     }

@@ -9,6 +9,7 @@ from tsp.flow.issues import Ints
 
 COLLISION, BANK_CONFLICT, OPERAND_ABSENT, RUN_DRY, ILLEGAL_INSTRUCTION = 1, 2, 3, 4, 5
 GATHER_ADDRESS, PERMUTE_MAP, ECC_UNCORRECTABLE = 6, 7, 8
+LINK_UNCORRECTABLE, LINK_UNDERRUN = 11, 13
 KINDS = {
     1: "collision",
     2: "bank_conflict",
@@ -20,6 +21,11 @@ KINDS = {
     8: "ecc_uncorrectable",
     9: "deskew_negative",
     10: "drift_saturated",
+    11: "link_uncorrectable",
+    12: "link_overrun",
+    13: "link_underrun",
+    14: "link_silent",
+    15: "link_unexpected",
 }
 NO_QUEUE = 255
 """Queue of a fault that no queue causes."""

@@ -60,7 +60,8 @@ def _concerning(fetches: Sequence[Fetch], out: Unrolled, config: ChipConfig) -> 
     """``out`` with those bursts alone that can decide what the fetches bring: what is under way in their cycles, and
     all that happens in the slices whose words may come on their streams."""
     table = timing(config)
-    slowest = max(table.read_func, table.alu_func, table.acc_func, table.sxm_func, table.sxm_across_func)
+    moved = max(table.sxm_func, table.sxm_across_func, table.receive_func)
+    slowest = max(table.read_func, table.alu_func, table.acc_func, moved)
     first = min(fetch.cycle for fetch in fetches) - slowest - len(floorplan(config).sites)
     last = max(fetch.cycle + fetch.vectors for fetch in fetches) + table.ifetch_skew
     # ``burst.end`` written out, as these are many.

@@ -52,7 +52,7 @@ def _barrier(layout: Layout, users: list[Queue], before: int, notify: int) -> in
     layout.book(notifier.index, Item(notify, notify + 1, word("NOTIFY")))
     share = rng.choice((0.1, 0.2, 0.4))
     for queue in queues:
-        # Queues of units that are not built do nothing else.
+        # Queues without a slice do nothing else.
         if rng.random() > (share if queue.slice >= 0 else 0.8):
             continue
         first = notify + 1 if queue is notifier else max(before, notify - 10)

@@ -34,12 +34,15 @@ KINDS = (
     Kind("TRANSPOSE", "t", "#bb4181"),
     Kind("SHIFT", "u", "#bb6fc7"),
     Kind("ROTATE", "o", "#9d52b5"),
+    Kind("SEND", ">", "#a3563f"),
+    Kind("RECEIVE", "<", "#c77a5c"),
     Kind("IFETCH", "F", "#7f8c99", True),
     Kind("SYNC", "S", "#66727e", True),
     Kind("NOTIFY", "N", "#a68b00", True),
     Kind("CONFIG", "C", "#1f9fc4", True),
     Kind("DESKEW", "D", "#3f7f9f", True),
     Kind("RUNTIME_DESKEW", "R", "#5f9dbb", True),
+    Kind("POLL", "P", "#2c6ea3", True),
     Kind("illegal", "!", "#e03131", True),
 )
 """In the order of the legend; of equally many in one column of the terminal the first is shown."""
