@@ -26,6 +26,7 @@ class Counters(wiring.Component):
         absorb: in, the δ of this cycle is taken off δ and SAC (RUNTIME_DESKEW); this cycle's step stays in δ.
         carry: out, this cycle's addition carries out of the HAC: the next cycle is the first one of an epoch.
         saturated: out, this cycle's step does not fit in δ.
+        hac_next: out, what the HAC is in the next cycle.
         hac, sac: out, registers, 0 … hac_period - 1.
         delta: out, register, 12 bits, signed.
     """
@@ -36,6 +37,7 @@ class Counters(wiring.Component):
     absorb: In(1)
     carry: Out(1)
     saturated: Out(1)
+    hac_next: Out(COUNTER_BITS)
     hac: Out(COUNTER_BITS)
     sac: Out(COUNTER_BITS)
     delta: Out(signed(DELTA_BITS))
@@ -54,6 +56,7 @@ class Counters(wiring.Component):
 
         sum_ = Signal(self.period_bits + 1)
         m.d.comb += [sum_.eq(hac + Mux(fast, 2, Mux(slow, 0, 1))), self.carry.eq(sum_[-1])]
+        m.d.comb += self.hac_next.eq(sum_[:-1])
         m.d.sync += hac.eq(sum_)
 
         with m.If(self.align):
