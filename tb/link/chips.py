@@ -20,11 +20,11 @@ from tsp.floorplan import floorplan
 HOST_INPUTS = {"host_write": 1, "host_read": 1, "host_address": 32, "host_wdata": 128, "hac_fast": 1, "hac_slow": 1}
 HOST_OUTPUTS = {"host_rvalid": 1, "host_rdata": 128, "done": 1, "running": 1, "fault": 1}
 CLOCK_INPUTS = {"rst": 1, "phase": 32, "half": 32}
-COMMON_INPUTS = {"run": 1, "wander": 8, "wander_edges": 32, "jitter_range": 32, "jitter_limit": 32, "flipped": 32,
+COMMON_INPUTS = {"run": 1, "wander": 8, "wander_edges": 32, "jitter_step": 32, "jitter_limit": 32, "flipped": 32,
                  "flips": 4}  # fmt: skip
 CHANNEL_INPUTS = {"delay": 32, "seed": 32, "cut": 1}
-JITTER_RANGE, JITTER_LIMIT = 4.85, 9
-"""Of a packet's jitter, in cycles: the sum of four uniform numbers of this range has a standard deviation of 2.8."""
+JITTER_STEP, JITTER_LIMIT = 0.86, 9
+"""Of a packet's jitter, in cycles, see wire_model.v: with a standard deviation of 2.8."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def text(config: ChipConfig, chips: int, cables: Sequence[Cable]) -> str:
         connections = {"clk": f"clk_{sender}", "rst": f"rst_{sender}", "word": f"sent_{c}"}
         connections |= {"received_word": f"word_{c}", "received_clk": f"clock_of_{c}"}
         connections |= {name: f"{name}_{c}" for name in CHANNEL_INPUTS}
-        connections |= {name: name for name in ("jitter_range", "jitter_limit", "flipped", "flips")}
+        connections |= {name: name for name in ("jitter_step", "jitter_limit", "flipped", "flips")}
         lines.append(_place(f"wire_model #(.SUPERLANES({config.superlanes}))", f"wire_{c}", connections))
     declared = ",\n".join(f"    {direction} [{width - 1}:0] {name}" for direction, name, width in ports)
     return "\n".join(["`timescale 1fs/1fs", "module system (", declared, ");", *wires, *lines, "endmodule", ""])
@@ -133,8 +133,9 @@ def build(system: System, sim: str) -> simulator.Build:
     cables, config = system.cables, system.config
 
     def write(folder: Path) -> Sequence[Path]:
+        files = verilog.generate(config, folder)
         (folder / "system.v").write_text(text(config, system.chips, cables))
-        return [*verilog.generate(config, folder), folder / "system.v"]
+        return [*files, folder / "system.v"]
 
     key = [config.as_dict() | {"name": ""}, system.chips, [(cable.chips, cable.ports) for cable in cables]]
     files = generated(f"chips-{config.name}-{system.chips}", key, write, [Path(__file__)])

@@ -11,7 +11,7 @@ from cocotb.triggers import Combine, FallingEdge, First, Timer
 from rtl.c2c.links import LATENCY, MEASURE, OFFSETS, TIME
 from tb import host
 from tb.chip import REGISTERS, Chip, Row, save
-from tb.link.chips import CLOCK_INPUTS, COMMON_INPUTS, HOST_INPUTS, JITTER_LIMIT, JITTER_RANGE
+from tb.link.chips import CLOCK_INPUTS, COMMON_INPUTS, HOST_INPUTS, JITTER_LIMIT, JITTER_STEP
 from tb.link.system import CYCLE
 
 MEASURED = 256
@@ -84,7 +84,7 @@ def _start_clocks(dut: Any, given: dict[str, Any]) -> None:
     dut.wander_edges.value = 1000
     dut.flipped.value, dut.flips.value = round(given["flipped"] * (1 << 32)), given["flips"]
     if given["jitter"]:
-        dut.jitter_range.value, dut.jitter_limit.value = round(JITTER_RANGE * CYCLE), JITTER_LIMIT * CYCLE
+        dut.jitter_step.value, dut.jitter_limit.value = round(JITTER_STEP * CYCLE), JITTER_LIMIT * CYCLE
     for i, ppm in enumerate(given["ppm"]):
         values = {"half": round(CYCLE / 2 / (1 + ppm * 1e-6)), "phase": 100_000 + 123_457 * (i + given["seed"]) % CYCLE}
         for name in CLOCK_INPUTS:
