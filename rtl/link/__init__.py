@@ -1,1 +1,1 @@
-"""Links between chips, and one time for all of them (docs/links.md)."""
+"""The C2C link of a chip: packets out of vectors and vectors out of packets (docs/links.md, section 1)."""
