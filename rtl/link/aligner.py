@@ -5,7 +5,6 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.counters import COUNTER_BITS
-from tsp.config import ChipConfig
 
 JITTER = 9
 """J: a packet's latency is this many cycles from the nominal one at most."""
@@ -42,8 +41,8 @@ class Aligner(wiring.Component):
     hac_slow: Out(1)
     silent: Out(1)
 
-    def __init__(self, config: ChipConfig, jitter: int = JITTER):
-        self.period = config.hac_period
+    def __init__(self, period: int, jitter: int = JITTER):
+        self.period = period
         self.jitter = jitter
         super().__init__()
 

@@ -6,8 +6,8 @@ from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.fifo import AsyncFIFO
 from amaranth.lib.wiring import In, Out
 
-from rtl.link.framing import LINK_WORD_BITS, framing
-from tsp.config import ChipConfig
+from rtl.link.code import WORD_BITS
+from rtl.link.framing import framing
 
 DEPTH = 16
 """Pointers take two clocks to cross, so that a word waits three or four and the writer counts about eight when nothing
@@ -33,12 +33,12 @@ class ElasticBuffer(wiring.Component):
     module_name = "link_elastic"
 
     received_clk: In(1)
-    received_word: In(LINK_WORD_BITS)
+    received_word: In(WORD_BITS)
     valid: Out(1)
-    word: Out(LINK_WORD_BITS)
+    word: Out(WORD_BITS)
 
-    def __init__(self, config: ChipConfig):
-        self.config = config
+    def __init__(self, superlanes: int):
+        self.superlanes = superlanes
         super().__init__()
 
     def elaborate(self, platform):
@@ -47,14 +47,13 @@ class ElasticBuffer(wiring.Component):
         m.d.comb += ClockSignal("received").eq(self.received_clk)
         m.submodules.reset = ResetSynchronizer(ResetSignal(), domain="received", stages=RESET_EDGES)
         m.submodules.fifo = fifo = AsyncFIFO(
-            width=LINK_WORD_BITS, depth=DEPTH, r_domain="sync", w_domain="received", exact_depth=True
+            width=WORD_BITS, depth=DEPTH, r_domain="sync", w_domain="received", exact_depth=True
         )
-        superlanes = self.config.superlanes
-        begins, header = framing(m, "received", superlanes, self.received_word, 1)
+        begins, header = framing(m, "received", self.superlanes, self.received_word, 1)
         surplus = begins & ~header & (fifo.w_level > DEPTH // 2)
         m.d.comb += [fifo.w_data.eq(self.received_word), fifo.w_en.eq(~surplus)]
 
-        _, header = framing(m, "sync", superlanes, fifo.r_data, fifo.r_rdy & fifo.r_en)
+        _, header = framing(m, "sync", self.superlanes, fifo.r_data, fifo.r_rdy & fifo.r_en)
         m.d.comb += fifo.r_en.eq(~header | (fifo.r_level >= 2))
         m.d.sync += self.valid.eq(fifo.r_rdy & fifo.r_en)
         with m.If(fifo.r_rdy & fifo.r_en):

@@ -2,12 +2,12 @@
 
 from amaranth.hdl import Module, Mux, Signal, Value
 
-LINK_WORD_BITS = 128
+from rtl.link.receive import VECTOR_ONES
 
 
 def is_vector(word: Value) -> Value:
-    """The type of the packet that this word begins, by majority: five ones or more of byte 0."""
-    return sum(word[:8]) >= 5
+    """The type of the packet that this word begins, by majority of byte 0."""
+    return sum(word[:8]) >= VECTOR_ONES
 
 
 def framing(m: Module, domain: str, superlanes: int, word: Value, moves: Value) -> tuple[Value, Value]:

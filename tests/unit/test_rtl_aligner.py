@@ -8,9 +8,7 @@ from amaranth.lib.wiring import In
 from amaranth.sim import Simulator
 
 from rtl.link.aligner import Aligner
-from tsp.config import preset
 
-CONFIG = preset("tiny")
 FULL = os.environ.get("TSP_FULL") == "1"
 INTERVAL = 32
 
@@ -73,7 +71,7 @@ def test_steps_are_those_of_the_rule(period, jitter):
             # What comes in the cycle in which an interval is judged belongs to the next one.
             inputs[(i + 1) * INTERVAL - 1 + cycle] = {"stamp_valid": 1, **stamp}
         steps.append(0 if taken is None else model.step(*taken))
-    seen = run(Aligner(CONFIG.override([f"hac_period={period}"]), jitter), (intervals + 2) * INTERVAL, inputs)
+    seen = run(Aligner(period, jitter), (intervals + 2) * INTERVAL, inputs)
     found = [cycle["hac_fast"] - cycle["hac_slow"] for cycle in seen[2 * INTERVAL :]]
     for i, step in enumerate(steps):
         assert found[i * INTERVAL :][:INTERVAL] == [step] + [0] * (INTERVAL - 1), f"interval {i}"
@@ -82,10 +80,9 @@ def test_steps_are_those_of_the_rule(period, jitter):
 
 
 def test_silence_is_noticed_after_sixteen_epochs_and_not_forgotten():
-    config = CONFIG.override(["hac_period=16"])
     quiet, last = 16 * 16, 40
 
     stamps = {cycle: {"stamp_valid": 1} for cycle in (20, last, last + quiet + 50)}
-    silent = [cycle["silent"] for cycle in run(Aligner(config), last + quiet + 100, {10: {"enable": 1}} | stamps)]
+    silent = [cycle["silent"] for cycle in run(Aligner(16), last + quiet + 100, {10: {"enable": 1}} | stamps)]
     assert silent.index(1) == last + quiet + 1 and all(silent[silent.index(1) :])
-    assert not any(cycle["silent"] for cycle in run(Aligner(config), 2 * quiet, {})), "a root has nobody to hear"
+    assert not any(cycle["silent"] for cycle in run(Aligner(16), 2 * quiet, {})), "a root has nobody to hear"

@@ -7,13 +7,11 @@ import pytest
 from amaranth.sim import Simulator
 
 from rtl.link.elastic import DEPTH, ElasticBuffer
-from tsp.config import preset
 
 CYCLE = 10_000
 """Units of time in a cycle of the chip."""
 FULL = os.environ.get("TSP_FULL") == "1"
 SUPERLANES = 4
-CONFIG = preset("tiny").override([f"superlanes={SUPERLANES}"])
 VECTOR, PAYLOAD_LIKE_IDLE = 0xFF, 0x00
 
 
@@ -36,7 +34,7 @@ def transfer(words, received_cycle, wrong_type_bits=lambda: 0):
 
     Types arrive with bits wrong in them; what they were meant to be is in the word's other bytes.
     """
-    dut, seen = ElasticBuffer(CONFIG), []
+    dut, seen = ElasticBuffer(SUPERLANES), []
 
     async def sender(ctx):
         for kind, number in words:
