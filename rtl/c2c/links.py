@@ -113,11 +113,11 @@ class Links(Component):
 
     def _end(self, m: Module, name: str, index: int) -> None:
         """One link: what comes is buffered, read and measured; what leaves is SENDs' vectors and idle words."""
-        m.submodules[f"elastic_{name}"] = elastic = stamp(ElasticBuffer(self.config), f"elastic_{name}")
+        m.submodules[f"elastic_{name}"] = elastic = stamp(ElasticBuffer(self.config.superlanes), f"elastic_{name}")
         receive = stamp(LinkReceive(self.config.superlanes, self.config.link_buffer), f"receive_{name}")
         m.submodules[f"receive_{name}"] = receive
         m.submodules[f"transmit_{name}"] = transmit = stamp(LinkTransmit(self.config.superlanes), f"transmit_{name}")
-        m.submodules[f"meter_{name}"] = meter = LinkMeter(self.config)
+        m.submodules[f"meter_{name}"] = meter = LinkMeter(self.config.hac_period)
         latency = Signal(COUNTER_BITS, name=f"latency_{name}")
         with m.If(self._written(LATENCY, index)):
             m.d.sync += latency.eq(self.write_data)
@@ -165,7 +165,7 @@ class Links(Component):
         self._meters.append(meter)
 
     def _align(self, m: Module) -> None:
-        m.submodules.aligner = self._aligner = aligner = Aligner(self.config)
+        m.submodules.aligner = self._aligner = aligner = Aligner(self.config.hac_period)
         m.d.comb += [
             aligner.enable.eq(self._child),
             self.hac_fast.eq(aligner.hac_fast),
