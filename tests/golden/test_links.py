@@ -6,9 +6,9 @@ from golden.machine import Job, Result, run, run_all
 from tsp.assembler import assemble
 from tsp.config import preset
 from tsp.errors import InputError
+from tsp.floorplan import floorplan
 from tsp.flow import Fault
 from tsp.flow.channels import Channel
-from tsp.floorplan import floorplan
 from tsp.program import Program
 
 CONFIG = preset("tiny").override(["c2c=on"])
