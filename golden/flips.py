@@ -80,17 +80,20 @@ class Errors:
     left: dict[Word, Left]
 
 
-def follow(flow: Flow, flips: Sequence[Flip], addresses: Ints | None = None) -> Errors:
+def follow(
+    flow: Flow, flips: Sequence[Flip], addresses: Ints | None = None, marked: Mapping[int, Wrong] | None = None
+) -> Errors:
     """Where flips get to.
 
     Args:
         addresses: int64 [indirect, S], those of GATHERs and SCATTERs; without them these move no wrong bits.
+        marked: row of ``flow.drives`` → the wrong bits it is driven with.
     """
     lanes, superlanes = flow.config.lanes, flow.config.superlanes
-    if not flips:
+    if not flips and not marked:
         nothing = Overlay({}, lanes)
         return Errors(nothing, nothing, nothing, 0, [], {})
-    spread = _Spread(flow, flips, addresses)
+    spread = _Spread(flow, flips, addresses, marked or {})
     reads = spread.reads()
     stored = {*flow.stores.read.tolist(), *flow.indirect.data.tolist()}
     consumed, corrected, faults = {}, 0, set()
@@ -119,9 +122,9 @@ class _Spread:
         memory: the wrong bits of words.
     """
 
-    def __init__(self, flow: Flow, flips: Sequence[Flip], addresses: Ints | None):
+    def __init__(self, flow: Flow, flips: Sequence[Flip], addresses: Ints | None, marked: Mapping[int, Wrong]):
         self._flow, self._addresses = flow, addresses
-        self.driven: dict[int, Wrong] = {}
+        self.driven: dict[int, Wrong] = dict(marked)
         self.memory: dict[Word, Wrong] = {}
         for flip in in_memory(flips):
             word = flip.place, flip.address

@@ -1,8 +1,8 @@
-"""The golden model: what a program does to a chip, exact in every bit and cycle.
+"""The golden model: what programs do to a chip, or to several with links between them, exact in every bit and cycle.
 
 It works on whole vectors in architectural time (the stagger changes nothing there), and on dependencies instead of
-cycles: :mod:`tsp.flow` says where each operand comes from, :mod:`golden.order` in which order to compute. The HAC
-does not drift here; schedule time makes the result hold for any clocks.
+cycles: :mod:`tsp.flow` says where each operand comes from, :mod:`golden.order` in which order to compute. The HACs
+do not drift here, and links make no errors; schedule time makes the result hold for any clocks.
 """
 
 import dataclasses
@@ -12,24 +12,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from golden import mem, sxm, vxm
-from golden.flips import Errors, decoded_words, follow
-from golden.indirect import Memories, addresses, bad_addresses
-from golden.mxm import Planes
-from golden.order import ACC, RECEIVE, Batch, batches
-from golden.stream import ZERO, Values
+from golden import link, mem
+from golden.chip import Chip, bad_maps
+from golden.flips import Errors, decoded_words
+from golden.indirect import Memories, bad_addresses
+from golden.order import batches
+from golden.stream import Values
 from golden.trace import Trace
 from tsp.config import ChipConfig
 from tsp.flips import Flip
 from tsp.floorplan import floorplan
-from tsp.flow import NONE, Fault, Flow, analyse
-from tsp.flow.collect import sxm_shape
-from tsp.flow.faults import PERMUTE_MAP
+from tsp.flow import Fault, Flow, analyse
+from tsp.flow.channels import Arrivals, Bad, Channel, arrivals
 from tsp.flow.fetch import expand
-from tsp.isa import OPERAND_NAMES, SXM_ACROSS, OperandKind, Type
 from tsp.memory_map import typed
 from tsp.program import Image, Program, Symbol
-from tsp.timing import timing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +42,7 @@ class Result:
         tile_signatures: uint64 [slices, S], or None without ``trace``.
         events: rows of :data:`golden.trace.EVENT` by time, place, superlane and address, or None unless asked for.
         flow: the resolved program.
+        arrived: what came over its links.
     """
 
     cycles: int
@@ -55,6 +53,7 @@ class Result:
     events: NDArray[np.void] | None
     flow: Flow
     errors: Errors
+    arrived: Arrivals
 
     @property
     def corrected(self) -> int:
@@ -98,6 +97,17 @@ class Result:
         return words
 
 
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What one chip is to run: queue index → 128-bit words, the words (by place of a slice) defined at the start, and
+    the bits that are turned over."""
+
+    queues: Mapping[int, Sequence[int]]
+    config: ChipConfig
+    memory: Mapping[int, Image]
+    flips: Sequence[Flip] = ()
+
+
 def run(
     program: Program | Mapping[int, Sequence[int]],
     config: ChipConfig | None = None,
@@ -107,7 +117,7 @@ def run(
     events: bool = False,
     flips: Sequence[Flip] = (),
 ) -> Result:
-    """Run a program, legal or not.
+    """Run a program, legal or not, on a chip whose links are not connected.
 
     Args:
         program: a :class:`Program`, or queue index → 128-bit words together with ``config`` and ``memory``.
@@ -118,133 +128,64 @@ def run(
         flips: bits turned over, see :mod:`tsp.flips`; what they ask for is taken to be right.
     """
     if isinstance(program, Program):
-        queues: dict[int, Sequence[int]] = dict(program.queues)
+        queues: Mapping[int, Sequence[int]] = program.queues
         config = config or program.config
         memory = program.memory if memory is None else memory
     else:
-        queues, memory = dict(program), memory or {}
+        queues, memory = program, memory or {}
     if config is None:
         raise ValueError("queues without a Program need a config")
-    defined = {place: image.addresses for place, image in memory.items()}
-    flow = analyse(expand(queues, config, memory), config, defined)
-    values, memories = _flipped(flow, memory, flips) if flips else compute(flow, memory)
-    errors = values.errors
-    faults = sorted([*flow.faults, *errors.faults, *_bad_maps(flow, values), *bad_addresses(flow, values)])
-    record = Trace(flow, values)
-    signatures = record.signatures(len(floorplan(config).slices)) if trace and config.trace else None
-    written = mem.written_words(flow, values.slots, values.of_read) | memories.written()
-    initial, written = (decoded_words(image, errors.left) for image in (memory, written))
-    listed = record.events() if events else None
-    return Result(record.cycles, faults, written, initial, signatures, listed, flow, errors)
+    return run_all([Job(queues, config, memory, flips)], trace=trace, events=events)[0]
 
 
-def _flipped(flow: Flow, memory: Mapping[int, Image], flips: Sequence[Flip]) -> tuple[Values, Memories]:
-    """:func:`compute` with the effects of flips. They depend on the addresses of GATHERs and SCATTERs, and these on
-    the values: what comes first in time is right after the first round, and so on until nothing changes."""
-    where = None
-    while True:
-        values, memories = compute(flow, memory, follow(flow, flips, where))
-        found = addresses(flow, values, np.arange(len(flow.indirect.issue)))
-        if where is not None and np.array_equal(found, where) or not len(found):
-            return values, memories
-        where = found
+def run_all(
+    jobs: Sequence[Job], channels: Sequence[Channel] = (), *, bad: Bad = (), names: Sequence[str] = (),
+    trace: bool = True, events: bool = False,
+) -> list[Result]:  # fmt: skip
+    """Run programs, legal or not, on chips that start together.
 
+    Args:
+        channels: how they are connected, in numbers of ``jobs``.
+        bad, names: see :func:`tsp.flow.channels.arrivals`.
+        trace, events: as of :func:`run`.
 
-def compute(flow: Flow, memory: Mapping[int, Image], errors: Errors | None = None) -> tuple[Values, Memories]:
-    """Every vector of a resolved program, and the memories that GATHER and SCATTER access as they are at the end.
-
-    ``errors``: what flips do to the words that are read.
+    Raises InputError for a POLL that waits for ever.
     """
-    values = Values(flow, memory, follow(flow, ()) if errors is None else errors)
-    memories = Memories(flow, values, memory)
-    planes, alus = Planes(flow, values), _Alus(flow, values)
-    drive = flow.drives.rows_of(flow.issues, 0)
-    for batch in batches(flow, values):
-        if batch.instruction.mnemonic == ACC:
-            table = flow.accumulations
-            sums = planes.run(batch.issues)
-            driven = np.flatnonzero(table.out[batch.issues])
-            sums = sums if len(driven) == len(sums) else sums[driven]
-            _fill(values, drive[table.issue[batch.issues[driven]]], vxm.narrow(sums, Type.INT32, False))
-        elif batch.instruction.operation.queues == ("mem",):
-            memories.run(batch.issues)
-        elif batch.instruction.mnemonic == RECEIVE:
-            pass  # nothing comes over a link of a chip that is alone
-        elif not batch.instruction.operation.arity:
-            operands = [values.taken(rows) for rows in _operands(flow, batch)]
-            if batch.instruction.operation.queues[0] in SXM_ACROSS:
-                operands[0] = sxm.powered(operands[0], flow.issues.powered[batch.issues])
-            _fill(values, drive[batch.issues], sxm.operate(batch.instruction, operands))
-        else:
-            result = alus.run(batch)
-            if batch.instruction["to_stream"]:
-                kind, saturate = Type(batch.instruction["type"]), bool(batch.instruction["saturate"])
-                _fill(values, drive[batch.issues], vxm.narrow(result, kind, saturate))
-    return values, memories
+    flows = []
+    for job in jobs:
+        defined = {place: image.addresses for place, image in job.memory.items()}
+        flows.append(analyse(expand(job.queues, job.config, job.memory), job.config, defined))
+    arrived = arrivals(flows, channels, bad, names)
+    chips = [Chip(flow, job.memory, a, job.flips) for flow, job, a in zip(flows, jobs, arrived, strict=True)]
+    _compute(chips)
+    return [_result(chip, trace, events) for chip in chips]
 
 
-def _fill(values: Values, drive: NDArray[np.int64], planes: NDArray[np.uint8]) -> None:
-    """Store byte planes [n, planes, lanes] in the slots of drives [n] (rows of plane 0)."""
-    slot = values.of_drive[drive]
-    for plane in range(planes.shape[1]):
-        values.slots[slot + plane] = planes[:, plane]
+def compute(flow: Flow, memory: Mapping[int, Image]) -> tuple[Values, Memories]:
+    """Every vector of a resolved program of a chip whose links are not connected, and the memories that GATHER and
+    SCATTER access as they are at the end."""
+    chip = Chip(flow, memory, arrivals([flow], ())[0])
+    _compute([chip])
+    return chip.values, chip.memories
 
 
-def _operands(flow: Flow, batch: Batch) -> list[NDArray[np.int64]]:
-    """Rows of ``flow.reads`` [n, streams] of every stream operand of an SXM's batch."""
-    reads = sxm_shape(batch.instruction)[0]
-    rows = (flow.reads.rows_of(flow.issues, operand)[batch.issues] for operand in range(len(reads)))
-    return [row[:, None] + np.arange(count) for row, (_, count) in zip(rows, reads, strict=True)]
+def _compute(chips: Sequence[Chip]) -> None:
+    while True:
+        for number, batch in batches([(chip.flow, chip.values, chip.arrived) for chip in chips]):
+            chips[number].run(batch, chips)
+        if all([chip.settled() for chip in chips]):
+            return
+        for chip in chips:
+            chip.begin()
 
 
-def _bad_maps(flow: Flow, values: Values) -> list[Fault]:
-    """A fault for every PERMUTE whose map does not name each powered lane once."""
-    found = []
-    row = flow.reads.rows_of(flow.issues, 1)
-    for number, burst in enumerate(flow.issues.bursts):
-        if burst.instruction.mnemonic == "PERMUTE":
-            issues = np.arange(*flow.issues.first[number : number + 2])
-            good = sxm.permutes(values.taken(row[issues][:, None] + np.arange(2)), flow.issues.powered[issues])
-            cycles = flow.issues.time[issues[~good]] + timing(flow.config).sxm_across_func
-            found += [Fault(cycle, burst.queue, PERMUTE_MAP) for cycle in cycles.tolist()]
-    return found
-
-
-class _Alus:
-    """Runs ALU issues of a program, batch by batch, and keeps what is handed to the next stage."""
-
-    def __init__(self, flow: Flow, values: Values):
-        self.flow, self.values = flow, values
-        self.read = [flow.reads.rows_of(flow.issues, operand) for operand in range(len(OPERAND_NAMES))]
-        self.source = np.full((len(OPERAND_NAMES), len(flow.issues)), NONE, np.int64)
-        self.source[flow.chains.operand, flow.chains.issue] = flow.chains.source
-        handed = np.unique(flow.chains.source[flow.chains.source != NONE])
-        self.row = np.full(len(flow.issues), NONE, np.int64)
-        self.row[handed] = np.arange(len(handed))
-        self.handed = np.zeros((len(handed), flow.config.lanes), np.int32)
-        self.immediate = np.array(
-            [burst.instruction.values.get("immediate", 0) for burst in flow.issues.bursts], np.int64
-        )
-
-    def run(self, batch: Batch) -> vxm.Wide:
-        """Results [n, lanes], int32 values."""
-        ins = batch.instruction
-        operands = [self._operand(batch, i, name) for i, name in enumerate(OPERAND_NAMES[: ins.operation.arity])]
-        result = vxm.result(ins, self.flow.config.vxm_mul_bits, operands)
-        result = np.broadcast_to(result, (len(batch.issues), self.flow.config.lanes))
-        row = self.row[batch.issues]
-        self.handed[row[row != NONE]] = result[row != NONE]
-        return result
-
-    def _operand(self, batch: Batch, number: int, name: str) -> vxm.Wide:
-        kind = batch.instruction[f"{name}_kind"]
-        if kind == OperandKind.STREAM:
-            type_ = Type(batch.instruction[f"{name}_type"])
-            rows = self.read[number][batch.issues][:, None] + np.arange(type_.planes)
-            return vxm.widen(self.values.taken(rows), type_)
-        if kind == OperandKind.IMMEDIATE:
-            return self.immediate[self.flow.issues.burst[batch.issues]][:, None]
-        source = self.source[number][batch.issues]
-        absent = (source == NONE)[:, None]
-        handed = self.handed[self.row[source]] if len(self.handed) else np.int32(ZERO)
-        return np.where(absent, 0, handed).astype(np.int64)
+def _result(chip: Chip, trace: bool, events: bool) -> Result:
+    flow, values, errors = chip.flow, chip.values, chip.values.errors
+    found = [*errors.faults, *bad_maps(flow, values), *bad_addresses(flow, values), *link.faults(flow, chip.arrived)]
+    record = Trace(flow, values)
+    signatures = record.signatures(len(floorplan(flow.config).slices)) if trace and flow.config.trace else None
+    written = mem.written_words(flow, values.slots, values.of_read) | chip.memories.written()
+    initial, written = (decoded_words(image, errors.left) for image in (chip.memory, written))
+    listed = record.events() if events else None
+    faults = sorted([*flow.faults, *found])
+    return Result(record.cycles, faults, written, initial, signatures, listed, flow, errors, chip.arrived)

@@ -1,17 +1,21 @@
-"""In which order to compute: the results of a program in batches, each one numpy operation.
+"""In which order to compute: the results of programs in batches, each one numpy operation.
 
 Results that depend on each other in no way share a batch, whichever burst or queue they come from; a REPEAT whose
-issues feed each other (through an ALU, the memory or a loop of several units) falls apart into levels by itself.
+issues feed each other (through an ALU, the memory or a loop of several units) falls apart into levels by itself. The
+chips of a system have their levels in common: what a RECEIVE brings is one above what its SEND took.
 """
 
 import dataclasses
-from collections.abc import Iterator
+import heapq
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 import numpy as np
 
 from golden.stream import Values, kept
 from tsp import isa
 from tsp.flow import NONE, Flow
+from tsp.flow.channels import Arrivals
 from tsp.flow.issues import Ints
 from tsp.flow.state import take
 from tsp.isa import Instruction
@@ -28,12 +32,25 @@ class Batch:
     issues: Ints
 
 
-def batches(flow: Flow, values: Values) -> Iterator[Batch]:
-    """What a program computes, in an order that respects every dependency."""
+Part = tuple[Flow, Values, Arrivals]
+"""One chip of those that are computed together."""
+
+
+def batches(parts: Sequence[Part]) -> Iterator[tuple[int, Batch]]:
+    """What the programs of several chips compute, each batch with its chip's number, in an order that respects every
+    dependency."""
+    levels = enumerate(_levels(parts))
+    ordered = [_batches(number, *parts[number][:2], level) for number, level in levels]
+    for _, number, batch in heapq.merge(*ordered, key=itemgetter(0)):
+        yield number, batch
+
+
+def _batches(number: int, flow: Flow, values: Values, levels: Ints) -> Iterator[tuple[int, int, Batch]]:
+    """Those of one chip by level: (level, the chip's number, batch)."""
     accumulation = flow.issues.rows_in(flow.accumulations.issue)
     group = _groups(flow)[flow.issues.burst]
     chosen = np.flatnonzero(group != NONE)
-    level = _levels(flow, values)[chosen]
+    level = levels[chosen]
     # By time within a level: ACCs of one row may come in several parts, as those of other weights do.
     plane, weights = _planes(flow, accumulation[chosen])
     order = np.lexsort((flow.issues.time[chosen], plane, group[chosen], level))
@@ -46,7 +63,8 @@ def batches(flow: Flow, values: Values) -> Iterator[Batch]:
         most = (_PRODUCT_ELEMENTS if instruction.mnemonic == ACC else _ELEMENTS) // flow.config.lanes
         for first in range(0, len(whole), most):
             part = whole[first : first + most]
-            yield Batch(instruction, accumulation[part] if instruction.mnemonic == ACC else part)
+            batch = Batch(instruction, accumulation[part] if instruction.mnemonic == ACC else part)
+            yield int(levels[whole[0]]), number, batch
 
 
 _ELEMENTS = 1 << 15
@@ -120,11 +138,28 @@ def _access_edges(flow: Flow) -> tuple[Ints, Ints, Ints]:
     return before, after, (reads[before] & writes[after]) | (writes[before] & reads[after])
 
 
-def _levels(flow: Flow, values: Values) -> Ints:
-    """Issue → length of the longest path of computed results before it.
+def _levels(parts: Sequence[Part]) -> list[Ints]:
+    """For each chip: issue → length of the longest path of computed results before it.
 
     ACCs of one row count as one level: a batch of them is a running sum.
     """
+    first = np.cumsum([0, *(len(flow.issues) for flow, _, _ in parts)])
+    edges = []
+    for (flow, values, arrived), at in zip(parts, first.tolist(), strict=False):
+        edges.append(np.stack(_steps(flow, values)) + [[at], [at], [0]])
+        rows = np.flatnonzero(arrived.send != NONE)
+        sent = np.zeros(len(rows), np.int64)
+        for chip in np.unique(arrived.chip[rows]).tolist():
+            of_chip = arrived.chip[rows] == chip
+            sent[of_chip] = first[chip] + parts[chip][0].sends.issue[arrived.send[rows[of_chip]]]
+        edges.append(np.stack([sent, at + flow.receives.issue[rows], np.ones(len(rows), np.int64)]))
+    time = np.concatenate([arrived.common(flow.issues.time) for flow, _, arrived in parts])
+    before, after, step = np.concatenate(edges, axis=1)
+    return np.split(_longest(before, after, step, time), first[1:-1])
+
+
+def _steps(flow: Flow, values: Values) -> tuple[Ints, Ints, Ints]:
+    """(earlier, later, step) of a chip's issues that depend on each other."""
     computes = np.zeros(len(flow.issues), np.int64)
     before, after = _edges(flow, values)
     for index, burst in enumerate(flow.issues.bursts):
@@ -137,8 +172,7 @@ def _levels(flow: Flow, values: Values) -> Ints:
     sums = flow.products.issue[table.product[taken]], table.issue[taken]
     earlier, later, apart = _access_edges(flow)
     before, after = np.concatenate([before, sums[0], earlier]), np.concatenate([after, sums[1], later])
-    step = np.concatenate([step, np.ones(len(taken), np.int64), apart])
-    return _longest(before, after, step, flow.issues.time)
+    return before, after, np.concatenate([step, np.ones(len(taken), np.int64), apart])
 
 
 def _longest(before: Ints, after: Ints, step: Ints, time: Ints) -> Ints:

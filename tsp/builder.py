@@ -137,6 +137,18 @@ class Builder:
         values: dict[str, int | Stream] = {"write_stream": stream(stream_), "map": stream(map_)}
         self._emit(slice_, "SCATTER", values, at, count, every, None)
 
+    def send(self, queue: str, link: int, stream_: str, at: int, count: int = 1, every: int = 1) -> None:
+        """SEND: a vector off a stream to a link of the hemisphere of ``queue``, such as ``c2c.e0``."""
+        self._emit(queue, "SEND", {"link": link, "stream": stream(stream_)}, at, count, every, None)
+
+    def receive(self, queue: str, link: int, stream_: str, at: int, count: int = 1, every: int = 1) -> None:
+        """RECEIVE: the oldest vector that came over a link to a stream."""
+        self._emit(queue, "RECEIVE", {"link": link, "stream": stream(stream_)}, at, count, every, None)
+
+    def poll(self, queue: str, link: int, at: int) -> None:
+        """POLL: go on in the first cycle of an epoch, once a good vector has come over a link."""
+        self._emit(queue, "POLL", {"link": link}, at, 1, 1, None)
+
     def fetch(
         self,
         symbol: Symbol,

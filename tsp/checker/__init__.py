@@ -8,6 +8,7 @@ that is overwritten or that nobody takes is no mistake.
 from collections.abc import Mapping, Sequence
 
 from tsp.checker.control import check_barriers, check_deskews, check_power
+from tsp.checker.links import check_links
 from tsp.checker.maps import check_addresses, check_maps
 from tsp.checker.report import Problem, Report, Writer
 from tsp.checker.state import check_accumulators, check_banks, check_memory, check_pairs, check_products
@@ -51,7 +52,7 @@ def check_parts(
     check_barriers(unrolled, writer)
     check_deskews(flow, writer)
     check_power(flow, writer)
-    for rule in (check_collisions, check_absent, check_chains):
+    for rule in (check_collisions, check_absent, check_chains, check_links):
         rule(flow, writer)
     for rule in (check_banks, check_memory, check_products, check_pairs, check_accumulators):
         rule(flow, writer)

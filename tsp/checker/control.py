@@ -1,4 +1,4 @@
-"""Rules of SYNC, NOTIFY, CONFIG, DESKEW and RUNTIME_DESKEW."""
+"""Rules of SYNC, NOTIFY, CONFIG, DESKEW, POLL and RUNTIME_DESKEW."""
 
 from collections.abc import Mapping, Sequence
 
@@ -28,7 +28,7 @@ def check_barriers(unrolled: Unrolled, writer: Writer) -> None:
 
 
 def check_deskews(flow: Flow, writer: Writer) -> None:
-    """Report every DESKEW or RUNTIME_DESKEW dispatched while something else is under way.
+    """Report every DESKEW, POLL or RUNTIME_DESKEW dispatched while something else is under way.
 
     One dispatched at T is legal when
 
@@ -37,8 +37,8 @@ def check_deskews(flow: Flow, writer: Writer) -> None:
       T. A queue in a NOP, between two issues of a REPEAT or in an earlier DESKEW is none of these;
     - no NOTIFY dispatched at T or earlier releases after T;
     - no word of an IFETCH dispatched before T could dispatch after T only;
-    - everything dispatched before T is over: results of READs, ALUs and ACCs have entered their SR at T or earlier, and
-      the sum of every ABC has left the array at T or earlier;
+    - everything dispatched before T is over: results of READs, ALUs, ACCs and RECEIVEs have entered their SR at T or
+      earlier, the sum of every ABC has left the array at T or earlier, and the packet of every SEND the chip;
     - no stream operand read after T was driven by something dispatched before T. A value that nobody reads any more may
       still be on its stream; words, weights and accumulator rows stay where they are.
     """
@@ -144,12 +144,14 @@ def _last_crossing(flow: Flow, before: int, after: int) -> tuple[int, int, int] 
 
 def _check_flight(deskew: Control, flow: Flow, writer: Writer) -> None:
     table, issues, cycle = timing(writer.config), flow.issues, deskew.cycle
-    done = np.concatenate([flow.drives.time, issues.time[flow.products.issue] + table.abc_acc])
-    issue = np.concatenate([flow.drives.issue, flow.products.issue])
+    sent = issues.time[flow.sends.issue] + table.send_wire + writer.config.superlanes + 1
+    done = np.concatenate([flow.drives.time, issues.time[flow.products.issue] + table.abc_acc, sent])
+    issue = np.concatenate([flow.drives.issue, flow.products.issue, flow.sends.issue])
     late = np.flatnonzero((issues.time[issue] < cycle) & (done > cycle))
     if len(late):
         last = late[np.argmax(done[late])]
-        message = f"{deskew.mnemonic} before the result of {writer.who_issued(flow, int(issue[last]))} is out;"
+        what = "packet" if int(issue[last]) in flow.sends.issue else "result"
+        message = f"{deskew.mnemonic} before the {what} of {writer.who_issued(flow, int(issue[last]))} is out;"
         message += f" works from cycle {int(done[last])}"
         writer.add("deskew", deskew.queue, deskew.index, cycle, message)
     elif (crossing := _last_crossing(flow, cycle, cycle + 1)) is not None:

@@ -20,7 +20,8 @@ class Problem:
         rule: ``collision``, ``bank_conflict``, ``operand_absent``, ``illegal_instruction``, ``gather_address``,
             ``permute_map``, ``run_dry`` (these seven are also run-time faults), ``undefined_word``, ``undefined_row``,
             ``undefined_weights``, ``row_type``, ``sync``, ``notify``, ``config``, ``deskew``, ``no_result``,
-            ``ignored_step``, ``reserved_bits``, ``unfetched``, ``queue_depth`` or ``unknown_queue``.
+            ``ignored_step``, ``reserved_bits``, ``unfetched``, ``idle``, ``queue_depth`` or
+            ``unknown_queue``; of systems also those of :mod:`tsp.system_check`.
         queue, index: the queue and the word in it.
         cycle: when, in schedule time; None for what has no time.
         where: the source line, or the word.

@@ -46,8 +46,12 @@ def sends(specs: Specs, issues: Issues, operand0: Ints, config: ChipConfig) -> S
 def receives(specs: Specs, issues: Issues) -> Receives:
     """The table of RECEIVEs."""
     issue, link = _ordered(specs, issues)
-    time = issues.time[issue]
-    return Receives(issue, link, np.append(True, (np.diff(link) != 0) | (np.diff(time) != 0))[: len(issue)])
+    return Receives(issue, link, _first(link, issues.time[issue]))
+
+
+def _first(link: Ints, time: Ints) -> Bools:
+    """Which of rows by link, time and queue are the first of their link in their cycle."""
+    return np.append(True, (np.diff(link) != 0) | (np.diff(time) != 0))[: len(link)]
 
 
 def _ordered(specs: Specs, issues: Issues) -> tuple[Ints, Ints]:
@@ -91,13 +95,10 @@ def _going(link: Ints, time: Ints, superlanes: int) -> Bools:
 def link_faults(sent: Sends, received: Receives, issues: Issues) -> Ints:
     """A collision for every cycle in which a SEND does not go out, or two RECEIVEs of a link meet; of the lowest
     queue."""
-    second = np.flatnonzero(~received.takes)
-    first = second - 1
-    while np.any(more := ~received.takes[first]):
-        first = first - more
-    issue = np.concatenate([sent.issue[~sent.goes], received.issue[first]])
-    time, queue = issues.time[issue], issues.queue[issue]
-    return faults.rows(faults.COLLISION, time, queue)
+    lost = ~sent.goes & _first(sent.link, issues.time[sent.issue])
+    met = received.takes & ~np.append(received.takes[1:], True)[: len(received.issue)]
+    issue = np.concatenate([sent.issue[lost], received.issue[met]])
+    return faults.rows(faults.COLLISION, issues.time[issue], issues.queue[issue])
 
 
 def number_of(queue: int, link: int, config: ChipConfig) -> int:

@@ -1,0 +1,234 @@
+"""What crosses the links of a system: the common time of its chips, and which RECEIVE takes the vector of which SEND.
+
+All chips' HACs are taken to be equal, so one time holds for all: *common time*, in cycles, with an epoch beginning in
+every multiple of P. A chip's schedule time 0 is common time 0; a DESKEW or POLL makes it stand still until an epoch
+begins (docs/links.md, section 3).
+"""
+
+import dataclasses
+from collections.abc import Collection, Iterator, Sequence
+
+import numpy as np
+
+from tsp.config import ChipConfig
+from tsp.errors import InputError
+from tsp.floorplan import floorplan
+from tsp.flow.analysis import Flow
+from tsp.flow.issues import Ints, ints
+from tsp.flow.links import number_of
+from tsp.flow.state import NONE
+from tsp.flow.tables import Bools
+from tsp.isa import WAITS
+from tsp.timing import timing
+
+
+@dataclasses.dataclass(frozen=True)
+class Channel:
+    """One direction of a link: from link ``out`` of chip ``sender`` to link ``into`` of chip ``receiver``, numbers in
+    the list of chips and in their ``floorplan(config).links``. ``latency``: L in cycles."""
+
+    sender: int
+    out: int
+    receiver: int
+    into: int
+    latency: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Wait:
+    """A DESKEW or POLL of a chip: dispatched in schedule time ``cycle``; ``link`` is that of a POLL, else NONE.
+    ``queue``, ``index``: the word."""
+
+    cycle: int
+    link: int
+    queue: int
+    index: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrivals:
+    """What comes over the links of one chip, and when things are.
+
+    Attributes:
+        waits: its DESKEWs and POLLs by time, one a cycle.
+        released: int64 [waits], the schedule time in which the queue goes on.
+        offset: int64 [waits + 1], common time − schedule time before the first wait is over, and after each.
+        chip, send: int64 [receives], the chip and the row of its ``flow.sends`` of the vector that a row of
+            ``flow.receives`` takes; NONE if there is none.
+        bad: bool [receives], whether that vector could not be corrected.
+    """
+
+    waits: Sequence[Wait]
+    released: Ints
+    offset: Ints
+    chip: Ints
+    send: Ints
+    bad: Bools
+
+    def common(self, cycle: Ints) -> Ints:
+        """Common times of cycles of schedule time."""
+        return cycle + self.offset[np.searchsorted(self.released, cycle, "right")]
+
+
+Bad = Collection[tuple[int, int, int]]
+"""Vectors that come uncorrectable: (receiving chip, its link, how many came on it before)."""
+
+
+def ready_after(channel: Channel, config: ChipConfig) -> int:
+    """Cycles from a SEND to the first RECEIVE that sees its vector; ``config`` of either end."""
+    table = timing(config)
+    return table.send_wire + channel.latency + config.superlanes + 1 + table.receive_ready
+
+
+def arrivals(
+    flows: Sequence[Flow], channels: Sequence[Channel], bad: Bad = (), names: Sequence[str] = ()
+) -> list[Arrivals]:
+    """What comes where, for every chip.
+
+    Args:
+        flows: of the chips' programs.
+        channels: of all links, both directions; a link that is in none is not connected.
+        bad: vectors that come with more wrong bits than can be corrected.
+        names: of the chips, for messages; by default their numbers.
+
+    Raises InputError for a POLL that waits for ever.
+    """
+    chips = [_Chip(number, flow, name) for number, (flow, name) in enumerate(_named(flows, names))]
+    into = {(channel.receiver, channel.into): channel for channel in channels}
+    while any([chip.advance(chips, into, bad) for chip in chips]):
+        pass
+    for chip in chips:
+        if chip.waiting is not None:
+            raise InputError(chip.stuck(into, chips, bad))
+    return [chip.arrivals(chips, into, bad) for chip in chips]
+
+
+def _named(flows: Sequence[Flow], names: Sequence[str]) -> Iterator[tuple[Flow, str]]:
+    return zip(flows, names or [str(number) for number in range(len(flows))], strict=True)
+
+
+class _Chip:
+    """One chip: its waits, those so far resolved, and its SENDs and RECEIVEs by link."""
+
+    def __init__(self, number: int, flow: Flow, name: str):
+        self.number, self.flow, self.name = number, flow, name
+        self.waits = waits(flow)
+        self.released: list[int] = []
+        self.offset = [0]
+        of_link = range(len(floorplan(flow.config).links))
+        self.sends = [np.flatnonzero((flow.sends.link == link) & flow.sends.goes) for link in of_link]
+        self.receives = [np.flatnonzero((flow.receives.link == link) & flow.receives.takes) for link in of_link]
+
+    @property
+    def waiting(self) -> Wait | None:
+        """The first wait that is not resolved."""
+        return self.waits[len(self.released)] if len(self.released) < len(self.waits) else None
+
+    def common(self, cycle: Ints) -> Ints:
+        return cycle + ints(self.offset)[np.searchsorted(ints(self.released), cycle, "right")]
+
+    def sent(self, number: int, link: int) -> int | None:
+        """The common time of the SEND that is number ``number`` on a link; None if that cannot be said yet."""
+        rows = self.sends[link]
+        if number >= len(rows):
+            return None
+        cycle = self.flow.issues.time[self.flow.sends.issue[rows[number]]]
+        if self.waiting is not None and cycle > self.waiting.cycle:
+            return None
+        return int(self.common(ints([cycle]))[0])
+
+    def asked(self, wait: Wait) -> int:
+        """How many vectors have been taken from the link of a POLL before."""
+        rows = self.receives[wait.link]
+        return int(np.count_nonzero(self.flow.issues.time[self.flow.receives.issue[rows]] < wait.cycle))
+
+    def advance(self, chips: Sequence["_Chip"], into: dict[tuple[int, int], Channel], bad: Bad) -> bool:
+        """Resolve as many waits as can be; whether there were any."""
+        before = len(self.released)
+        period = self.flow.config.hac_period
+        while (wait := self.waiting) is not None:
+            least = wait.cycle + self.offset[-1] + 1
+            if wait.link != NONE:
+                channel = into.get((self.number, wait.link))
+                number = self.asked(wait)
+                if channel is None or (self.number, wait.link, number) in bad:
+                    break
+                sent = chips[channel.sender].sent(number, channel.out)
+                if sent is None:
+                    break
+                least = max(least, sent + ready_after(channel, self.flow.config) + 1)
+            self.released.append(wait.cycle + timing(self.flow.config).deskew)
+            self.offset.append(-(-least // period) * period - self.released[-1])
+        return len(self.released) > before
+
+    def stuck(self, into: dict[tuple[int, int], Channel], chips: Sequence["_Chip"], bad: Bad) -> str:
+        """Why the POLL that the chip waits in waits for ever."""
+        wait = self.waiting
+        assert wait is not None
+        plan = floorplan(self.flow.config)
+        place = f"chip {self.name}: {plan.queues[wait.queue].name}: cycle {wait.cycle}: POLL of link"
+        place += f" {plan.links[wait.link].name} waits for ever:"
+        channel, number = into.get((self.number, wait.link)), self.asked(wait)
+        if channel is None:
+            return f"{place} the link is not connected; give the chip's link in a system file (tsp run --system)"
+        if (self.number, wait.link, number) in bad:
+            return f"{place} vector {number} on it came with too many wrong bits; start the system again"
+        other = chips[channel.sender]
+        port = floorplan(other.flow.config).links[channel.out].name
+        if number >= len(other.sends[channel.out]):
+            sent = len(other.sends[channel.out])
+            return f"{place} it needs vector {number}, but chip {other.name} sends {sent} on link {port}; add a SEND"
+        first = other.waiting
+        assert first is not None
+        reason = f"chip {other.name} sends that vector after its own POLL of cycle {first.cycle}, which waits too"
+        return f"{place} {reason}; SEND it before"
+
+    def arrivals(self, chips: Sequence["_Chip"], into: dict[tuple[int, int], Channel], bad: Bad) -> Arrivals:
+        """When everything is resolved: who takes what."""
+        flow = self.flow
+        chip, send = (np.full(len(flow.receives.issue), NONE, np.int64) for _ in range(2))
+        for link, rows in enumerate(self.receives):
+            channel = into.get((self.number, link))
+            if channel is None or not len(rows):
+                continue
+            other = chips[channel.sender]
+            sent = other.sends[channel.out]
+            ready = other.common(other.flow.issues.time[other.flow.sends.issue[sent]])
+            asked = self.common(flow.issues.time[flow.receives.issue[rows]])
+            taken = _taken(ready + ready_after(channel, flow.config), asked)
+            got = taken != NONE
+            chip[rows[got]], send[rows[got]] = channel.sender, sent[taken[got]]
+        return Arrivals(
+            self.waits, ints(self.released), ints(self.offset), chip, send, self._bad(chip != NONE, bad)
+        )
+
+    def _bad(self, took: Bools, bad: Bad) -> Bools:
+        found = np.zeros(len(took), np.bool_)
+        for chip, link, number in bad:
+            if chip == self.number:
+                rows = self.receives[link][took[self.receives[link]]]
+                found[rows[number : number + 1]] = True
+        return found
+
+
+def _taken(ready: Ints, asked: Ints) -> Ints:
+    """For each RECEIVE, in common time, the vector that it takes, ready in ascending times: the oldest that is there,
+    or NONE."""
+    number = np.arange(len(asked))
+    if len(asked) <= len(ready) and np.all(ready[: len(asked)] <= asked):
+        return number
+    found, oldest = np.full(len(asked), NONE, np.int64), 0
+    for row, cycle in enumerate(asked.tolist()):
+        if oldest < len(ready) and ready[oldest] <= cycle:
+            found[row], oldest = oldest, oldest + 1
+    return found
+
+
+def waits(flow: Flow) -> list[Wait]:
+    """The DESKEWs and POLLs of a program by time, one a cycle: a POLL before a DESKEW, the lowest queue's first."""
+    found: dict[int, Wait] = {}
+    chosen = [control for control in flow.unrolled.controls if control.mnemonic in WAITS]
+    for c in sorted(chosen, key=lambda c: (c.cycle, c.mnemonic == "DESKEW", c.queue)):
+        link = number_of(c.queue, c.link, flow.config) if c.mnemonic == "POLL" else NONE
+        found.setdefault(c.cycle, Wait(c.cycle, link, c.queue, c.index))
+    return list(found.values())

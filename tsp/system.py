@@ -1,0 +1,171 @@
+"""A system: chips, the links between them, and the tree down which time goes (docs/links.md, section 3)."""
+
+import dataclasses
+from collections.abc import Sequence
+from functools import cached_property
+
+from tsp.config import ChipConfig
+from tsp.errors import InputError, nearest
+from tsp.floorplan import floorplan
+from tsp.flow.channels import Channel
+from tsp.program import Program
+
+JITTER = 9
+"""J: a packet's latency is within ±J cycles of its link's."""
+PPM = 100
+"""How far clocks may be from their nominal frequency, in parts per million."""
+MOST_OFF = 32
+"""Cycles that a measured latency may differ from the nominal one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Chip:
+    """A chip by name; ``program`` is what it runs from common cycle 0 on."""
+
+    name: str
+    config: ChipConfig
+    program: Program
+
+
+@dataclasses.dataclass(frozen=True)
+class Port:
+    """A link of a chip: numbers in :attr:`System.chips` and in ``floorplan(config).links``."""
+
+    chip: int
+    link: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Link:
+    """Two ports that are joined, and both channels between them, the first of them from ``ends[0]`` to ``ends[1]``.
+
+    Attributes:
+        latency: nominal L in cycles, of each channel.
+        measured: L_eff of each; the nominal ones if nothing was measured.
+        jitter: J.
+    """
+
+    ends: tuple[Port, Port]
+    latency: tuple[int, int]
+    measured: tuple[int, int]
+    jitter: int = JITTER
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """Chips and links.
+
+    Attributes:
+        name: of its file, for messages.
+        root: the chip whose HAC the others follow.
+        tree: links (numbers in ``links``) that alignment and the start go down; a spanning tree.
+        ppm: how far any clock may be from nominal.
+        preamble: the programs begin in common cycle 0, and :mod:`tsp.start` puts before them what makes it common; else
+            they do so themselves.
+    """
+
+    name: str
+    chips: tuple[Chip, ...]
+    links: tuple[Link, ...]
+    root: int = 0
+    tree: tuple[int, ...] = ()
+    ppm: int = PPM
+    preamble: bool = True
+
+    def port_name(self, port: Port) -> str:
+        """``a.e3``."""
+        chip = self.chips[port.chip]
+        return f"{chip.name}.{floorplan(chip.config).links[port.link].name}"
+
+    def chip(self, name: str) -> int:
+        """The number of a chip; InputError with the nearest name otherwise."""
+        names = [chip.name for chip in self.chips]
+        if name not in names:
+            raise InputError(f"{self.name}: there is no chip '{name}'{nearest(name, names)}")
+        return names.index(name)
+
+    @property
+    def channels(self) -> list[Channel]:
+        """Both directions of every link, with the latencies that were measured."""
+        return [Channel(a.chip, a.link, b.chip, b.link, latency) for _, a, b, latency in self._directions(False)]
+
+    @property
+    def nominal(self) -> list[Channel]:
+        """The same with nominal latencies."""
+        return [Channel(a.chip, a.link, b.chip, b.link, latency) for _, a, b, latency in self._directions(True)]
+
+    def _directions(self, nominal: bool) -> list[tuple[int, Port, Port, int]]:
+        found = []
+        for number, link in enumerate(self.links):
+            there, back = link.latency if nominal else link.measured
+            found += [(number, *link.ends, there), (number, *link.ends[::-1], back)]
+        return found
+
+    @cached_property
+    def jitter_into(self) -> dict[tuple[int, int], int]:
+        """(chip, link) → J of what comes on it."""
+        return {(port.chip, port.link): link.jitter for link in self.links for port in link.ends}
+
+    @cached_property
+    def parents(self) -> list[Channel | None]:
+        """For each chip the channel (nominal) of the tree that its time comes on; None for the root."""
+        of_tree = [(a, b, latency) for number, a, b, latency in self._directions(True) if number in self.tree]
+        found: list[Channel | None] = [None] * len(self.chips)
+        reached, queue = {self.root}, [self.root]
+        while queue:
+            chip = queue.pop(0)
+            for a, b, latency in of_tree:
+                if a.chip == chip and b.chip not in reached:
+                    reached.add(b.chip)
+                    queue.append(b.chip)
+                    found[b.chip] = Channel(chip, a.link, b.chip, b.link, latency)
+        return found
+
+    @cached_property
+    def depth(self) -> list[int]:
+        """Edges from the root to each chip."""
+        return [len(self._way(chip)) for chip in range(len(self.chips))]
+
+    def _way(self, chip: int) -> list[Channel]:
+        """The channels from a chip up to the root."""
+        found: list[Channel] = []
+        while (parent := self.parents[chip]) is not None:
+            found.append(parent)
+            chip = parent.sender
+        return found
+
+    def apart(self, one: int, other: int) -> int:
+        """ε: the bound on the difference of two chips' HACs, J + 2 for each edge of the tree between them."""
+        ways = [{channel.receiver: channel for channel in self._way(chip)} for chip in (one, other)]
+        between = ways[0].keys() ^ ways[1].keys()
+        edges = [(ways[0].get(chip) or ways[1][chip]) for chip in between]
+        return sum(self.jitter_into[edge.receiver, edge.into] + 2 for edge in edges)
+
+    def drift(self, cycles: int) -> int:
+        """How far two clocks may come apart in so many cycles, rounded up."""
+        return -(-2 * self.ppm * cycles // 1_000_000)
+
+
+def spanning_tree(
+    name: str, chips: Sequence[str], links: Sequence[Link], root: int, among: Sequence[int]
+) -> tuple[int, ...]:
+    """Links of ``among`` that join all chips, found breadth first from the root: every chip is as few edges from it as
+    can be. InputError if some chip cannot be reached."""
+    reached, queue, tree = {root}, [root], []
+    while queue:
+        chip = queue.pop(0)
+        for number in among:
+            ends = [port.chip for port in links[number].ends]
+            other = ends[1 - ends.index(chip)] if chip in ends else chip
+            if other not in reached:
+                reached.add(other)
+                queue.append(other)
+                tree.append(number)
+    lost = [name_ for number, name_ in enumerate(chips) if number not in reached]
+    if lost:
+        raise InputError(
+            f"{name}: no links lead from chip '{chips[root]}' to chip '{lost[0]}'"
+            + (f" and {len(lost) - 1} more" if len(lost) > 1 else "")
+            + f"; join it to one that is reached, such as '{chips[root]}'"
+        )
+    return tuple(sorted(tree))
