@@ -15,7 +15,10 @@ from tb.generated import generated
 from tb.link.system import CYCLE, MODELS
 from tb.machine import Job, RtlResult
 from tsp.config import ChipConfig
+from tsp.errors import InputError
 from tsp.floorplan import floorplan
+from tsp.flow.channels import Channel
+from tsp.system import System
 
 HOST_INPUTS = {"host_write": 1, "host_read": 1, "host_address": 32, "host_wdata": 128, "hac_fast": 1, "hac_slow": 1}
 HOST_OUTPUTS = {"host_rvalid": 1, "host_rdata": 128, "done": 1, "running": 1, "fault": 1}
@@ -23,79 +26,57 @@ CLOCK_INPUTS = {"rst": 1, "phase": 32, "half": 32}
 COMMON_INPUTS = {"run": 1, "wander": 8, "wander_edges": 32, "jitter_step": 32, "jitter_limit": 32, "flipped": 32,
                  "flips": 4}  # fmt: skip
 CHANNEL_INPUTS = {"delay": 32, "seed": 32, "cut": 1}
+BUFFERED = 4.5
+"""Cycles of a channel's latency that are not on the wire: in the elastic buffer, in the mean."""
 JITTER_STEP, JITTER_LIMIT = 0.86, 9
 """Of a packet's jitter, in cycles, see wire_model.v: with a standard deviation of 2.8."""
 
 
 @dataclass(frozen=True)
-class Cable:
-    """A link: port ``ports[0]`` of chip ``chips[0]`` and port ``ports[1]`` of chip ``chips[1]``, and the cycles a word is
-    on the wire from the first to the second and back."""
-
-    chips: tuple[int, int]
-    ports: tuple[str, str]
-    delays: tuple[float, float] = (208.0, 208.0)
-
-
-@dataclass(frozen=True)
-class System:
-    """Equal chips and their cables; chip 0 is the root.
+class Wires:
+    """What a system's clocks and wires are really like.
 
     Attributes:
-        ppm: of each chip's clock, against 900 MHz.
-        latency: nominal L of every channel, as chips are told: cycles on the wire and in the elastic buffer.
+        ppm: of each chip's clock, against 900 MHz; exactly that if not given.
+        wander: every clock's half period goes to and fro by so many fs.
+        uneven: cycles by which each channel's wire is longer than nominal; none if not given.
         jitter: whether packets have delays of their own, within ±9 cycles.
         settle: cycles from the beginning of alignment to the loading of programs.
         measure: whether L_eff is measured, for which 256 epochs pass.
+        aligned: whether children follow their parents.
         flipped: the share of words with up to ``flips`` bits wrong.
     """
 
-    config: ChipConfig
-    cables: Sequence[Cable]
-    ppm: Sequence[float]
-    latency: int = 216
+    ppm: Sequence[float] = ()
+    wander: int = 0
+    uneven: Sequence[float] = ()
     jitter: bool = True
     settle: int = 12_000
     measure: bool = False
+    aligned: bool = True
     flipped: float = 0.0
     flips: int = 2
     seed: int = 1
 
-    @property
-    def chips(self) -> int:
-        """How many there are."""
-        return len(self.ppm)
 
-    def parents(self) -> list[str | None]:
-        """The port to each chip's parent, on a tree of shortest paths from chip 0."""
-        found: dict[int, str | None] = {0: None}
-        waiting = [0]
-        while waiting:
-            chip = waiting.pop(0)
-            for cable in self.cables:
-                for here, there in ((0, 1), (1, 0)):
-                    if cable.chips[here] == chip and cable.chips[there] not in found:
-                        found[cable.chips[there]] = cable.ports[there]
-                        waiting.append(cable.chips[there])
-        return [found[chip] for chip in range(self.chips)]
-
-
-def text(config: ChipConfig, chips: int, cables: Sequence[Cable]) -> str:
-    """Verilog of module ``system``."""
+def text(system: System) -> str:
+    """Verilog of module ``system``: chip i is ``chip_i``, channel c of :attr:`tsp.system.System.channels` ``wire_c``."""
+    config, chips, channels = config_of(system), len(system.chips), system.channels
     ports = [("input", name, width) for name, width in COMMON_INPUTS.items()]
     lines: list[str] = []
     for i in range(chips):
         ports += [("input", f"{name}_{i}", width) for name, width in (HOST_INPUTS | CLOCK_INPUTS).items()]
         ports += [("output", f"{name}_{i}", width) for name, width in (HOST_OUTPUTS | {"clk": 1}).items()]
         connections = {name: f"{name}_{i}" for name in HOST_INPUTS | HOST_OUTPUTS | {"rst": 1, "clk": 1}}
-        connections |= _pins(config, i, cables)
+        connections |= _pins(config, i, channels)
         clock = {name: f"{name}_{i}" for name in ("phase", "half", "clk")}
         lines += [
             _place("clock_source", f"clock_{i}", clock | {n: n for n in ("run", "wander", "wander_edges")}),
             _place("chip", f"chip_{i}", connections),
         ]
     wires = []
-    for c, (sender, _) in enumerate(_channels(cables)):
+    for c, channel in enumerate(channels):
+        sender = channel.sender
         ports += [("input", f"{name}_{c}", width) for name, width in CHANNEL_INPUTS.items()]
         wires += [f"  wire [127:0] sent_{c}, word_{c};", f"  wire clock_of_{c};"]
         connections = {"clk": f"clk_{sender}", "rst": f"rst_{sender}", "word": f"sent_{c}"}
@@ -111,34 +92,42 @@ def _place(module: str, name: str, connections: dict[str, str]) -> str:
     return f"  {module} {name} (\n    " + ",\n    ".join(f".{a}({b})" for a, b in connections.items()) + "\n  );"
 
 
-def _channels(cables: Sequence[Cable]) -> list[tuple[int, int]]:
-    """Sender and receiver of each channel: two of each cable, there and back."""
-    return [pair for cable in cables for pair in (cable.chips, cable.chips[::-1])]
+def config_of(system: System) -> ChipConfig:
+    """The one configuration of all chips; InputError if they differ: there is one module ``chip``."""
+    first = system.chips[0]
+    for chip in system.chips[1:]:
+        if chip.config != first.config:
+            raise InputError(
+                f"{system.name}: chips {first.name} and {chip.name} have different configurations, but in a simulator all"
+                " chips must have the same; run it on golden"
+            )
+    return first.config
 
 
-def _pins(config: ChipConfig, chip: int, cables: Sequence[Cable]) -> dict[str, str]:
+def _pins(config: ChipConfig, chip: int, channels: Sequence[Channel]) -> dict[str, str]:
     """What a chip's pins are joined to; without a cable nothing comes, and there is no clock."""
     found = {name: "" if name.startswith("tx") else "0" for name in pin_ports(config)}
-    for k, cable in enumerate(cables):
-        for end in (0, 1):
-            if cable.chips[end] == chip:
-                sends, receives, port = 2 * k + end, 2 * k + 1 - end, cable.ports[end]
-                found |= {f"tx_{port}": f"sent_{sends}", f"rx_{port}": f"word_{receives}"}
-                found |= {f"rx_{port}_clk": f"clock_of_{receives}"}
+    ports = [link.name for link in floorplan(config).links]
+    for c, channel in enumerate(channels):
+        if channel.sender == chip:
+            found[f"tx_{ports[channel.out]}"] = f"sent_{c}"
+        if channel.receiver == chip:
+            found |= {f"rx_{ports[channel.into]}": f"word_{c}", f"rx_{ports[channel.into]}_clk": f"clock_of_{c}"}
     return found
 
 
 def build(system: System, sim: str) -> simulator.Build:
     """The chips and their cables in a simulator; clocks and delays are inputs."""
-    cables, config = system.cables, system.config
+    config = config_of(system)
 
     def write(folder: Path) -> Sequence[Path]:
         files = verilog.generate(config, folder)
-        (folder / "system.v").write_text(text(config, system.chips, cables))
+        (folder / "system.v").write_text(text(system))
         return [*files, folder / "system.v"]
 
-    key = [config.as_dict() | {"name": ""}, system.chips, [(cable.chips, cable.ports) for cable in cables]]
-    files = generated(f"chips-{config.name}-{system.chips}", key, write, [Path(__file__)])
+    joined = [(c.sender, c.out, c.receiver, c.into) for c in system.channels]
+    key = [config.as_dict() | {"name": ""}, len(system.chips), joined]
+    files = generated(f"chips-{config.name}-{len(system.chips)}", key, write, [Path(__file__)])
     args = ["--timing", "-CFLAGS", "-fcoroutines"] if sim == "verilator" else []
     return simulator.build(sim, [*files, *MODELS[:2]], "system", args=args, timescale=("1fs", "1fs"))
 
@@ -151,14 +140,11 @@ class Run:
     l_eff: list[float]
 
 
-def run(system: System, jobs: Sequence[Job], sim: str = "verilator") -> Run:
+def run(system: System, jobs: Sequence[Job], wires: Wires, sim: str = "verilator") -> Run:
     """Align the chips, load a job's program into each, start them from the last to the root, and read what is left."""
-    archive = machine.encode(jobs, system.config)
-    index = {link.name: link.index for link in floorplan(system.config).links}
-    given = {name: value for name, value in asdict(system).items() if name not in ("config", "cables")}
-    given["parents"] = [-1 if port is None else index[port] for port in system.parents()]
-    given["links"] = [(cable.chips[end], index[cable.ports[end]]) for cable in system.cables for end in (1, 0)]
-    given["delays"] = [delay for cable in system.cables for delay in cable.delays]
+    config = config_of(system)
+    archive = machine.encode(jobs, config)
+    given = asdict(wires) | _measures(system, wires)
     made = build(system, sim)
     key = simulator.digest([str(made.directory), json.dumps(given), [a.tobytes().hex() for a in archive.values()]])
     directory = simulator.build_root() / "runs" / sim / f"system-{key}"
@@ -170,7 +156,18 @@ def run(system: System, jobs: Sequence[Job], sim: str = "verilator") -> Run:
     simulator.run(made, "tb.link.chips_bench", env=env, directory=directory)
     with np.load(answered, allow_pickle=False) as results:
         found: dict[str, Any] = {name: results[name] for name in results.files}
-    return Run(machine.decode(jobs, system.config, found), found["l_eff"].tolist())
+    return Run(machine.decode(jobs, config, found), found["l_eff"].tolist())
 
 
-__all__ = ["CYCLE", "Cable", "Run", "System", "build", "run"]
+def _measures(system: System, wires: Wires) -> dict[str, Any]:
+    """What the bench must know of a system: clocks, parents, and of each channel its receiver and latency."""
+    uneven = wires.uneven or [0.0] * len(system.nominal)
+    return {
+        "ppm": list(wires.ppm) or [0.0] * len(system.chips),
+        "parents": [-1 if channel is None or not wires.aligned else channel.into for channel in system.parents],
+        "receivers": [(channel.receiver, channel.into, channel.latency) for channel in system.nominal],
+        "delays": [c.latency - BUFFERED + more for c, more in zip(system.nominal, uneven, strict=True)],
+    }
+
+
+__all__ = ["CYCLE", "Run", "Wires", "build", "config_of", "run"]

@@ -81,7 +81,7 @@ async def _all(coroutines: Any) -> list[Any]:
 def _start_clocks(dut: Any, given: dict[str, Any]) -> None:
     for name in COMMON_INPUTS:
         getattr(dut, name).value = 0
-    dut.wander_edges.value = 1000
+    dut.wander.value, dut.wander_edges.value = given["wander"], 1000
     dut.flipped.value, dut.flips.value = round(given["flipped"] * (1 << 32)), given["flips"]
     if given["jitter"]:
         dut.jitter_step.value, dut.jitter_limit.value = round(JITTER_STEP * CYCLE), JITTER_LIMIT * CYCLE
@@ -100,8 +100,8 @@ def _start_clocks(dut: Any, given: dict[str, Any]) -> None:
 
 async def _join(chip: ChipOfMany, given: dict[str, Any]) -> None:
     """Tell a chip the latencies of its links, and whom to follow."""
-    mine = [link for number, link in given["links"] if number == chip.number]
-    await chip.write([host.link(link, LATENCY) for link in mine], [given["latency"]] * len(mine))
+    mine = [(link, latency) for number, link, latency in given["receivers"] if number == chip.number]
+    await chip.write([host.link(link, LATENCY) for link, _ in mine], [latency for _, latency in mine])
     parent = given["parents"][chip.number]
     if parent >= 0:
         await chip.write([host.link(0, TIME)], [1 | parent << 8])
@@ -110,9 +110,9 @@ async def _join(chip: ChipOfMany, given: dict[str, Any]) -> None:
 async def _measure(chips: list[ChipOfMany], given: dict[str, Any]) -> list[float]:
     """L_eff of every channel, measured by its receiver."""
     found = []
-    for chip, link in given["links"]:
+    for chip, link, _ in given["receivers"]:
         await chips[chip].write([host.link(link, MEASURE)], [2])
-    for chip, link in given["links"]:
+    for chip, link, latency in given["receivers"]:
         count, total = 0, 0
         while count < MEASURED:
             await chips[chip].cycles(2000)
@@ -120,7 +120,7 @@ async def _measure(chips: list[ChipOfMany], given: dict[str, Any]) -> list[float
             assert word is not None
             count, total = word & 0xFFFFFFFF, word >> 32 & 0xFFFFFFFF
         total -= total >> 31 << 32
-        found.append(given["latency"] - total / MEASURED)
+        found.append(latency - total / MEASURED)
     return found
 
 
