@@ -42,8 +42,8 @@ class LinkMeter(wiring.Component):
         probe_valid, probe_tag, reflect_valid, reflect_tag: out, registers, held until ``probe_taken`` or
             ``reflect_taken``, in: the next idle word is to be this probe or reflection, which is on the pins in the
             next cycle.
-        trips, trips_sum: out, registers: how many round trips were measured, at most ``samples``, and their cycles in all.
-        offsets, offsets_sum: out, registers: likewise the errors.
+        trips, trips_sum: out, registers: how many round trips were measured, at most ``samples``, and their cycles in
+            all. offsets, offsets_sum: out, registers: likewise the errors.
     """
 
     measure_trips: In(1)

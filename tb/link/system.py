@@ -1,6 +1,6 @@
 """Verilog of a system: chips of any kind with clocks of their own, joined by wires, and what watches them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,7 +164,7 @@ class System:
             joined[f"{role}_on"] = f"{self._named('running', chip)} && !{self._named('stalled', chip)}"
         self._place("channel_monitor", c, {"PERIOD": self._period}, joined)
 
-    def _place(self, module: str, i: int, parameters: dict[str, int] = {}, joined: dict[str, str] = {}) -> None:
+    def _place(self, module: str, i: int, parameters: Mapping[str, int] = {}, joined: Mapping[str, str] = {}) -> None:
         ports = top_ports(self._files, module)
         joints = ", ".join(f".{port}({joined.get(port, self._named(port, i))})" for port in ports)
         given = ", ".join(f".{name}({value})" for name, value in parameters.items())
