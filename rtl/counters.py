@@ -24,6 +24,7 @@ class Counters(wiring.Component):
         hac_fast, hac_slow: in, steps of this cycle.
         align: in, SAC := HAC and δ := 0 at the end of this cycle, with this cycle's steps already counted (DESKEW).
         absorb: in, the δ of this cycle is taken off δ and SAC (RUNTIME_DESKEW); this cycle's step stays in δ.
+        hac_next: out, the HAC of the next cycle.
         carry: out, this cycle's addition carries out of the HAC: the next cycle is the first one of an epoch.
         saturated: out, this cycle's step does not fit in δ.
         hac, sac: out, registers, 0 … hac_period - 1.
@@ -34,6 +35,7 @@ class Counters(wiring.Component):
     hac_slow: In(1)
     align: In(1)
     absorb: In(1)
+    hac_next: Out(COUNTER_BITS)
     carry: Out(1)
     saturated: Out(1)
     hac: Out(COUNTER_BITS)
@@ -54,6 +56,7 @@ class Counters(wiring.Component):
 
         sum_ = Signal(self.period_bits + 1)
         m.d.comb += [sum_.eq(hac + Mux(fast, 2, Mux(slow, 0, 1))), self.carry.eq(sum_[-1])]
+        m.d.comb += self.hac_next.eq(sum_[:-1])
         m.d.sync += hac.eq(sum_)
 
         with m.If(self.align):
