@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsp import travel
-from tsp.compiler.booking import Booking, Lane, Placed, Slot
+from tsp.compiler.booking import Booking, Lane, Pauses, Placed, Slot
 from tsp.compiler.bursts import Burst
 from tsp.compiler.homes import Places
 from tsp.compiler.passes import Copy, Pass, Runs, Tile, View, rows_of, runs_of
@@ -54,11 +54,11 @@ class Read:
 class Routes:
     """What the scheduler and its parts share: what is taken, what was scheduled, and when rows can be read."""
 
-    def __init__(self, places: Places, config: ChipConfig, spare: int = 0):
+    def __init__(self, places: Places, config: ChipConfig, pauses: Pauses):
         self.places, self.config = places, config
         self.table, self.plan = timing(config), floorplan(config)
         self.planes = [slice_.name for slice_ in self.plan.slices if slice_.unit == "mxm"]
-        self.booking = Booking(config, spare)
+        self.booking = Booking(config, pauses)
         self.bursts: list[Burst] = []
         self.number, self.few = 0, False
         """Of the pass at hand, and whether it has so few rows that loads bound it."""
@@ -207,7 +207,6 @@ class Routes:
         self.bursts.append(Burst(method, queue, at, count, tuple(arguments.items()), self.number))
 
 
-def zones_of(plan: Floorplan, sites: Sequence[int]) -> tuple[str, ...]:
-    """The sides of the VXM on which a stream runs that visits sites."""
-    west, east = min(sites) < plan.vxm_site, max(sites) > plan.vxm_site
-    return (*(["w"] if west else []), *(["e"] if east else []))
+def zones_of(plan: Floorplan, sites: Sequence[int]) -> tuple[int, ...]:
+    """The SRs through which a stream runs that visits sites."""
+    return tuple(range(min(sites), max(sites)))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tsp.compiler.booking import Booking, Lane, Slot
+from tsp.compiler.booking import Booking, Lane, Pauses, Slot
 from tsp.compiler.bursts import Burst, named, spell
 from tsp.compiler.homes import Places
 from tsp.compiler.passes import SUMS, Copy, Pass, Tile, View
@@ -33,8 +33,8 @@ class _Plane:
 class Scheduler(Routes):
     """Places passes one after the other, each as early as queues, streams and its operands allow."""
 
-    def __init__(self, places: Places, config: ChipConfig, spare: int):
-        super().__init__(places, config, spare)
+    def __init__(self, places: Places, config: ChipConfig, pauses: Pauses):
+        super().__init__(places, config, pauses)
         self.state = {name: _Plane(name) for name in self.planes}
 
     def schedule(self, gang: Sequence[tuple[int, Pass]]) -> None:
@@ -241,11 +241,11 @@ def _beside(gang: Sequence[tuple[int, Pass]], pass_: Pass) -> bool:
 
 
 def schedule(
-    passes: Sequence[Pass], places: Places, config: ChipConfig, spare: int = 0, progress: Progress = silent
+    passes: Sequence[Pass], places: Places, config: ChipConfig, pauses: Pauses, progress: Progress = silent
 ) -> tuple[list[Burst], Booking]:
-    """All instructions of all passes, and what they take; behind each at least ``spare`` cycles of its queue are free.
-    InputError for a pass that never fits."""
-    scheduler = Scheduler(places, config, spare)
+    """All instructions of all passes, and what they take, with pauses in queues. InputError for a pass that never
+    fits."""
+    scheduler = Scheduler(places, config, pauses)
     for gang in _gangs(passes):
         progress("schedule", gang[0][0] - 1, len(passes))
         scheduler.schedule(gang)
