@@ -37,6 +37,8 @@ class Read:
     pieces: tuple[Piece, ...]
     target: str
     after: int
+    first: int = 0
+    """Stream from which on they are looked for."""
     step: int = -1
     """Of the pass's steps, that takes it."""
 
@@ -80,7 +82,7 @@ class Routes:
                 near = [copy for copy in part.copies if copy.side == target[4]]
                 copy = near[int(target[5:]) % len(near)]
             pieces.append(Piece(copy, start, rows))
-        return Read(view, tuple(pieces), target, after)
+        return Read(view, tuple(pieces), target, after, self.own(target))
 
     def operands(self, pass_: Pass, alus: int, beside: Sequence[Read]) -> list[Read]:
         """The views that steps read, in the order of their operands; the first step works ``alus`` cycles behind the
@@ -121,7 +123,8 @@ class Routes:
                 at = read.after + piece.start
                 more += [Slot(n, at - self.travel(n, read.target), len(piece.rows)) for n in piece.copy.slices]
             first, width = read.after - self.travel(read.source, read.target), len(read.pieces[0].copy.slices)
-            brought.append(self.driven(read.source, [read.target], first, pass_.count, width, read.slices))
+            lane = self.driven(read.source, [read.target], first, pass_.count, width, read.slices)
+            brought.append(dataclasses.replace(lane, first=read.first))
         return [*slots, *more], [*brought, *lanes]
 
     def _least(self, least: int, reads: list[Read], pass_: Pass) -> int:
@@ -191,8 +194,7 @@ class Routes:
         way = travel.direction(self.config, producer, targets[0])
         diagonal = at + func - slice_.site if way == EAST else at + func + slice_.site - 1
         zones = zones_of(self.plan, [self.plan.slice(name).site for name in [producer, *targets, *others]])
-        own = self.own(targets[0]) if slice_.unit == "mem" else 0
-        return Lane(way, 1 << (width - 1).bit_length(), diagonal, count, zones, own)
+        return Lane(way, 1 << (width - 1).bit_length(), diagonal, count, zones)
 
     def way(self, source: str, target: str) -> str:
         """``e`` or ``w``."""
