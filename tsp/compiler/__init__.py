@@ -20,6 +20,7 @@ from tsp.compiler.passes import Pass
 from tsp.compiler.place import place
 from tsp.compiler.progress import Progress, silent
 from tsp.compiler.schedule import schedule
+from tsp.compiler.tensor import table_of
 from tsp.compiler.traits import blocks_of
 from tsp.config import ChipConfig
 from tsp.errors import InputError, nearest
@@ -131,7 +132,7 @@ def _attempt(graph: Graph, config: ChipConfig, words: int | None, pauses: Pauses
 
 def _plain(graph: Graph) -> dict[str, Tensor]:
     """Name → what is known of each input and output; ``blocks`` is the name of the tensor in the graph for now."""
-    found = {x.name: Tensor(True, x.shape, x.dtype, 0, False, (x.name,)) for x in graph.inputs}
+    found = {x.name: Tensor(True, x.shape, x.dtype, 0, False, (x.name,), table=table_of(x)) for x in graph.inputs}
     return found | {name: Tensor(False, x.shape, x.dtype, 0, False, (x.name,)) for name, x in graph.outputs.items()}
 
 

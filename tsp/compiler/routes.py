@@ -93,14 +93,24 @@ class Routes:
                 if isinstance(operand, View) and (operand, j) not in found:
                     read = self.read_of(operand, pass_, "vxm", alus + j, [*beside, *found.values()])
                     found[operand, j] = dataclasses.replace(read, step=j)
+                    if operand.by is not None:
+                        # The maps come behind, to where the rows are read.
+                        at = read.after - self.travel(read.source, "vxm")
+                        found[operand.by, j] = self.read_of(operand.by, pass_, read.source, at)
         return list(found.values())
 
     def place(self, least: int, slots: list[Slot], reads: list[Read], lanes: list[Lane], pass_: Pass) -> Placed:
         """Book slots, reads and lanes at the earliest start, and emit the READs."""
         every = self._with_reads(slots, reads, lanes, pass_)
         placed = self.booking.place(self._least(least, reads, pass_), *every, f"pass {pass_.name}")
-        for read, stream in zip(reads, placed.streams, strict=False):
+        for number, (read, stream) in enumerate(zip(reads, placed.streams, strict=False)):
             way = self.way(read.source, read.target)
+            if read.view.by is not None:
+                maps = f"{self.way(reads[number + 1].source, read.source)}{placed.streams[number + 1]}"
+                for plane, name in enumerate(read.slices):
+                    at = placed.start + read.after - self.travel(name, read.target)
+                    self.burst("gather", name, at, pass_.count, stream_=f"{way}{stream + plane}", map_=maps)
+                continue
             for piece in read.pieces:
                 runs = runs_of(piece.rows)
                 for plane, name in enumerate(piece.copy.slices):
