@@ -34,9 +34,10 @@ def detours(topology: Topology, source: int, destination: int) -> list[Route]:
         here, there = source // size, destination // size
         links = [topology.island_links[other, here] for other in range(topology.islands) if other not in (here, there)]
         by = [int(copies[0]) // PORTS for copies in links]
-    found = [
-        _canonical(topology, source, chip)[0] + last for chip in by for last in _canonical(topology, chip, destination)
-    ]
+    found = []
+    for turn, chip in enumerate(by):
+        onward = _canonical(topology, chip, destination)
+        found.append(_canonical(topology, source, chip)[0] + onward[turn % len(onward)])
     return sorted(found, key=len)
 
 
