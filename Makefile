@@ -23,7 +23,7 @@ export PYTHONHASHSEED := 0
 export AMARANTH_USE_YOSYS := builtin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sim digits test lint verify regress coverage formal mutate bench verilog synth clean distclean
+.PHONY: help setup sim digits test lint verify regress coverage formal mutate bench network verilog synth clean distclean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ bench: $(STAMP) ## Measure speed and size
 
 mutate: $(STAMP) ## Plant mistakes in every block's Verilog, and count those that its benches notice
 	@$(PY) -m tb.mutation --block "$(BLOCK)" --count "$(MUTANTS)"
+
+network: $(STAMP) ## Compute hops, bandwidth, routes and aligned clocks of 264 and of 10,440 chips
+	@$(PY) -m tb.network
 
 verilog: $(STAMP) ## Write the Verilog of CONFIG to build/verilog/CONFIG
 	@.venv/bin/tsp verilog --config "$(CONFIG)" -o "build/verilog/$(CONFIG)"

@@ -1,6 +1,7 @@
 // The main program of a Verilator model under cocotb, in place of the one that comes with cocotb. It can toggle the
 // module's `clk` itself (tb/clock.py), so that a cycle in which no callback is due costs two evaluations and little
-// else; a clock that cocotb drives costs four and two callbacks.
+// else; a clock that cocotb drives costs four and two callbacks. A model with delays of its own (Verilator's
+// --timing) is woken when they end.
 //
 // Usage: PROGRAM [--trace-file FILE] [+plusargs]. Waves are recorded if the model was built with them and FILE is given.
 //
@@ -84,7 +85,7 @@ class Simulation {
         call_waiting_for_values();
         settle();
         while (!context->gotFinish()) {
-            const Time next = std::min<Time>(VerilatedVpi::cbNextDeadline(), the_clock.next);
+            const Time next = std::min({Time{VerilatedVpi::cbNextDeadline()}, the_clock.next, delay_ends()});
             if (next == NEVER) break;
             context->time(next);
             VerilatedVpi::callCbs(cbNextSimTime);
@@ -109,7 +110,7 @@ class Simulation {
     void settle() {
         // What was written without delay is seen before the clock's edge.
         if (VerilatedVpi::evalNeeded()) evaluate();
-        bool changed = arrive();
+        bool changed = arrive() || delay_ends() == context->time();
         do {
             for (; changed; changed = arrive()) evaluate();
             VerilatedVpi::callCbs(cbReadWriteSynch);
@@ -119,6 +120,8 @@ class Simulation {
         VerilatedVpi::callCbs(cbReadOnlySynch);
         if (waves) waves->dump(context->time());
     }
+
+    Time delay_ends() { return top.eventsPending() ? top.nextTimeSlot() : NEVER; }
 
     void evaluate() {
         VerilatedVpi::clearEvalNeeded();

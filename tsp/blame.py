@@ -50,15 +50,24 @@ def _word_at(flow: Flow, fault: Fault) -> int | None:
         # Words of two IFETCHes meet in the cycle of the second.
         if fault.kind == COLLISION and mistake.kind == "path" and (mistake.cycle, mistake.queue) == fault[:2]:
             return mistake.index
-    late = fault.kind in (COLLISION, PERMUTE_MAP)
-    issued = fault.cycle - (_result_latency(queues[fault.queue].kind, flow.config) if late else 0)
+    kind = queues[fault.queue].kind
+    late = _result_latency(kind, flow.config) if fault.kind in (COLLISION, PERMUTE_MAP) else 0
+    # On their link SENDs and RECEIVEs collide at once.
+    for latency in dict.fromkeys((late, 0) if kind == "c2c" else (late,)):
+        if (index := _dispatched_in(flow, fault.queue, fault.cycle - latency)) is not None:
+            return index
+    return None
+
+
+def _dispatched_in(flow: Flow, queue: int, issued: int) -> int | None:
+    """The word that a queue dispatches in a cycle."""
     others: list[Mistake | Control] = [*flow.unrolled.mistakes, *flow.unrolled.controls]
     for place in others:
-        if place.queue == fault.queue and place.cycle == issued:
+        if place.queue == queue and place.cycle == issued:
             return place.index
     for burst in flow.unrolled.bursts:
         number, rest = divmod(issued - burst.start, burst.interval)
-        if burst.queue == fault.queue and rest == 0 and 0 <= number < burst.count:
+        if burst.queue == queue and rest == 0 and 0 <= number < burst.count:
             return burst.index
     return None
 
@@ -67,4 +76,5 @@ def _result_latency(kind: str, config: ChipConfig) -> int:
     table = timing(config)
     # Two ABCs collide in the arrays, not on a stream.
     latencies: Mapping[str, int] = {"mem": table.read_func, "vxm": table.alu_func, "mxm_activations": table.abc_skew}
+    latencies = {**latencies, "c2c": table.receive_func}
     return table.sxm_result(kind) if kind in SXM_KINDS else latencies.get(kind, table.acc_func)

@@ -186,11 +186,15 @@ def _refuse(sentence: str, code: int = EXIT_BAD_INPUT) -> int:
 
 from tsp.cli_compile import compile_model, explain_program  # noqa: E402 - it uses what stands above
 from tsp.cli_estimate import estimate_model  # noqa: E402
+from tsp.cli_network import network  # noqa: E402
 from tsp.cli_run import run_program  # noqa: E402
+from tsp.cli_system import system_group  # noqa: E402
 from tsp.cli_timeline import show_timeline  # noqa: E402
 
 cli.add_command(compile_model)
 cli.add_command(estimate_model)
 cli.add_command(explain_program)
+cli.add_command(network)
 cli.add_command(run_program)
 cli.add_command(show_timeline)
+cli.add_command(system_group)

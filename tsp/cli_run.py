@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsp.cli import config_options, load_program
+from tsp.cli_system import run_command
 from tsp.config import ChipConfig
 from tsp.dump import superlanes
 from tsp.errors import InputError, counted
@@ -22,7 +23,8 @@ from tsp.tensors import read_array, restored, with_inputs
 
 
 @click.command("run")
-@click.argument("program")
+@click.argument("program", required=False)
+@click.option("--system", metavar="FILE", help="Run the chips of a system file; PROGRAM then holds their programs.")
 @click.option("--on", default="golden", show_default=True, metavar="|".join(BACKENDS), help="Where to run it.")
 @click.option("--dump", multiple=True, metavar="WORDS", help="What to print: a symbol, or words such as mem.e0:0:4.")
 @click.option("--waves", metavar="FILE", help="Record a simulator's waves to this .fst or .vcd file.")
@@ -34,7 +36,8 @@ from tsp.tensors import read_array, restored, with_inputs
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; for bad input nothing but the sentence on stderr.")
 @config_options(required=False)
 def run_program(
-    program: str,
+    program: str | None,
+    system: str | None,
     on: str,
     dump: tuple[str, ...],
     waves: str | None,
@@ -50,6 +53,15 @@ def run_program(
 
     Exit code 1: the machine differs from the prediction; 2: bad input; 3: the machine latched a fault.
     """
+    if system is not None:
+        given = {"--waves": waves, "--input": inputs, "--output": outputs, "--flip": flips, "--config": config}
+        if unused := next((option for option, value in given.items() if value), None):
+            raise InputError(f"{unused} is for one chip, but --system runs several; leave it out")
+        if on != "golden":
+            raise InputError(f"--on {on}: systems run on the golden model only; leave it out")
+        return run_command(system, program, dump, max_cycles, no_check, as_json)
+    if program is None:
+        raise InputError("PROGRAM is missing: a .npz file or source; or name a system with --system")
     loaded = load_program(program, config)
     if inputs or outputs:
         loaded = with_inputs(loaded, _inputs(loaded, inputs))

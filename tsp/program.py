@@ -101,6 +101,8 @@ class Tensor:
         blocks: names of symbols; an empty one for a block of an input that nothing reads.
         fold: a row holds the features of so many pixels of a line.
         window: a row holds those of a window instead.
+        table: they are numbers of rows of a table that has so many, each in a row of its own, as GATHER takes them; one
+            below zero counts from the end. 0: they are not.
     """
 
     given: bool
@@ -111,6 +113,7 @@ class Tensor:
     blocks: tuple[str, ...]
     fold: int = 1
     window: Window | None = None
+    table: int = 0
 
     @property
     def features(self) -> int:
@@ -121,11 +124,15 @@ class Tensor:
         """In memory."""
         if self.window is not None:
             return self.window.image[0] * math.prod(self.window.places)
+        if self.table:
+            return math.prod(self.shape)
         return math.prod(self.shape) // self.features // self.fold
 
     @property
     def width(self) -> int:
         """Numbers in a row of memory."""
+        if self.table:
+            return 1
         return self.features * (self.fold if self.window is None else math.prod(self.window.size))
 
     def __str__(self) -> str:

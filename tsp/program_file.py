@@ -32,7 +32,7 @@ MEMBERS = ("header.npy", "words.npy", "lines.npy", "addresses.npy", "image.npy")
 
 _HEADER_LIMIT = 1 << 26
 _NPY_HEADER = 1 << 12
-_FILE_LIMIT = 1 << 30
+FILE_LIMIT = 1 << 30
 """Larger than the full memory and all queues of the published chip (220 MiB and 3 MiB)."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _MASK64 = (1 << 64) - 1
@@ -40,6 +40,11 @@ _MASK64 = (1 << 64) - 1
 
 def save(program: Program, path: Path) -> None:
     """Write ``program`` to ``path``; equal programs give equal bytes. InputError if it cannot be written."""
+    write_atomic(path, to_bytes(program))
+
+
+def to_bytes(program: Program) -> bytes:
+    """What a file of ``program`` holds."""
     program.validate()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -49,7 +54,7 @@ def save(program: Program, path: Path) -> None:
             data = io.BytesIO()
             np.lib.format.write_array(data, array, (1, 0), allow_pickle=False)
             archive.writestr(member, data.getvalue(), compresslevel=6)
-    write_atomic(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _arrays(program: Program) -> tuple[NDArray[Any], ...]:
@@ -88,10 +93,14 @@ def _header(program: Program) -> dict[str, Any]:
 
 def load(path: Path) -> Program:
     """The program in ``path``; InputError when the file is missing, damaged, foreign or of another version."""
-    data = read_bounded(path, _FILE_LIMIT)
+    return from_bytes(read_bounded(path, FILE_LIMIT), str(path))
+
+
+def from_bytes(data: bytes, path: str) -> Program:
+    """The program in the bytes of a file; ``path`` is what messages call it."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return _read(archive, str(path))
+            return _read(archive, path)
     # What zipfile and zlib raise for damaged files (found by flipping and cutting bytes).
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, NotImplementedError, OSError, RuntimeError):
         raise InputError(f"{path}: is not a program file, or is damaged; write it again with 'tsp asm'") from None

@@ -7,7 +7,8 @@ from tsp.errors import InputError
 from tsp.program import NARROW, Tensor, Window
 
 DTYPES = ("bool", "int8", "uint8", "int16", "int32", "float16", "float32")
-"""What a tensor's elements may be for its user; an input's also of types that numpy has not."""
+"""What a tensor's elements may be for its user; an input's also of types that numpy has not, and those of a table's
+rows int64."""
 _AXES = 8
 _LARGEST = 1 << 16
 """Lines, columns, pads and the like of a window."""
@@ -22,9 +23,11 @@ def parse_tensors(rows: Any) -> dict[str, Tensor]:
 
 def _tensor(row: Any) -> Tensor:
     kinds = {"given": bool, "shape": list, "dtype": str, "offset": int, "channels_first": bool, "blocks": list}
-    right = type(row) is dict and row.keys() == {*kinds, "fold", "window"}
+    right = type(row) is dict and row.keys() - {"table"} == {*kinds, "fold", "window"}
     right = right and all(type(row[k]) is kinds[k] for k in kinds)
-    known = (*DTYPES, *NARROW) if right and row["given"] else DTYPES
+    table = row.get("table", 0) if right else 0
+    right = right and type(table) is int and 0 <= table <= _LARGEST and (not table or row["given"])
+    known = ("int32", "int64") if table else (*DTYPES, *NARROW) if right and row["given"] else DTYPES
     if not right or row["dtype"] not in known or len(row["shape"]) > _AXES:
         raise InputError("the header's 'tensors' are damaged")
     sizes, blocks, fold = row["shape"], row["blocks"], row["fold"]
@@ -35,6 +38,8 @@ def _tensor(row: Any) -> Tensor:
     window = None if row["window"] is None else _window(row["window"])
     found = Tensor(**row | {"shape": tuple(sizes), "blocks": tuple(blocks), "window": window})
     pixels = math.prod(sizes) // found.features
+    if table and (fold > 1 or window is not None):
+        raise InputError("the header's 'tensors' are damaged")
     if pixels % fold or (window is not None and (math.prod(window.image) != pixels or not found.given)):
         raise InputError("the header's 'tensors' are damaged")
     return found

@@ -18,7 +18,7 @@ FILE_LIMIT = 1 << 24
 MOST_CHIPS = 10_440
 """The largest system *(published)*."""
 MOST_LATENCY = 1 << 16
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+CHIP_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOP = ("root", "ppm", "preamble", "chip", "link", "config", "set")
 _CHIP = ("name", "config", "set", "program")
 _LINK = ("from", "to", "latency", "measured", "jitter", "tree")
@@ -82,7 +82,7 @@ class _Reader:
     def _chip(self, row: dict[str, Any], defaults: dict[str, Any], where: str) -> Chip:
         self._known(row, _CHIP, where)
         name = self._value(row, "name", str, None, where)
-        if not _NAME.fullmatch(name):
+        if not CHIP_NAME.fullmatch(name):
             raise self._wrong(f"{where}: name is {name!r}, must be 1…64 letters, digits, '_' or '-'")
         where = f"chip {name}"
         kind = self._value({**defaults, **row}, "config", str, None, where)

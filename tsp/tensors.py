@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tsp.errors import InputError, nearest
 from tsp.files import parse_npy, read_bounded
 from tsp.floorplan import floorplan
-from tsp.isa import FLOAT_TYPES
+from tsp.isa import FLOAT_TYPES, Type
 from tsp.memory_map import octets, plane_slices, typed
 from tsp.program import NARROW, Image, Program, Symbol, Tensor, Window
 
@@ -20,6 +20,8 @@ Array = NDArray[Any]
 Words = Callable[[int, int], NDArray[np.uint8]]
 """(place, address) → uint8 [16·S]."""
 _FILE_LIMIT = 1 << 30
+_OCTETS = 16
+"""Of a superlane's word."""
 
 
 def given(tensors: Mapping[str, Tensor], values: Mapping[str, Array]) -> None:
@@ -34,6 +36,17 @@ def given(tensors: Mapping[str, Tensor], values: Mapping[str, Array]) -> None:
         array = values[name]
         if array.shape != tensor.shape or not _holds(array, tensor.dtype):
             raise InputError(f"input {name!r} is {array.dtype}{list(array.shape)}, must be {tensor}")
+        if tensor.table:
+            check_numbers(array, tensor.table, f"input {name!r}")
+
+
+def check_numbers(numbers: Array, table: int, name: str) -> None:
+    """InputError unless these are numbers of rows of a table that has so many."""
+    for number in (int(numbers.min()), int(numbers.max())):
+        if not -table <= number < table:
+            nearest_one = min(max(number, -table), table - 1)
+            raise InputError(f"{name} holds {number}, but the table has {table} rows, so must be {-table}…{table - 1}; "
+                             f"try {nearest_one}")  # fmt: skip
 
 
 def _holds(array: Array, dtype: str) -> bool:
@@ -52,6 +65,8 @@ def with_inputs(program: Program, values: Mapping[str, Array]) -> Program:
     for name, array in values.items():
         tensor = program.tensors[name]
         rows = laid_out(array, tensor)
+        if tensor.table:
+            rows = np.tile(rows, program.config.superlanes)
         for index, block in enumerate(tensor.blocks):
             for symbol in copies(program, block) if block else ():
                 _store(program, memory, symbol, rows[:, index * program.config.lanes :])
@@ -98,7 +113,11 @@ def _load(program: Program, symbol: Symbol, words: Words) -> Array:
 
 
 def laid_out(array: Array, tensor: Tensor) -> Array:
-    """[rows, width] as memory has them: what an image's pixel is a row of its channels, or several side by side."""
+    """[rows, width] as memory has them: what an image's pixel is a row of its channels, or several side by side.
+    Numbers of a table's rows are the sixteen bytes of a superlane, of which the first two are an address."""
+    if tensor.table:
+        addresses = (array.reshape(-1, 1).astype(np.int64) % tensor.table).astype("<u2")
+        return np.pad(addresses.view(np.int8), ((0, 0), (0, _OCTETS - 2)))
     moved = np.moveaxis(array, 1, -1) if tensor.channels_first else array
     found = moved if array.dtype.kind == "f" else moved.astype(np.int64) - tensor.offset
     if tensor.window is not None:
@@ -146,6 +165,8 @@ def check_layout(program: Program) -> None:
         right = len(tensor.blocks) == -(-tensor.width // lanes) and names and set(names) <= program.symbols.keys()
         if not right or alike != {(tensor.rows, symbols[0].type)}:
             raise InputError(f"tensor {name!r}, {tensor}, does not lie in {', '.join(tensor.blocks) or 'any symbol'}")
+        if tensor.table and symbols[0].type != Type.INT8:
+            raise InputError(f"tensor {name!r}, numbers of a table's rows, lies in {symbols[0].type.name.lower()}")
         if (symbols[0].type in FLOAT_TYPES) != tensor.dtype.startswith("float"):
             raise InputError(f"tensor {name!r}, {tensor}, lies in words of {symbols[0].type.name.lower()}")
 

@@ -10,7 +10,7 @@ from rtl.link.aligner import hac_error
 SAMPLES = 256
 """A measurement has so many; software divides the sum."""
 
-COUNT_BITS = SAMPLES.bit_length()
+COUNT_BITS = 9
 TAG_BITS = 16
 
 HELD = 6
@@ -19,7 +19,7 @@ word's arrival to its report (LinkReceive), at the far one two from there to the
 
 TIMEOUT = 4096
 """Cycles after which a probe is given up: an idle word may be dropped on the way, or be wrong."""
-TRIPS_BITS = (SAMPLES * TIMEOUT).bit_length()
+TRIPS_BITS = 21
 OFFSETS_BITS = COUNTER_BITS + COUNT_BITS
 
 
@@ -42,8 +42,8 @@ class LinkMeter(wiring.Component):
         probe_valid, probe_tag, reflect_valid, reflect_tag: out, registers, held until ``probe_taken`` or
             ``reflect_taken``, in: the next idle word is to be this probe or reflection, which is on the pins in the
             next cycle.
-        trips, trips_sum: out, registers: how many round trips were measured, at most 256, and their cycles in all.
-        offsets, offsets_sum: out, registers: likewise the errors.
+        trips, trips_sum: out, registers: how many round trips were measured, at most ``samples``, and their cycles in
+            all. offsets, offsets_sum: out, registers: likewise the errors.
     """
 
     measure_trips: In(1)
@@ -67,8 +67,8 @@ class LinkMeter(wiring.Component):
     offsets: Out(COUNT_BITS)
     offsets_sum: Out(signed(OFFSETS_BITS))
 
-    def __init__(self, period: int):
-        self.period = period
+    def __init__(self, period: int, samples: int = SAMPLES):
+        self.period, self.samples = period, samples
         super().__init__()
 
     def elaborate(self, platform):
@@ -96,7 +96,7 @@ class LinkMeter(wiring.Component):
         with m.Elif(lost):
             m.d.sync += waiting.eq(0)
         # A reflection of an earlier probe that comes late is none of this one's.
-        with m.If(self.measure_trips | lost | (back & (self.trips != SAMPLES - 1))):
+        with m.If(self.measure_trips | lost | (back & (self.trips != self.samples - 1))):
             m.d.sync += [self.probe_valid.eq(1), self.probe_tag.eq(self.probe_tag + 1)]
 
     def _offsets(self, m: Module) -> None:
@@ -104,7 +104,7 @@ class LinkMeter(wiring.Component):
         error = hac_error(self.period, self.stamp, self.latency, self.arrival)
         with m.If(self.measure_offsets):
             m.d.sync += [self.offsets.eq(0), self.offsets_sum.eq(0), due.eq(1)]
-        with m.Elif(self.stamp_valid & due & ~self.offsets[-1]):
+        with m.Elif(self.stamp_valid & due & (self.offsets != self.samples)):
             m.d.sync += [self.offsets.eq(self.offsets + 1), self.offsets_sum.eq(self.offsets_sum + error)]
             m.d.sync += due.eq(self.epoch)
         with m.Elif(self.epoch):

@@ -7,7 +7,7 @@ from rtl.counters import COUNTER_BITS, DELTA_BITS, Counters
 from rtl.link.aligner import JITTER, Aligner
 from rtl.link.code import NUMBER_BITS, WORD_BITS
 from rtl.link.elastic import ElasticBuffer
-from rtl.link.meter import COUNT_BITS, OFFSETS_BITS, TRIPS_BITS, LinkMeter
+from rtl.link.meter import COUNT_BITS, OFFSETS_BITS, SAMPLES, TRIPS_BITS, LinkMeter
 from rtl.link.receive import LinkReceive
 from rtl.link.transmit import LinkTransmit
 from rtl.stamp import Stamp, stamp
@@ -35,8 +35,8 @@ class Timekeeper(Component):
 
     module_name = "timekeeper"
 
-    def __init__(self, config: ChipConfig, links: int, jitter: int = JITTER):
-        self.config, self.links, self.jitter = config, links, jitter
+    def __init__(self, config: ChipConfig, links: int, jitter: int = JITTER, samples: int = SAMPLES):
+        self.config, self.links, self.jitter, self.samples = config, links, jitter, samples
         inputs = dict.fromkeys(("hac_fast", "hac_slow", "align", "absorb", "child"), 1)
         inputs |= {"parent": PARENT_BITS, "measure_trips": 1, "measure_offsets": 1}
         outputs = {"carry": 1, "silent": 1, "hac": COUNTER_BITS, "sac": COUNTER_BITS, "delta": DELTA_BITS}
@@ -78,7 +78,7 @@ class Timekeeper(Component):
         m.submodules[f"buffer_{i}"] = buffer = stamp(ElasticBuffer(superlanes), f"buffer_{i}")
         m.submodules[f"receive_{i}"] = receive = stamp(LinkReceive(superlanes, LINK_BUFFER), f"receive_{i}")
         m.submodules[f"transmit_{i}"] = transmit = stamp(LinkTransmit(superlanes), f"transmit_{i}")
-        m.submodules[f"meter_{i}"] = meter = LinkMeter(self.config.hac_period)
+        m.submodules[f"meter_{i}"] = meter = LinkMeter(self.config.hac_period, self.samples)
         m.d.comb += [
             buffer.received_clk.eq(getattr(self, f"received_clk_{i}")),
             buffer.received_word.eq(getattr(self, f"received_word_{i}")),

@@ -15,7 +15,7 @@ from rich.progress import Progress
 from tb import simulator
 from tb.__main__ import select
 from tb.command import AT_LEAST_ONE, Command, one_sentence, report_path, write_report
-from tb.mutation import blocks, equivalence, netlist, report
+from tb.mutation import blocks, equivalence, machine, netlist, report
 from tb.mutation.blocks import BLOCKS, Block
 from tb.mutation.run import play
 from tsp.config import ChipConfig
@@ -70,9 +70,9 @@ def prove(
     if not shares:
         return []
     texts = {
-        module: equivalence.smt(made, module, within, block.alone) for module in {mutant.module for mutant in survivors}
+        module: machine.smt(made, module, within, block.alone) for module in {mutant.module for mutant in survivors}
     }
-    terms = [block.terms(plan.config)] * len(shares)
+    terms = [block.terms(plan.config, within)] * len(shares)
     with ProcessPoolExecutor(len(shares)) as pool:
         return sorted(sum(pool.map(equivalence.decide, [texts] * len(shares), shares, terms), []))
 

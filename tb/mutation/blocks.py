@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tb.benches import BENCHES, Bench
-from tb.mutation.equivalence import Terms
+from tb.mutation.machine import Terms
 from tb.small import small
 from tsp.config import ChipConfig
 
@@ -18,7 +18,7 @@ class Block:
         modules: patterns of the names of the Verilog modules that are mutated.
         wires: in these, only cells at signals with such names.
         within: the module in which a mutant may be equivalent too, where that has inputs which never come.
-        valid: see :class:`tb.mutation.equivalence.Terms`.
+        valid: see :class:`tb.mutation.machine.Terms`.
         alone: equivalence is looked for without what stands in the module, which would take z3 too long.
         numbers: inputs that are numbers of something, and the field of the configuration that says of how many.
     """
@@ -43,10 +43,16 @@ class Block:
         """The modules with the tests."""
         return [bench.tests for bench in map(BENCHES.__getitem__, self.benches) if isinstance(bench, Bench)]
 
-    def terms(self, config: ChipConfig) -> Terms:
-        """Of equivalence, in a configuration."""
-        return Terms(self.valid, {name: getattr(config, of) - 1 for name, of in self.numbers.items()})
+    def terms(self, config: ChipConfig, within: str = "") -> Terms:
+        """Of equivalence, in a configuration. What the block says of its own ports says nothing of those of the module
+        ``within`` which it stands."""
+        if within:
+            return Terms(FAULT)
+        return Terms(FAULT | self.valid, {name: getattr(config, of) - 1 for name, of in self.numbers.items()})
 
+
+FAULT = {name: ("fault_valid", 0) for name in ("fault_queue", "fault_kind")}
+"""Every module that raises faults says what they are only when there is one (docs/rtl.md)."""
 
 BLOCKS: dict[str, Block] = {
     "stream": Block(("stream",), ("sxm_site",)),

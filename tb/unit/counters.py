@@ -3,7 +3,7 @@
 import cocotb
 
 from tb.unit.icu_driver import IcuDriver
-from tb.unit.icu_programs import deskew_programs, expected
+from tb.unit.icu_programs import Programs, Wait, deskew_programs, expected
 from tb.unit.icu_record import DRIFT_SATURATED, check_drifting, check_faults
 from tb.unit.ports import config, seeded
 from tb.unit.schedule_clock import ScheduleClock, Steps, steady, wandering
@@ -46,6 +46,29 @@ async def every_kind_of_queue_deskews(dut):
     rng = seeded("kinds")
     for kind in sorted({queue.kind for queue in floorplan(config()).queues}):
         await deskews(dut, wandering(rng), rng.getrandbits(32), kind)
+
+
+def fast(cycle: int) -> int:
+    """A HAC that is as fast as can be."""
+    return 2
+
+
+def fast_at_first(cycle: int) -> int:
+    """And one that is so until its first epoch is nearly over."""
+    return 2 if cycle < config().hac_period // 2 - 8 else 1
+
+
+@cocotb.test()
+async def every_queue_deskews_alone(dut):
+    """And then waits with a RUNTIME_DESKEW for no cycles, or for less."""
+    icu = IcuDriver(dut, config())
+    words = [instruction("DESKEW"), instruction("NOP", n=2), instruction("RUNTIME_DESKEW", t=0)]
+    for queue in range(len(icu.queues)):
+        programs: Programs = {queue: [word.encode() for word in words]}
+        for steps in (fast_at_first, fast):
+            clock = ScheduleClock([Wait(0, queue, None), Wait(3, queue, 0)], steps, config().hac_period)
+            check_drifting(await icu.run(programs, LONGEST, steps), expected(programs, config()), clock)
+            assert bool(clock.negative) == (steps is fast)
 
 
 async def saturate(dut, step: int, limit: int) -> None:  # type: ignore[no-untyped-def]

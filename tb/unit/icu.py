@@ -5,8 +5,16 @@ from collections import Counter
 import cocotb
 
 from tb.unit.icu_driver import IcuDriver
-from tb.unit.icu_fetch import Memory, all_queues, check_whole, fetch_programs, first_fault
-from tb.unit.icu_programs import Writer, barrier_programs, expected, long_programs
+from tb.unit.icu_fetch import (
+    WATCHED,
+    Memory,
+    all_queues,
+    check_whole,
+    fetch_programs,
+    first_fault,
+    mistaken_programs,
+)
+from tb.unit.icu_programs import Writer, barrier_programs, expected, faulty_programs, long_programs
 from tb.unit.icu_record import COLLISION, ILLEGAL_INSTRUCTION, RUN_DRY, Run, check_steady
 from tb.unit.ports import config, seeded
 from tb.unit.schedule_clock import steady
@@ -84,6 +92,14 @@ async def every_kind_of_queue_refuses_what_is_illegal(dut):
 
 
 @cocotb.test()
+async def the_lowest_of_many_queues_reports(dut):
+    programs = faulty_programs(seeded("lowest"), config())
+    want = expected(programs, config())
+    assert sorted(want.illegal.values()) == sorted(programs)
+    check_steady(await IcuDriver(dut, config()).run(programs, len(programs) + WATCH, steady), want)
+
+
+@cocotb.test()
 async def nothing_happens_without_a_program(dut):
     run = await IcuDriver(dut, config()).run({}, WATCH, steady)
     assert all(cycle.idle and not cycle.issued and cycle.fault is None for cycle in run.cycles)
@@ -114,9 +130,21 @@ async def fetches_up_to_their_first_mistake(dut):
     for lead in queues * -(-FETCHES // len(queues)):
         programs, unrolled = fetch_programs(rng, config(), lead)
         fault = first_fault(unrolled)
-        last = fault[0] + 2 if fault else max(unrolled.ends.values()) + WATCH
+        last = fault[0] + WATCHED if fault else max(unrolled.ends.values()) + WATCH
         run = await icu.run(programs, last, steady, Memory(unrolled, programs, config()))
         check_whole(run, unrolled, config())
         kinds[fault[2] if fault else 0] += 1
     assert kinds[0] > FETCHES // 10 and all(kinds[kind] for kind in (RUN_DRY, ILLEGAL_INSTRUCTION)), kinds
     assert kinds[COLLISION], kinds
+
+
+@cocotb.test()
+async def every_queue_runs_dry_and_meets_another(dut):
+    """The first fault, of whichever queue, is told."""
+    if not config().ifetch:
+        return
+    icu = IcuDriver(dut, config())
+    for programs, unrolled in mistaken_programs(seeded("mistaken"), config()):
+        fault = first_fault(unrolled)
+        last = fault[0] + WATCHED if fault else WATCH
+        check_whole(await icu.run(programs, last, steady, Memory(unrolled, programs, config())), unrolled, config())

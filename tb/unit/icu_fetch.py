@@ -15,6 +15,8 @@ from tsp.floorplan import Queue, floorplan
 
 Command = tuple[int, int, int]
 """Cycle, queue, stream operand: a vector that an IFETCH asks for."""
+WATCHED = 2
+"""Cycles to watch from a fault on: its pulse comes in the second."""
 FAULT_KINDS = {"path": COLLISION, "dry": RUN_DRY, "illegal": ILLEGAL_INSTRUCTION, "step": ILLEGAL_INSTRUCTION}
 """Of a mistake of the dispatcher; the others are no faults."""
 
@@ -74,14 +76,35 @@ def fetch_programs(rng: random.Random, config: ChipConfig, lead: Queue) -> tuple
         writer = rng.choice([w for index, w in writers.items() if index not in programs])
         wait = writer.word("NOP", n=rng.randint(1, 20))
         programs[writer.queue.index] = [wait, writer.word("CONFIG", p=rng.randint(1, config.superlanes))]
+    return programs, _unrolled(programs, writers, config, more=0.3)
+
+
+def mistaken_programs(rng: random.Random, config: ChipConfig) -> Iterator[tuple[Programs, Unrolled]]:
+    """For each queue: it alone fetches and runs dry; then its words would meet those of another queue of its site."""
+    writers = {queue.index: Writer(rng, queue, config) for queue in all_queues(config)}
+    for queue in all_queues(config):
+        writer = writers[queue.index]
+        fetch = writer.word("IFETCH", n=1)
+        chosen: list[Programs] = [{queue.index: [fetch]}]
+        for other in [q for q in all_queues(config) if q.site == queue.site and q != queue][:1]:
+            first = writers[other.index]
+            waiting = [first.word("IFETCH", n=1), first.word("NOP", n=2 * WATCHED)]
+            chosen.append({queue.index: [writer.word("NOP", n=2), fetch], other.index: waiting})
+        for programs in chosen:
+            yield programs, _unrolled(programs, writers, config)
+
+
+def _unrolled(programs: Programs, writers: dict[int, Writer], config: ChipConfig, more: float = 0.0) -> Unrolled:
+    """What the dispatcher says if words that are fetched are random work; ``more``: how likely one fetches again."""
     fetched: dict[tuple[int, int], list[int]] = {}
     while (out := unroll(programs, config, fetched)).unknown:
         for fetch in out.unknown:
-            words = writers[fetch.queue].work(fetch.words)[: fetch.words]
-            if rng.random() < 0.3 and fetch.words > 1:
-                words[-2:] = [_ifetch(writers[fetch.queue], config), words[-1]]
+            writer = writers[fetch.queue]
+            words = writer.work(fetch.words)[: fetch.words]
+            if more and writer.rng.random() < more and fetch.words > 1:
+                words[-2:] = [_ifetch(writer, config), words[-1]]
             fetched[fetch.key] = words
-    return programs, out
+    return out
 
 
 def _fetching(writer: Writer, config: ChipConfig) -> list[int]:

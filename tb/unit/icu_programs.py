@@ -119,6 +119,18 @@ def long_programs(rng: random.Random, config: ChipConfig) -> Programs:
     return programs
 
 
+def faulty_programs(rng: random.Random, config: ChipConfig) -> Programs:
+    """Queue q has an illegal word in cycle q and in those before, as far as it has room: in each cycle another queue is
+    the lowest of many that meet a fault."""
+    programs = {}
+    for number, queue in enumerate(floorplan(config).queues):
+        writer = Writer(rng, queue, config)
+        first = max(0, number + 2 - config.queue_depth)
+        waiting = [writer.word("NOP", n=first)] if first else []
+        programs[queue.index] = waiting + [writer.illegal() for _ in range(first, number + 1)]
+    return programs
+
+
 def issues(unrolled: Unrolled) -> list[Issue]:
     """Every burst expanded, sorted by cycle and queue."""
     found = []

@@ -12,10 +12,10 @@ def test_large_matmuls_keep_the_planes_busy(rows):
     assert 0.85 < product.utilisation < product.bound < 0.89
 
 
-@pytest.mark.parametrize("outputs, share", [(2304, 0.81), (12_800, 0.86)])
-def test_weights_of_one_vector_come_fast(outputs, share):
-    """The goal is nine tenths of what streams carry."""
-    assert 0.9 * share < Product.of(1, outputs=outputs).load_share < 1
+@pytest.mark.parametrize("outputs, least", [(2304, 0.84), (12_800, 0.9)])
+def test_weights_of_one_vector_come_fast(outputs, least):
+    """The goal is nine tenths of what streams carry. With few outputs the first load and the last sums count."""
+    assert least < Product.of(1, outputs=outputs).load_share < 1
 
 
 @pytest.mark.parametrize("config, cycles", [("tiny", 136), ("groqchip", 608)])

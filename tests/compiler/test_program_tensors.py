@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import tsp
 from tests.compiler.test_compiler import CONFIGS, RNG, int8
 from tests.unit.test_program import header_of, with_header
+from tsp.compiler import tables
 from tsp.compiler.graph import Graph, Windows
 from tsp.errors import InputError
 from tsp.program import NARROW, Program, Window
@@ -20,12 +21,13 @@ VALUES = [0, 1, -1, 2, 3, 8, 64, 65536, 2**31, 10**30, True, None, "", [], {}, 1
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """A program whose input lies in windows, with outputs of images and of floats."""
+    """A program whose input lies in windows, with outputs of images and of floats, and of rows of a table."""
     rng, graph = RNG(1), Graph()
     x, z = graph.input("x", (64, 3), image=(1, 8, 8)), graph.input("z", (4, 40), "float32")
     sums = graph.conv2d(x, int8(rng, 20, 3, 3, 3), windows=Windows((2, 2), (1, 1, 1, 1)))
     graph.output("y", graph.requantise(sums, shift=8))
     graph.output("w", graph.add(z, z))
+    graph.output("t", tables.look_up(graph, int8(rng, 9, 3), tables.numbers(graph, "which", 2, 9)))
     path = tmp_path_factory.mktemp("tensors") / "x.npz"
     tsp.compile(graph, CONFIGS["tiny"]).program.save(path)
     return path.read_bytes()
@@ -73,7 +75,7 @@ def test_pads_take_no_memory(data, tmp_path):
     window["pads"] = [30_000] * 4
     window["strides"] = [60_000 // (n - 1) for n in places]
     assert Window(**window).places == places
-    assert used(tmp_path / "x.npz", data, tensors).keys() == {"y", "w"}
+    assert used(tmp_path / "x.npz", data, tensors).keys() == {"y", "w", "t"}
 
 
 @pytest.mark.parametrize("name, key, value", [("y", "dtype", "int4"), ("x", "blocks", ["", ""]), ("y", "blocks", [""])])

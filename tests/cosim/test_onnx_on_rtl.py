@@ -123,9 +123,17 @@ def of_halves():
     yield shapes, given | {"row": RNG.normal(size=(3, 3)).astype(np.float16)}, constants
 
 
+def of_tables():
+    """Rows chosen by numbers that are given, one of them from the end, and by bytes."""
+    cast = node("Cast", "b", outputs=["c"], to=TensorProto.INT64)
+    chosen = [node("Gather", "t", "x", outputs=["p"]), cast, node("Gather", "t", "c", outputs=["q"])]
+    given = {"x": np.int64([[2, -1], [0, 39]]), "b": np.uint8([[3, 38], [0, 1]])}
+    yield [*chosen, node("Add", "p", "q")], given, {"t": RNG.normal(size=(40, 20)).astype(np.float16)}
+
+
 def programs():
     """(operators, program with its inputs, wanted outputs); with full counts of the node tests too."""
-    for nodes, inputs, constants in (*of_bytes(), *of_floats(), *products(), *of_halves()):
+    for nodes, inputs, constants in (*of_bytes(), *of_floats(), *products(), *of_halves(), *of_tables()):
         made = model(nodes, inputs, constants)
         wanted = reference(made, inputs)
         yield {made.op_type for made in nodes}, tsp.compile(made, CONFIG).with_inputs(inputs), wanted

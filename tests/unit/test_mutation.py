@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from tb import simulator
 from tb.benches import Bench
 from tb.mutation import __main__ as command
-from tb.mutation import blocks, equivalence, netlist, report
+from tb.mutation import blocks, equivalence, limits, machine, netlist, report
 from tb.mutation.blocks import Block
 from tb.mutation.netlist import Mutant
 from tb.mutation.run import play
@@ -155,8 +155,8 @@ def test_equivalence_is_of_all_states_and_bit_by_bit(files, tmp_path):
     """Nothing reads the high bits of `far`; `late` is read in the cycle after it was loaded only."""
     files[0].write_text(PIPE)
     made = netlist.make(files, "counter", ["counter"], [], 400, 1, tmp_path / "made")
-    text, lines = equivalence.smt(made, "counter"), PIPE.splitlines()
-    module = equivalence.machines(text)
+    text, lines = machine.smt(made, "counter"), PIPE.splitlines()
+    module = machine.machines(text)
 
     def verdicts(text, port, *bits, wire=""):
         """Those of mutants in a line of Verilog, at some bits of a port; of a register, by its name."""
@@ -171,7 +171,7 @@ def test_equivalence_is_of_all_states_and_bit_by_bit(files, tmp_path):
     assert verdicts("always", "Q", 0, wire="loaded") == {False}
     high = [m for m in made.mutants if (m.port, m.bit, m.mode) == ("A", 3, "const0") and "if (kept) late" in lines[
         int(m.source.split(":")[1].split(".")[0]) - 1]]  # fmt: skip
-    small = equivalence.machines(text, equivalence.Terms({"q": ("used", 0)}, {"d": 7}))
+    small = machine.machines(text, machine.Terms({"q": ("used", 0)}, {"d": 7}))
     assert all(equivalence.equivalent(small, m.number) for m in high)
     clocks = [mutant for mutant in made.mutants if mutant.port == "CLK"]
     assert clocks and not equivalence.decide({"counter": text}, clocks)
@@ -189,9 +189,61 @@ def test_a_line_of_yosys_is_read(tmp_path):
 def test_a_module_is_told_apart_by_what_it_hands_to_others(files, tmp_path):
     """Of `top` alone what leads to the counter in it is an output, and its own signals are not."""
     made = netlist.make(files, "top", ["top"], [], 5, 1, tmp_path / "made")
-    texts = equivalence.smt(made, "top")
+    texts = machine.smt(made, "top")
     inside = re.search(r"(\w+) \(", TOP.split(");", 1)[1].split("counter ", 1)[1])[1]
-    (machine,) = equivalence.machines(equivalence.Texts("top", texts.alone, None))
-    assert {f"{inside}.clk", f"{inside}.rst"} <= machine.outputs.keys()
-    assert all(name.startswith(f"{inside}.") or name in TOP.split(";")[0] for name in machine.outputs)
-    assert equivalence.smt(made, "top", alone=True).whole is None
+    (read,) = machine.machines(machine.Texts("top", texts.alone, None))
+    assert {f"{inside}.clk", f"{inside}.rst"} <= read.outputs.keys()
+    assert all(name.startswith(f"{inside}.") or name in TOP.split(";")[0] for name in read.outputs)
+    assert machine.smt(made, "top", alone=True).whole is None
+
+
+LATER = """
+module top(input clk, input rst, input en, input d, output q, output word, output word_valid);
+reg soon_on, soon, on, now, held;
+assign q = on & now;
+assign word = held;
+assign word_valid = on;
+always @(posedge clk) begin
+  soon_on <= RESET en & d;
+  on <= RESET soon_on;
+  soon <= d;
+  now <= soon;
+  if (soon_on) held <= d;
+end
+endmodule
+"""
+
+
+@pytest.mark.parametrize("reset", ["!rst &", ""])
+def test_a_machine_starts_with_a_reset_and_shows_what_is_valid(files, tmp_path, reset):
+    """`on` and not `now` is what no reset and no input leads to, and without one it may begin so."""
+    files[1].write_text(LATER.replace("RESET", reset))
+    made = netlist.make(files[1:], "top", ["top"], [], 100, 1, tmp_path / "made")
+    module = machine.machines(machine.smt(made, "top"))
+    lines = LATER.splitlines()
+
+    def verdict(text, port, mode):
+        (number,) = [m.number for m in made.mutants if text in lines[int(m.source.split(":")[1].split(".")[0]) - 1]
+                     and (m.port, m.mode) == (port, mode)]  # fmt: skip
+        return equivalence.equivalent(module, number)
+
+    assert verdict("q = on & now", "B", "const1") == bool(reset)
+    assert not verdict("q = on & now", "A", "const1")
+    # What is held while `word_valid` is 0 is nobody's, and what is loaded with it is somebody's.
+    assert verdict("if (soon_on) held", "A", "inv")
+    assert not verdict("if (soon_on) held", "B", "inv")
+
+
+def test_a_question_has_limits():
+    def spins():
+        while True:
+            pass
+
+    def breaks():
+        raise ValueError("broken")
+
+    assert limits.holds(lambda: True) and not limits.holds(lambda: False)
+    assert not limits.holds(lambda: bool(bytearray(1 << 32)))
+    assert not limits.holds(spins, seconds=1)
+    with pytest.raises(RuntimeError, match="a question about a mutant failed"):
+        limits.holds(breaks)

@@ -1,7 +1,6 @@
 """From a graph to a program whose every cycle is known: fold, lower, place, schedule, fetch, emit, each a stage in its
 own file."""
 
-import contextlib
 import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tsp.compiler.booking import Pauses
 from tsp.compiler.bursts import Burst
 from tsp.compiler.emit import emit
-from tsp.compiler.fetch import Fetched, NoRoom, fetch, stretches
+from tsp.compiler.fetch import Fetched, NoRoom, fetch, ways
 from tsp.compiler.fold import Layout, fold
 from tsp.compiler.graph import Graph
 from tsp.compiler.homes import Places
@@ -20,6 +20,7 @@ from tsp.compiler.passes import Pass
 from tsp.compiler.place import place
 from tsp.compiler.progress import Progress, silent
 from tsp.compiler.schedule import schedule
+from tsp.compiler.tensor import table_of
 from tsp.compiler.traits import blocks_of
 from tsp.config import ChipConfig
 from tsp.errors import InputError, nearest
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 Array = NDArray[Any]
 STAGES = ("fold", "lower", "place", "schedule", "fetch")
 """What ``--dump-after`` prints: tensors, passes, places, bursts, and what brings words that queues have no room for."""
-_TOGETHER = (1, 2, 4)
-"""Queues of a site for which there is to be time to fetch, tried one after the other."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,30 +108,31 @@ _Made = tuple[list[Pass], Places, list[Burst], Fetched]
 
 
 def _stages(graph: Graph, config: ChipConfig, progress: Progress) -> _Made:
-    """What each stage but the last makes. Where queues are too busy for IFETCHes, passes become short enough, and leave
-    cycles between them, that there is room."""
-    try:
-        return _attempt(graph, config, None, 0, progress)
-    except NoRoom as error:
-        for queues in _TOGETHER if config.ifetch else ():
-            with contextlib.suppress(NoRoom):
-                return _attempt(graph, config, *stretches(config, queues), progress)
-        raise error
+    """What each stage but the last makes. Where queues are too busy for IFETCHes, they pause, and passes become short
+    enough, that there is room."""
+    first: NoRoom | None = None
+    for words, pauses in ways(config):
+        try:
+            return _attempt(graph, config, words, pauses, progress)
+        except NoRoom as error:
+            first = first or error
+    assert first is not None
+    raise first
 
 
-def _attempt(graph: Graph, config: ChipConfig, words: int | None, spare: int, progress: Progress) -> _Made:
+def _attempt(graph: Graph, config: ChipConfig, words: int | None, pauses: Pauses, progress: Progress) -> _Made:
     progress("lower", 0, 1)
     passes = lower(graph, config, words)
     progress("place", 0, 1)
     places = place(passes, config, {x.name for x in graph.outputs.values()})
-    bursts, booking = schedule(passes, places, config, spare, progress)
+    bursts, booking = schedule(passes, places, config, pauses, progress)
     progress("fetch", 0, 1)
     return passes, places, bursts, fetch(bursts, places, booking, config, len(passes) + 1)
 
 
 def _plain(graph: Graph) -> dict[str, Tensor]:
     """Name → what is known of each input and output; ``blocks`` is the name of the tensor in the graph for now."""
-    found = {x.name: Tensor(True, x.shape, x.dtype, 0, False, (x.name,)) for x in graph.inputs}
+    found = {x.name: Tensor(True, x.shape, x.dtype, 0, False, (x.name,), table=table_of(x)) for x in graph.inputs}
     return found | {name: Tensor(False, x.shape, x.dtype, 0, False, (x.name,)) for name, x in graph.outputs.items()}
 
 

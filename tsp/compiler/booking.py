@@ -1,7 +1,7 @@
 """Which cycles queues and streams are taken in, and the first cycle in which several things at once find room."""
 
 import dataclasses
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from tsp.config import ChipConfig
@@ -26,14 +26,14 @@ class Slot:
 class Lane:
     """``width`` adjacent streams of a direction, the first a multiple of it, are needed for ``length`` diagonals.
 
-    ``zones``: on which sides of the VXM; a value that has passed its last reader may be replaced.
+    ``zones``: in which SRs; a value that has passed its last reader may be replaced.
     """
 
     direction: int
     width: int
     diagonal: int
     length: int
-    zones: tuple[str, ...]
+    zones: tuple[int, ...]
     first: int = 0
     """Stream from which on they are looked for, round and round."""
 
@@ -46,23 +46,30 @@ class Placed:
     streams: tuple[int, ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class Pauses:
+    """``cycles`` that a queue stays free after at most ``words`` words without such a pause; as good as none by
+    default."""
+
+    cycles: int = 0
+    words: int = 0
+
+
 class Booking:
-    """Everything that is taken, as bit masks over time.
+    """Everything that is taken, as bit masks over time. A stream is taken along a diagonal, from SR to SR."""
 
-    A stream is taken along a diagonal, on one side of the VXM or on both. ``spare``: cycles that stay free behind all
-    that a queue is taken for.
-    """
-
-    def __init__(self, config: ChipConfig, spare: int = 0):
-        self._streams, self._spare = config.streams, spare
+    def __init__(self, config: ChipConfig, pauses: Pauses):
+        self._streams, self._pauses = config.streams, pauses
         self._queues: dict[str, int] = defaultdict(int)
-        self._lanes: dict[tuple[str, int, int], int] = defaultdict(int)
+        self._words: Counter[str] = Counter()
+        """Queue → words since its last pause, about."""
+        self._lanes: dict[tuple[int, int, int], int] = defaultdict(int)
 
     def place(self, least: int, slots: Sequence[Slot], lanes: Sequence[Lane], why: str) -> Placed:
         """Take everything where :meth:`find` finds room."""
         placed = self.find(least, slots, lanes, why)
         for slot in slots:
-            self._queues[slot.queue] |= _mask(placed.start + slot.offset, slot.length + self._spare)
+            self._occupy(placed.start + slot.offset, slot)
         self.take(placed.start, lanes, placed.streams)
         return placed
 
@@ -85,10 +92,23 @@ class Booking:
         """The first start that a queue that is taken allows, or None if all are free."""
         found = None
         for slot in slots:
-            meets = self._queues[slot.queue] & _mask(start + slot.offset, slot.length + self._spare)
+            meets = self._queues[slot.queue] & self._cycles(start + slot.offset, slot)
             if meets:
                 found = max(found or 0, meets.bit_length() - slot.offset)
         return found
+
+    def _occupy(self, at: int, slot: Slot) -> None:
+        taken, due, before = self._queues[slot.queue], self._due(slot), max(0, at - self._pauses.cycles)
+        self._queues[slot.queue] |= self._cycles(at, slot)
+        rested = not taken & _mask(before, at - before)
+        self._words[slot.queue] = 0 if due else _words(slot) + (0 if rested else self._words[slot.queue])
+
+    def _cycles(self, at: int, slot: Slot) -> int:
+        return _mask(at, slot.length + (self._pauses.cycles if self._due(slot) else 0))
+
+    def _due(self, slot: Slot) -> bool:
+        """Whether a queue pauses behind a slot."""
+        return self._words[slot.queue] + _words(slot) > self._pauses.words
 
     def choose(self, start: int, lanes: Sequence[Lane]) -> tuple[int, ...] | None:
         """Free streams for lanes at a start, or None."""
@@ -118,6 +138,11 @@ class Booking:
                 for zone in lane.zones:
                     mask = _mask(start + lane.diagonal + _BEFORE, lane.length)
                     self._lanes[zone, lane.direction, stream] |= mask
+
+
+def _words(slot: Slot) -> int:
+    """An instruction and its REPEAT: what a slot takes that is one burst."""
+    return 1 + (slot.length > 1)
 
 
 def _mask(first: int, length: int) -> int:

@@ -80,7 +80,7 @@ def _call(builder: Builder, burst: Burst) -> None:
     call = functools.partial(getattr(builder, burst.method), at=burst.at)
     if burst.method == "alu":
         call(burst.queue, values["mnemonic"], *values["operands"], to=values["to"], count=burst.count)
-    elif burst.method in ("read", "write"):
+    elif burst.method in ("read", "write", "gather"):
         call(burst.queue, count=burst.count, **values)
     elif burst.method == "fetch_words":
         call(burst.queue, **values)

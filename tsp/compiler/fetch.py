@@ -11,7 +11,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from tsp.compiler.booking import Booking, Lane
+from tsp.compiler.booking import Booking, Lane, Pauses
 from tsp.compiler.bursts import Burst
 from tsp.compiler.homes import Places
 from tsp.compiler.routes import zones_of
@@ -28,6 +28,9 @@ _FEW = 4
 _APART = 8
 """Words by which a stretch without a free cycle must be shorter than what a queue holds beside a block: an IFETCH
 stands some cycles before its words, and other words beside it."""
+
+_TOGETHER = (1, 2, 4)
+"""Queues of a site for which there is to be time to fetch, tried one after the other."""
 
 
 class NoRoom(InputError):
@@ -211,14 +214,20 @@ def vectors(config: ChipConfig) -> int:
     return 2 if config.superlanes > 1 else 8
 
 
-def stretches(config: ChipConfig, queues: int) -> tuple[int, int]:
-    """(words of a queue that may follow each other without a free cycle, free cycles behind them) so that as many words
-    can be fetched as are used, by so many queues of a site."""
+def ways(config: ChipConfig) -> Iterator[tuple[int | None, Pauses]]:
+    """(Most words of a queue that the rows of a pass may need, pauses), to be tried one after the other until there is
+    time to fetch: first none, then a pause for each block of words, then passes cut short and pauses behind all that is
+    done, for one or several queues of a site."""
+    yield None, Pauses()
+    if not config.ifetch:
+        return
     size = vectors(config) * config.superlanes
+    yield None, Pauses(vectors(config), size - 2)
     words = max(2, min(config.queue_depth - size - _APART, max(_APART, size - 4)))
-    # An IFETCH is a word itself, and so is the NOP behind it; the blocks of a site come one after the other.
-    blocks = queues * -(-(words + 2) // (size - 2))
-    return words, (blocks - 1) * size + vectors(config)
+    for queues in _TOGETHER:
+        # An IFETCH is a word itself, and so is the NOP behind it; the blocks of a site come one after the other.
+        blocks = queues * -(-(words + 2) // (size - 2))
+        yield words, Pauses((blocks - 1) * size + vectors(config))
 
 
 def _used(places: Places, config: ChipConfig) -> dict[str, int]:

@@ -37,8 +37,9 @@ class Graph:
         self._numbers: Counter[str] = Counter()
 
     def input(
-        self, name: str, shape: tuple[int, int], dtype: str = "int8", image: tuple[int, int, int] | None = None
-    ) -> Tensor:
+        self, name: str, shape: tuple[int, int], dtype: str = "int8", image: tuple[int, int, int] | None = None,
+        **attributes: Any,
+    ) -> Tensor:  # fmt: skip
         """What is given for each run."""
         if dtype not in DTYPES:
             raise InputError(f"input {name!r} is {dtype}{nearest(dtype, DTYPES)}; known: {', '.join(DTYPES)}")
@@ -46,7 +47,7 @@ class Graph:
             raise InputError(f"input {name!r} has shape {list(shape)}, must be [rows, features], each at least 1")
         if image is not None and np.prod(image) != shape[0]:
             raise InputError(f"input {name!r} has {shape[0]} rows, but its image {list(image)} {np.prod(image)} pixels")
-        found = self._add(Tensor(name, shape, dtype, image=image))
+        found = self._add(Tensor(name, shape, dtype, attributes=tuple(attributes.items()), image=image))
         self.inputs.append(found)
         return found
 

@@ -177,6 +177,8 @@ class _Lowering:
 
     def _step(self, x: Tensor, made: tuple[str, str], index: int, first: int, count: int) -> Step:
         """``made``: names of what the step before makes, and of the sums."""
+        if x.op == "look_up":
+            return self._looked_up(x, index, first, count)
         operands: list[Operand] = []
         for y in x.inputs:
             if y.name in made:
@@ -188,6 +190,11 @@ class _Lowering:
         is_float, from_float = x.dtype not in INTEGERS, x.inputs[0].dtype not in INTEGERS
         if x.op == "shift":
             return Step("SRA.sat", tuple(operands), False, False)
+        if x.op == "map":
+            # The number is in every lane; the second byte of a map is its next eight bits.
+            shifts = np.tile(np.array([[0, 8] + [0] * 14], np.int8), self.config.superlanes)
+            lanes = View(Block("map.shifts", 0, 1, Type.INT8, shifts), runs_of(np.zeros(count, np.int64)))
+            return Step("SRL", (*operands, lanes), False, False)
         if x.op in ("wrap", "bits"):
             return Step("CONVERT", tuple(operands), False, False)
         if x.op == "add_saturated":
@@ -196,6 +203,14 @@ class _Lowering:
             return Step("CONVERT.sat", tuple(operands), is_float, from_float)
         mode = ".sat" if x.op == "relu" and not is_float else ""
         return Step(MNEMONICS[x.op] + mode, tuple(operands), is_float, from_float)
+
+    def _looked_up(self, x: Tensor, index: int, first: int, count: int) -> Step:
+        """Rows of a table go to the ALUs as they are."""
+        table, which = x.inputs
+        maps = self.view(which, 0, None, first, count)
+        found = View(self.block(table, index), runs_of(np.zeros(count, np.int64)), maps)
+        is_float = x.dtype not in INTEGERS
+        return Step("CONVERT", (found,), is_float, is_float)
 
     def _tiles(self, product: Tensor, index: int, first: int, count: int) -> list[Tile]:
         """For every tap and every block of what is multiplied one, but where all weights are zero; those that are

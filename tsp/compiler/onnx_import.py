@@ -15,12 +15,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper, shape_inference
 
-from tsp.compiler import floats, onnx_float
+from tsp.compiler import floats, onnx_float, onnx_tables, tables
 from tsp.compiler.graph import Graph
 from tsp.compiler.graph import Tensor as GraphTensor
 from tsp.compiler.onnx_operands import Make, is_exact, real
 from tsp.compiler.onnx_operators import OPERATORS
 from tsp.compiler.onnx_values import ELEMENTS, Constant, Value
+from tsp.compiler.tensor import table_of
 from tsp.compiler.windows import Windows
 from tsp.errors import InputError
 from tsp.program import NARROW, Tensor
@@ -46,7 +47,8 @@ class Imported:
 
 def _layout(value: Value, given: bool) -> Tensor:
     first = value.tensor.image is not None
-    return Tensor(given, value.shape, value.dtype, value.offset, first, (value.tensor.name,))
+    name, table = value.tensor.name, table_of(value.tensor)
+    return Tensor(given, value.shape, value.dtype, value.offset, first, (name,), table=table)
 
 
 def load(path: Path) -> Imported:
@@ -85,18 +87,22 @@ class Importer:
         self.known: dict[str, Value | Constant] = {}
         self.inputs: dict[str, Value] = {}
         self.node: onnx.NodeProto | None = None
+        self.tables: dict[str, int] = {}
+        """Input → how many rows the table has of which it gives numbers."""
         self.crossed: dict[str, Value] = {}
         """Matrices of float16 whose transposes these are."""
 
     def run(self) -> Imported:
         for tensor in self.model.initializer:
             self.known[tensor.name] = Constant(_array(tensor))
+        self.tables = onnx_tables.chosen_from(self.model)
         for given in self.model.input:
             if given.name not in self.known:
                 self.known[given.name] = self.inputs[given.name] = self._input(given)
         for node in self.model.node:
             self.node = node
             operators = onnx_float.NODES if onnx_float.takes(self, node) else OPERATORS
+            operators = onnx_tables.NODES if onnx_tables.takes(self, node) else operators
             if node.op_type not in operators or node.domain not in ("", "ai.onnx"):
                 raise self.refused(f"is not supported; supported are {', '.join(sorted(operators))}")
             self.known[node.output[0]] = self._made(operators[node.op_type], node)
@@ -122,6 +128,8 @@ class Importer:
     def _outcome(self, name: str) -> Value:
         """What a run gives: floats that are only called so are computed."""
         value = self.settled(name)
+        if value.dtype == "int64":
+            raise InputError(f"output {name!r} is int64; end the model with a Cast to int32")
         if value.dtype in NARROW:
             raise InputError(f"output {name!r} is {value.dtype}; end the model with a Cast to int8 or uint8")
         if value.dtype == "float16":
@@ -137,7 +145,8 @@ class Importer:
         if not given.type.HasField("tensor_type"):
             found = str(given.type.WhichOneof("value")).removesuffix("_type")
             raise InputError(f"input {given.name!r} is no tensor, but of the kind {found}")
-        if kind.elem_type not in ELEMENTS:
+        numbers = given.name in self.tables
+        if kind.elem_type not in ELEMENTS and not numbers:
             name = onnx.helper.tensor_dtype_to_string(kind.elem_type).rpartition(".")[2].lower()
             raise InputError(f"input {given.name!r} is {name}; supported are {', '.join(ELEMENTS.values())}")
         sizes = [axis.dim_value for axis in kind.shape.dim]
@@ -146,6 +155,9 @@ class Importer:
             raise InputError(
                 f"input {given.name!r} has shape {dims}; every axis must be a number (fix the dynamic ones)"
             )
+        if numbers:
+            tensor = tables.numbers(self.graph, given.name, int(np.prod(sizes, dtype=int)), self.tables[given.name])
+            return Value(tensor, onnx_tables.NUMBERS[kind.elem_type], tuple(sizes))
         dtype = ELEMENTS[kind.elem_type]
         offset = 128 if dtype == "uint8" else 0
         image = (sizes[0], sizes[2], sizes[3]) if len(sizes) == 4 and dtype != "float16" else None

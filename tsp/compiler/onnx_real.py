@@ -70,14 +70,14 @@ def round_(i: "Importer", node: Node) -> Value:
 
 
 def cast(i: "Importer", node: Node) -> Value:
-    return _cast(i, node, i.element("to"))
+    return cast_to(i, node, i.element("to"))
 
 
 def cast_like(i: "Importer", node: Node) -> Value:
-    return _cast(i, node, i.known[node.input[1]].dtype)
+    return cast_to(i, node, i.known[node.input[1]].dtype)
 
 
-def _cast(i: "Importer", node: Node, to: str) -> Value:
+def cast_to(i: "Importer", node: Node, to: str) -> Value:
     """Whole numbers keep their low bits; floats lose what is behind the point. Sums may be called floats: their scale
     is one."""
     x = i.value(node, 0)

@@ -67,10 +67,11 @@ Runs = tuple[tuple[int, int, int], ...]
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """Rows of a block."""
+    """Rows of a block; ``by``: chosen by the maps that these rows are, instead of by ``runs``."""
 
     block: Block
     runs: Runs
+    by: "View | None" = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,8 +159,9 @@ class Pass:
         return max((instructions(view.runs) for view in views), default=0)
 
     def views(self) -> list[View]:
-        """Those its steps read, each once for a step."""
-        read = ((j, o) for j, step in enumerate(self.steps) for o in step.operands if isinstance(o, View))
+        """Those its steps read, each once for a step, with their maps."""
+        read = [(j, o) for j, step in enumerate(self.steps) for o in step.operands if isinstance(o, View)]
+        read += [(j, view.by) for j, view in read if view.by is not None]
         return [view for _, view in dict.fromkeys(read)]
 
     def blocks(self) -> Iterator[Block]:

@@ -21,10 +21,10 @@ from tsp.isa import GROUP16
 
 
 class _Placer:
-    """``lives``: parts whose words others may have before and after: the first pass that writes one and the last that
-    needs it."""
+    """``maps``: blocks that choose rows of tables. ``lives``: parts whose words others may have before and after: the
+    first pass that writes one and the last that needs it."""
 
-    def __init__(self, passes: Sequence[Pass], config: ChipConfig, lives: Mapping[str, Life]):
+    def __init__(self, passes: Sequence[Pass], config: ChipConfig, lives: Mapping[str, Life], maps: Collection[str]):
         self.config, self.lives = config, lives
         self.held: dict[str, list[tuple[int, int, Life]]] = defaultdict(list)
         """Slice → first and behind the last words of all that is there, and when."""
@@ -39,6 +39,9 @@ class _Placer:
         self.tiles: dict[str, WeightsHome] = {}
         self.blocks: dict[str, list[Copy]] = defaultdict(list)
         """Of parts of blocks, by their names."""
+        self.maps = maps
+        self.sites: dict[str, set[str]] = {}
+        """Table → the slices of its site, of which none can bring it a map."""
         self.sides: dict[str, str] = {}
         """Of blocks that are written: all parts are in one hemisphere, as a stream comes from one side."""
 
@@ -63,6 +66,23 @@ class _Placer:
                     self._reserve(name, group, address, columns)
                     self.tiles[name] = dataclasses.replace(home, copies=(*home.copies, Copy(group, address)))
 
+    def table(self, part: Part) -> None:
+        """From address 0 on, as numbers of rows are addresses, and at one site, so that all planes take one map. Of
+        the slices where nothing lies yet those nearest to the VXM."""
+        planes = part.block.type.planes
+        free = [run for run in self._runs(planes, self.order, "") if not any(self.used[name] for name in run)
+                and int(run[0][5:]) % planes == 0]  # fmt: skip
+        if not free:
+            raise InputError(
+                f"table {part.name} needs {planes} adjacent MEM slices for itself, from address 0 on, and other tables "
+                f"have taken all of config {self.config.name}; set mem_slices higher"
+            )
+        slices = min(free, key=lambda run: int(run[0][5:]))
+        self._reserve(part.name, slices, 0, part.words)
+        self.blocks[part.name].append(Copy(slices, 0))
+        site = floorplan(self.config).slice(slices[0]).site
+        self.sites[part.name] = {slice_.name for slice_ in floorplan(self.config).slices if slice_.site == site}
+
     def _end(self, names: Sequence[str]) -> int:
         """The first address that is free in all of them."""
         return max(self.used[name] for name in names)
@@ -72,6 +92,8 @@ class _Placer:
         that is at the same time. False if there is no room; InputError if there ``must`` be."""
         block, name, first = part.block, part.name, self.blocks[part.name]
         busy = {slice_ for other in [*beside, name] for copy in self.blocks[other] for slice_ in copy.slices}
+        if block.name in self.maps:
+            busy |= {slice_ for other in beside for slice_ in self.sites.get(other, ())}
         soft = Counter(slice_ for other in near for copy in self.blocks[other] for slice_ in copy.slices)
         # What is written goes to all copies on one stream.
         moves = block.values is None and not block.given
@@ -168,7 +190,9 @@ def _placed(
 ) -> Places:
     """``eager``: copies of what changes before the constants, as the sums of a pass wait for a constant that is taken,
     but all its products for rows; else what must be comes first."""
-    placer, parts = _Placer(passes, config, lent), Parts(passes, config, whole)
+    by = {view.block.name: view.by.block for step in passes for view in step.views() if view.by is not None}
+    placer = _Placer(passes, config, lent, {block.name for block in by.values()})
+    parts = Parts(passes, config, {*whole, *(block.tensor for block in by.values())})
     parts.merge(passes)
     beside: dict[str, dict[str, None]] = defaultdict(dict)
     near: dict[str, dict[str, None]] = defaultdict(dict)
@@ -181,10 +205,12 @@ def _placed(
             for name in together:
                 of[name] |= dict.fromkeys(other for other in together if other != name)
         before = these
+    for name in by:
+        placer.table(parts.homes[name].parts[0])
     for step in passes:
         placer.weights(step)
     needed = functools.reduce(operator.or_, (parts.needed(step) for step in passes), Counter[str]())
-    every = [part for home in parts.homes.values() for part in home.parts]
+    every = [part for home in parts.homes.values() for part in home.parts if part.name not in placer.sites]
     by_rows = sorted(every, key=lambda part: (not part.block.stationary, -part.block.rows))
     by_planes = sorted(every, key=lambda part: (not part.block.stationary, -part.block.type.planes))
     for part in by_rows if eager else by_planes:

@@ -7,6 +7,7 @@ import numpy as np
 from tsp.compiler import reference_float
 from tsp.compiler.graph import INTEGERS, Array, Rows, Tensor, wide
 from tsp.compiler.tensor import least
+from tsp.tensors import check_numbers
 
 
 def _saturated(wide: Array, dtype: str) -> Array:
@@ -88,6 +89,11 @@ def evaluate(x: Tensor, inputs: list[Array], lanes: int) -> Array:
         return reference_float.widened(inputs[0][:, first : first + x.features], x.features)
     if x.op == "rows":
         return _taken(inputs[0], x.attribute("rows"), x.attribute("fill"))
+    if x.op == "look_up":
+        check_numbers(inputs[1], len(inputs[0]), str(x.inputs[1]))
+        return inputs[0][inputs[1][:, 0]]
+    if x.op == "map":
+        return inputs[0]
     if x.op == "max_pool":
         taps, _ = x.attribute("windows").rows(x.inputs[0], x.attribute("size"))
         return np.asarray(np.max([_taken(inputs[0], rows, least(x.dtype)) for rows in taps], axis=0))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsp import travel
-from tsp.compiler.booking import Booking, Lane, Placed, Slot
+from tsp.compiler.booking import Booking, Lane, Pauses, Placed, Slot
 from tsp.compiler.bursts import Burst
 from tsp.compiler.homes import Places
 from tsp.compiler.passes import Copy, Pass, Runs, Tile, View, rows_of, runs_of
@@ -37,6 +37,8 @@ class Read:
     pieces: tuple[Piece, ...]
     target: str
     after: int
+    first: int = 0
+    """Stream from which on they are looked for."""
     step: int = -1
     """Of the pass's steps, that takes it."""
 
@@ -54,11 +56,11 @@ class Read:
 class Routes:
     """What the scheduler and its parts share: what is taken, what was scheduled, and when rows can be read."""
 
-    def __init__(self, places: Places, config: ChipConfig, spare: int = 0):
+    def __init__(self, places: Places, config: ChipConfig, pauses: Pauses):
         self.places, self.config = places, config
         self.table, self.plan = timing(config), floorplan(config)
         self.planes = [slice_.name for slice_ in self.plan.slices if slice_.unit == "mxm"]
-        self.booking = Booking(config, spare)
+        self.booking = Booking(config, pauses)
         self.bursts: list[Burst] = []
         self.number, self.few = 0, False
         """Of the pass at hand, and whether it has so few rows that loads bound it."""
@@ -80,7 +82,7 @@ class Routes:
                 near = [copy for copy in part.copies if copy.side == target[4]]
                 copy = near[int(target[5:]) % len(near)]
             pieces.append(Piece(copy, start, rows))
-        return Read(view, tuple(pieces), target, after)
+        return Read(view, tuple(pieces), target, after, self.own(target))
 
     def operands(self, pass_: Pass, alus: int, beside: Sequence[Read]) -> list[Read]:
         """The views that steps read, in the order of their operands; the first step works ``alus`` cycles behind the
@@ -91,14 +93,24 @@ class Routes:
                 if isinstance(operand, View) and (operand, j) not in found:
                     read = self.read_of(operand, pass_, "vxm", alus + j, [*beside, *found.values()])
                     found[operand, j] = dataclasses.replace(read, step=j)
+                    if operand.by is not None:
+                        # The maps come behind, to where the rows are read.
+                        at = read.after - self.travel(read.source, "vxm")
+                        found[operand.by, j] = self.read_of(operand.by, pass_, read.source, at)
         return list(found.values())
 
     def place(self, least: int, slots: list[Slot], reads: list[Read], lanes: list[Lane], pass_: Pass) -> Placed:
         """Book slots, reads and lanes at the earliest start, and emit the READs."""
         every = self._with_reads(slots, reads, lanes, pass_)
         placed = self.booking.place(self._least(least, reads, pass_), *every, f"pass {pass_.name}")
-        for read, stream in zip(reads, placed.streams, strict=False):
+        for number, (read, stream) in enumerate(zip(reads, placed.streams, strict=False)):
             way = self.way(read.source, read.target)
+            if read.view.by is not None:
+                maps = f"{self.way(reads[number + 1].source, read.source)}{placed.streams[number + 1]}"
+                for plane, name in enumerate(read.slices):
+                    at = placed.start + read.after - self.travel(name, read.target)
+                    self.burst("gather", name, at, pass_.count, stream_=f"{way}{stream + plane}", map_=maps)
+                continue
             for piece in read.pieces:
                 runs = runs_of(piece.rows)
                 for plane, name in enumerate(piece.copy.slices):
@@ -121,7 +133,8 @@ class Routes:
                 at = read.after + piece.start
                 more += [Slot(n, at - self.travel(n, read.target), len(piece.rows)) for n in piece.copy.slices]
             first, width = read.after - self.travel(read.source, read.target), len(read.pieces[0].copy.slices)
-            brought.append(self.driven(read.source, [read.target], first, pass_.count, width, read.slices))
+            lane = self.driven(read.source, [read.target], first, pass_.count, width, read.slices)
+            brought.append(dataclasses.replace(lane, first=read.first))
         return [*slots, *more], [*brought, *lanes]
 
     def _least(self, least: int, reads: list[Read], pass_: Pass) -> int:
@@ -191,8 +204,7 @@ class Routes:
         way = travel.direction(self.config, producer, targets[0])
         diagonal = at + func - slice_.site if way == EAST else at + func + slice_.site - 1
         zones = zones_of(self.plan, [self.plan.slice(name).site for name in [producer, *targets, *others]])
-        own = self.own(targets[0]) if slice_.unit == "mem" else 0
-        return Lane(way, 1 << (width - 1).bit_length(), diagonal, count, zones, own)
+        return Lane(way, 1 << (width - 1).bit_length(), diagonal, count, zones)
 
     def way(self, source: str, target: str) -> str:
         """``e`` or ``w``."""
@@ -207,7 +219,6 @@ class Routes:
         self.bursts.append(Burst(method, queue, at, count, tuple(arguments.items()), self.number))
 
 
-def zones_of(plan: Floorplan, sites: Sequence[int]) -> tuple[str, ...]:
-    """The sides of the VXM on which a stream runs that visits sites."""
-    west, east = min(sites) < plan.vxm_site, max(sites) > plan.vxm_site
-    return (*(["w"] if west else []), *(["e"] if east else []))
+def zones_of(plan: Floorplan, sites: Sequence[int]) -> tuple[int, ...]:
+    """The SRs through which a stream runs that visits sites."""
+    return tuple(range(min(sites), max(sites)))

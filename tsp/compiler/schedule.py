@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tsp.compiler.booking import Booking, Lane, Slot
+from tsp.compiler.booking import Booking, Lane, Pauses, Slot
 from tsp.compiler.bursts import Burst, named, spell
+from tsp.compiler.gangs import Gang, alone, gangs
 from tsp.compiler.homes import Places
 from tsp.compiler.passes import SUMS, Copy, Pass, Tile, View
 from tsp.compiler.progress import Progress, silent
@@ -28,82 +29,116 @@ class _Plane:
     """First cycle without an ABC."""
     holds: str = ""
     """Name of the tile that was installed last."""
+    loads: int = 0
+    """How many there were."""
+    buffer: str = ""
+    """Name of the tile that is loaded and not installed."""
+    loaded: int = 0
+    """The first cycle in which it may be."""
+    joins: bool = False
+    """Whether the first LW of the next load installs it."""
 
 
 class Scheduler(Routes):
     """Places passes one after the other, each as early as queues, streams and its operands allow."""
 
-    def __init__(self, places: Places, config: ChipConfig, spare: int):
-        super().__init__(places, config, spare)
+    def __init__(self, places: Places, config: ChipConfig, pauses: Pauses):
+        super().__init__(places, config, pauses)
+        self.alone = False
+        """Whether the passes at hand have a row only, and share no loads."""
         self.state = {name: _Plane(name) for name in self.planes}
 
-    def schedule(self, gang: Sequence[tuple[int, Pass]]) -> None:
-        """Place passes with the same tiles on planes of one hemisphere, which take each load together; with their
-        numbers. InputError if one never fits."""
-        first = gang[0][1]
+    def schedule(self, gang: Gang, then: Gang) -> None:
+        """Place a gang; ``then`` is the next that takes some of its planes. InputError if a pass never fits."""
+        number, first = gang[0]
         if not first.tiles:
-            self.number = gang[0][0]
+            self.number = number
             self._finish(first, 0, [], [])
             return
-        planes = [self.state[name] for _, pass_ in gang for name in self._planes(pass_)]
+        names = [name for _, pass_ in gang for name in self._planes(pass_)]
+        planes = [self.state[name] for name in names]
         # Few rows take less time than weights: then the next tile's come first, and products where they leave room.
         self.few = ahead = first.count <= 2 * self.config.superlanes
-        loaded = self._load(planes, first.tiles[0], gang[0][0])
-        for number in range(len(first.tiles)):
-            following = first.tiles[number + 1 : number + 2]
+        self.alone = alone(gang)
+        coming = [(number, tile) for tile in first.tiles]
+        # Of another layer they would keep this one waiting.
+        if self.alone and alone(then) and names == self._planes(then[0][1]) and first.layer == then[0][1].layer:
+            coming.append((then[0][0], then[0][1].tiles[0]))
+        self._load(planes, *coming[0])
+        for turn in range(len(first.tiles)):
+            following = coming[turn + 1 : turn + 2]
             for plane in planes:
-                self._install(plane, first.tiles[number], loaded)
-            if ahead:
-                loaded = max([0, *(self._load(planes, tile, gang[0][0]) for tile in following)])
+                self._install(plane, [tile.name for _, tile in coming[turn : turn + 2]])
+            for tile in following if ahead else []:
+                self._load(planes, *tile)
             for self.number, pass_ in gang:
-                self._multiply(pass_, number)
-            if not ahead:
-                loaded = max([0, *(self._load(planes, tile, gang[0][0]) for tile in following)])
+                self._multiply(pass_, turn)
+            for tile in following if not ahead else []:
+                self._load(planes, *tile)
 
     def _planes(self, pass_: Pass) -> list[str]:
         """What multiplies: a plane, or for fp16 the two of a hemisphere, the first of which has the ABCs and ACCs."""
         return [name for name in self.planes if name[4] == pass_.plane[4]] if pass_.is_fp16 else [pass_.plane]
 
-    def _load(self, planes: Sequence[_Plane], tile: Tile, number: int) -> int:
-        """LWs of a tile; the first cycle an IW may install it in. Nothing if the planes hold it already."""
-        if all(plane.holds == tile.name for plane in planes):
-            return 0
+    def _load(self, planes: Sequence[_Plane], number: int, tile: Tile) -> None:
+        """LWs of a tile. Nothing if the planes have it already."""
+        if all(tile.name == (plane.buffer or plane.holds) for plane in planes):
+            return
         self.number = number
         if tile.source is not None:
             copy, ready = self.places.blocks[tile.source.name].copies[0], self.ready(tile)
-            low, high = (Copy(slices, copy.address + tile.first // GROUP16)
-                         for slices in (copy.slices[:GROUP16], copy.slices[GROUP16:]))  # fmt: skip
-            return max(self._lw(planes[:1], tile.name, low, ready), self._lw(planes[1:], tile.name, high, ready))
-        homes = [self.places.tiles[name].near(planes[0].name[4]) for name, _ in tile.parts()]
+            homes = [Copy(slices, copy.address + tile.first // GROUP16)
+                     for slices in (copy.slices[:GROUP16], copy.slices[GROUP16:])]  # fmt: skip
+        else:
+            homes, ready = [self.places.tiles[name].near(planes[0].name[4]) for name, _ in tile.parts()], 0
         shared = [planes] if len(homes) == 1 else [[plane] for plane in planes]
-        return max(self._lw(those, tile.name, home, 0) for those, home in zip(shared, homes, strict=True))
+        for those, home in zip(shared, homes, strict=True):
+            self._lw(those, tile.name, home, ready)
 
-    def _lw(self, planes: Sequence[_Plane], what: str, home: Copy, ready: int) -> int:
+    def _lw(self, planes: Sequence[_Plane], what: str, home: Copy, ready: int) -> None:
         """One load for all these planes. ``ready``: the first cycle in which all words may be read."""
         queues = [f"{plane.name}.weights" for plane in planes]
         columns = self.config.superlanes
         slots = [Slot(queue, 0, columns) for queue in queues]
         slots += [Slot(name, -self.travel(name, queues[0]), columns) for name in home.slices]
         way, lane = self.weights_lane(queues[0], home.slices, columns)
-        least = max([plane.installed + 1 for plane in planes]
+        least = max([max(plane.loaded, plane.free - 1) if plane.joins else plane.installed + 1 for plane in planes]
                     + [ready + self.travel(name, queues[0]) for name in home.slices])  # fmt: skip
         placed = self.booking.place(least, slots, [lane], f"weights {what} into {planes[0].name}")
         stream = placed.streams[0]
         for j, name in enumerate(home.slices):
             at = placed.start - self.travel(name, queues[0])
             self.move("read", name, at, home.address, f"{way}{stream + j}", ((0, columns, 1),))
-        for queue in queues:
-            self.burst("lw", queue, placed.start, columns, supercell=0, stream_=f"{way}{stream}")
-        return placed.start + columns - 1 + self.table.lw_iw
+        for plane, queue in zip(planes, queues, strict=True):
+            joined = int(plane.joins)
+            if joined:
+                self.burst("lw", queue, placed.start, 1, supercell=0, stream_=f"{way}{stream}", install=True)
+                plane.installed, plane.holds, plane.joins = placed.start, plane.buffer, False
+            if columns > joined:
+                at = placed.start + joined
+                self.burst("lw", queue, at, columns - joined, supercell=joined, stream_=f"{way}{stream}")
+            plane.buffer, plane.loaded = what, placed.start + columns - 1 + self.table.lw_iw
+            plane.loads += 1
 
-    def _install(self, plane: _Plane, tile: Tile, loaded: int) -> None:
-        """IW, at the earliest with the last ABC of the weights before."""
-        if plane.holds == tile.name:
+    def _install(self, plane: _Plane, names: Sequence[str]) -> None:
+        """Install the tile that was loaded, at the earliest with the last ABC of the weights before. ``names``: of it
+        and of the next, whose first LW may do it as well."""
+        if not plane.buffer:
+            return
+        if self._hurries(plane) and len(names) == len(set(names)) == 2:
+            plane.joins = True
             return
         queue = f"{plane.name}.weights"
-        placed = self.booking.place(max(loaded, plane.free - 1), [Slot(queue, 0, 1)], [], f"IW of {plane.name}")
+        least = max(plane.loaded, plane.free - 1)
+        placed = self.booking.place(least, [Slot(queue, 0, 1)], [], f"IW of {plane.name}")
         self.burst("iw", queue, placed.start, 1)
-        plane.installed, plane.holds = placed.start, tile.name
+        plane.installed, plane.holds, plane.buffer, plane.loaded = placed.start, plane.buffer, "", 0
+
+    def _hurries(self, plane: _Plane) -> bool:
+        """Whether a load follows the last one of a plane at once. Where all streams bring weights, planes take turns to
+        pause a cycle, in which their streams bring the vectors."""
+        groups = self.config.streams // GROUP16
+        return self.alone and (plane.loads - 1 - int(plane.name[5:])) % groups > 0
 
     def _multiply(self, pass_: Pass, number: int) -> None:
         """ABCs and ACCs of a tile; with the last one everything that follows the sums."""
@@ -114,6 +149,10 @@ class Scheduler(Routes):
         read = self.read_of(tile.view, pass_, plane.name, 0)
         used = [self.state[name] for name in self._planes(pass_)]
         least = max(max(plane.free, plane.installed + self.table.iw_abc) for plane in used)
+        if self.alone:
+            # When the next tile is loaded: with the IW in a pause, or before another plane's pause is over.
+            least = max(least, *(plane.loaded - self._hurries(plane) for plane in used))
+            read = dataclasses.replace(read, first=read.first + GROUP16 * self._hurries(plane))
         modes = {(True, True): "pass", (True, False): "store", (False, True): "peek", (False, False): "add"}
         mode = modes[number == 0, last]
         if last:
@@ -221,32 +260,13 @@ def _words(write: Write, offset: int) -> tuple[NDArray[np.int64], NDArray[np.int
     return write.address + write.step * numbers, offset + write.after + write.every * numbers
 
 
-def _gangs(passes: Sequence[Pass]) -> Iterator[list[tuple[int, Pass]]]:
-    """Passes with their numbers from 1 on, together where they multiply the same tiles in one hemisphere."""
-    found: list[tuple[int, Pass]] = []
-    for number, pass_ in enumerate(passes, 1):
-        if found and not _beside(found, pass_):
-            yield found
-            found = []
-        found.append((number, pass_))
-    if found:
-        yield found
-
-
-def _beside(gang: Sequence[tuple[int, Pass]], pass_: Pass) -> bool:
-    first = gang[0][1]
-    names = [other.plane for _, other in gang]
-    alike = [tile.name for tile in first.tiles] == [tile.name for tile in pass_.tiles]
-    return bool(alike and pass_.tiles and pass_.plane[4] == first.plane[4] and pass_.plane not in names)
-
-
 def schedule(
-    passes: Sequence[Pass], places: Places, config: ChipConfig, spare: int = 0, progress: Progress = silent
+    passes: Sequence[Pass], places: Places, config: ChipConfig, pauses: Pauses, progress: Progress = silent
 ) -> tuple[list[Burst], Booking]:
-    """All instructions of all passes, and what they take; behind each at least ``spare`` cycles of its queue are free.
-    InputError for a pass that never fits."""
-    scheduler = Scheduler(places, config, spare)
-    for gang in _gangs(passes):
+    """All instructions of all passes, and what they take, with pauses in queues. InputError for a pass that never
+    fits."""
+    scheduler = Scheduler(places, config, pauses)
+    for gang, then in gangs(passes):
         progress("schedule", gang[0][0] - 1, len(passes))
-        scheduler.schedule(gang)
+        scheduler.schedule(gang, then)
     return scheduler.bursts, scheduler.booking

@@ -70,6 +70,16 @@ def is_column(x: Tensor) -> bool:
     return x.features == 1 and bool(x.inputs) and all(is_column(y) for y in x.inputs)
 
 
+def table_of(x: Tensor) -> int:
+    """How many rows the table has of which an input gives numbers; 0 for any other tensor."""
+    return int(dict(x.attributes).get("table", 0)) if not x.op else 0
+
+
+def is_map(x: Tensor) -> bool:
+    """Whether these are numbers of rows, one in each row, which lie in memory as the maps of GATHERs."""
+    return x.op == "map" or table_of(x) > 0
+
+
 def wide(dtype: str) -> str:
     """What the ALUs compute in."""
     return "int32" if dtype in INTEGERS else "float32"

@@ -6,12 +6,14 @@ import numpy as np
 
 from tsp.compiler.graph import INTEGERS, Graph, Tensor, is_column
 from tsp.compiler.passes import TYPES
+from tsp.compiler.tensor import is_map, table_of
 from tsp.config import ChipConfig
 from tsp.errors import InputError
 from tsp.isa import Type
 
 PRODUCTS = ("matmul", "sum_pool")
 """What the MXM does."""
+ROUNDED = ("shift", "convert", "add_saturated", "wrap", "relu")
 VIEWS = ("rows", "columns")
 """Where another tensor is read."""
 
@@ -23,7 +25,7 @@ def immediate(x: Tensor) -> int | float | None:
 
 def narrows(x: Tensor) -> bool:
     """Whether a number is brought to its type only on its way to memory: between ALUs pass 32 bits."""
-    return x.op in ("shift", "convert", "add_saturated", "wrap", "relu") and x.dtype not in ("int32", "float32")
+    return x.op == "map" or (x.op in ROUNDED and x.dtype not in ("int32", "float32"))
 
 
 def distinct(x: Tensor) -> list[Tensor]:
@@ -87,6 +89,15 @@ def check(x: Tensor, config: ChipConfig) -> None:
         raise InputError(f"{x} is a {x.op}, but config {config.name} has no MXM; set mxm_planes_e=1")
     if x.op == "matmul" and x.dtype == "float32" and not config.mxm_fp16:
         raise InputError(f"{x} multiplies float16, but config {config.name} has mxm_fp16=False; set mxm_fp16=True")
+    if x.op != "look_up" and any(table_of(y) for y in x.inputs):
+        raise InputError(f"{x} is {x.op} of numbers of a table's rows, with which only look_up is possible")
+    if x.op == "look_up" and not config.gather:
+        raise InputError(f"{x} takes rows by their numbers, but config {config.name} has gather=False; set gather=True")
+    if x.op == "look_up" and x.inputs[0].rows > config.mem_words:
+        raise InputError(
+            f"{x} takes rows of a table of {x.inputs[0].rows}, but a slice of config {config.name} has "
+            f"{config.mem_words} words; set mem_words={x.inputs[0].rows}, or split the table"
+        )
     if x.op == "columns" and x.attribute("first") % config.lanes:
         raise InputError(f"{x} begins inside a block of {config.lanes} lanes; give that number as the width")
     if x.op and x.dtype not in INTEGERS and not config.vxm_float:
@@ -99,7 +110,9 @@ def check(x: Tensor, config: ChipConfig) -> None:
 
 
 def narrowest(x: Tensor) -> Type:
-    """The type with the fewest byte planes that holds a constant; ALUs compute in int32 anyway."""
+    """The type with the fewest byte planes that holds a constant; ALUs compute in int32 anyway. Maps are bytes."""
+    if is_map(x):
+        return Type.INT8
     if x.value is None or x.dtype not in INTEGERS:
         return TYPES[x.dtype]
     kinds = [dtype for dtype in INTEGERS if np.array_equal(x.value.astype(dtype), x.value)]

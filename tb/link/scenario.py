@@ -1,0 +1,91 @@
+"""What a run of a system of timekeepers is, and how it is built and run."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rtl import verilog
+from rtl.link.meter import SAMPLES
+from rtl.link.timekeeper import Timekeeper
+from tb import simulator
+from tb.generated import generated
+from tb.link import system
+from tb.link.system import Topology
+from tsp.config import preset
+
+CONFIG = preset("tiny")
+MEAN_LATENCY = 216
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A run: resets end, round trips are measured, children aligned, offsets measured, programs run.
+
+    Attributes:
+        topology: chips and links. ppm: of each chip's clock, against 900 MHz.
+        wander: every clock's half period goes to and fro by so many fs, by one in ``wander_edges``.
+        delays: cycles on the wire of each channel, in fractions; by default 216.
+        jitter: whether packets have delays of their own, see ``wire_model.v``.
+        late: cycles after which each chip's reset ends: HACs that differ at the beginning.
+        latency: nominal L of each link, if round trips are not to be measured.
+        samples: of each measurement.
+        aligned: whether children follow their parents. settle: thousands of cycles of alignment.
+        flipped: the share of words with up to ``flips`` bits wrong meanwhile.
+        cut: cycles for which all wires are cut before it, after one thousand cycles of alignment.
+        offsets: whether L_eff is measured, for which as many epochs pass as it has samples.
+        run: cycles that the programs run after that, with a RUNTIME_DESKEW of ``stall`` in every ``segment``.
+        waits: cycles after which each chip SENDs to its children, which POLL; by default all chips DESKEW in one epoch.
+        forced: of 256 cycles at an epoch's end, or in a RUNTIME_DESKEW, in which the HAC is stepped by chance.
+    """
+
+    topology: Topology
+    ppm: Sequence[float]
+    wander: int = 0
+    wander_edges: int = 1000
+    delays: Sequence[float] = ()
+    jitter: bool = True
+    late: Sequence[int] = ()
+    latency: Sequence[int] = ()
+    samples: int = SAMPLES
+    aligned: bool = True
+    settle: int = 20
+    flipped: float = 0.0
+    flips: int = 3
+    cut: int = 0
+    offsets: bool = False
+    run: int = 0
+    segment: int = 0
+    stall: int = 0
+    waits: Sequence[int] = ()
+    forced: int = 0
+    seed: int = 1
+
+    def complete(self) -> "Scenario":
+        """With what was left out: nominal delays, resets that end together."""
+        delays = self.delays or [MEAN_LATENCY] * len(self.topology.channels)
+        return replace(self, delays=delays, late=self.late or [0] * self.topology.chips)
+
+
+def build(topology: Topology, sim: str, samples: int = SAMPLES) -> simulator.Build:
+    """The system of a topology in a simulator. What measures little is for short runs, and is built quickly."""
+
+    def write(folder: Path) -> Sequence[Path]:
+        files = verilog.generate(CONFIG, folder, Timekeeper(CONFIG, topology.ports, samples=samples))
+        text = system.System(topology, CONFIG.superlanes, CONFIG.hac_period, files).text()
+        (folder / "system.v").write_text(text)
+        return [*files, folder / "system.v"]
+
+    key = [topology.name, topology.links, samples]
+    files = generated(f"system-{topology.name}", key, write, [Path(system.__file__), *system.MODELS])
+    args = ["--timing", "-CFLAGS", "-fcoroutines"] if sim == "verilator" else []
+    sources, fast = [*files, *system.MODELS], samples == SAMPLES
+    return simulator.build(sim, sources, "system", args=args, timescale=("1fs", "1fs"), fast=fast)
+
+
+def run(scenario: Scenario, sim: str = "verilator") -> dict[str, Any]:
+    """Run it; what :func:`tb.link.time_bench.time` found."""
+    built = build(scenario.topology, sim, scenario.samples)
+    found = simulator.run(built, "tb.link.time_bench", env={"TSP_SCENARIO": json.dumps(asdict(scenario.complete()))})
+    return json.loads((found.directory / "found.json").read_text())

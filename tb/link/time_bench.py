@@ -1,0 +1,170 @@
+"""cocotb: one run of a system of timekeepers; what it found stands in ``found.json`` of the run's folder."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import cocotb
+from cocotb.triggers import Timer
+
+from rtl.link.meter import HELD
+from tb.link import system
+from tb.link.system import CYCLE, Topology
+
+STEP, LIMIT = 0.86, 8
+"""Of a packet's jitter on the wire, in cycles, see wire_model.v; in the elastic buffer it becomes ±9."""
+
+
+class Chips:
+    """The system's ports, by name and chip or channel."""
+
+    def __init__(self, dut: Any, topology: Topology):
+        self.dut, self.topology = dut, topology
+        self._counts = dict.fromkeys(system.PER_CHIP, topology.chips)
+        self._counts |= dict.fromkeys(system.PER_CHANNEL, len(topology.channels))
+        self._widths = system.PER_CHIP | system.PER_CHANNEL
+
+    def set(self, **values: Any) -> None:
+        """Give an input a value: one for the whole system or for every chip or channel, or a list."""
+        for name, value in values.items():
+            if name in self._counts:
+                width, count = self._widths[name], self._counts[name]
+                value = [value] * count if isinstance(value, int) else value
+                value = sum((each & (1 << width) - 1) << i * width for i, each in enumerate(value))
+            getattr(self.dut, name).value = value
+
+    def get(self, name: str) -> list[int]:
+        """An output of every chip or channel."""
+        width, packed = self._widths[name], int(getattr(self.dut, name).value)
+        found = [packed >> i * width & (1 << width) - 1 for i in range(self._counts[name])]
+        return [each - (each >> width - 1 << width) for each in found] if name in system.SIGNED else found
+
+    async def wait(self, cycles: float) -> None:
+        await Timer(round(cycles * CYCLE), "fs")
+
+    async def pulse(self, name: str) -> None:
+        """Nearly two cycles long, so that every clock sees it."""
+        self.set(**{name: 1})
+        await self.wait(1.999)
+        self.set(**{name: 0})
+
+    def phases(self) -> list[dict[str, float]]:
+        """Every chip's HAC less the root's at the same time, since ``clear``, in cycles."""
+        columns = [self.get(f"phase_{name}") for name in ("count", "sum", "least", "most")]
+        return [
+            {"mean": total / count / 1000, "least": least / 1000, "most": most / 1000}
+            for count, total, least, most in zip(*columns, strict=True)
+        ]
+
+    def truths(self) -> list[dict[str, float]]:
+        """Of every channel, since ``clear``: own HAC at arrival less HAC at sending; cycles of time on the way; and the
+        ``lead``, schedule time at arrival less that at sending."""
+        got = {name: self.get(name) for name in system.CHANNEL_OUTPUTS}
+        return [
+            {
+                "words": got["count"][c],
+                "offset": got["offset_sum"][c] / max(1, got["count"][c]),
+                "transit": got["transit_sum"][c] / max(1, got["count"][c]) / CYCLE,
+                "transit_least": got["transit_least"][c] / CYCLE,
+                "transit_most": got["transit_most"][c] / CYCLE,
+                "lead_words": got["lead_count"][c],
+                "lead_least": got["lead_least"][c],
+                "lead_most": got["lead_most"][c],
+            }
+            for c in range(len(self.topology.channels))
+        ]
+
+
+@cocotb.test()
+async def time(dut):
+    given = json.loads(os.environ["TSP_SCENARIO"])
+    topology = Topology(given["topology"]["name"], tuple(map(tuple, given["topology"]["links"])))
+    chips, found = Chips(dut, topology), {}
+    start_clocks(chips, given)
+    await release(chips, given["late"])
+    found["latency"] = given["latency"] or await latencies(chips, given["samples"])
+    chips.set(latency=[latency for latency in found["latency"] for _ in range(2)])
+    await align(chips, given, found)
+    if given["offsets"]:
+        await chips.pulse("clear")
+        found["l_eff"] = await offsets(chips, found["latency"], given["samples"])
+        found["phases"], found["truths"] = chips.phases(), chips.truths()
+    if given["run"]:
+        await programs(chips, given, found)
+    found["silent"] = chips.get("silent")
+    Path("found.json").write_text(json.dumps(found))
+
+
+def start_clocks(chips: Chips, given: dict[str, Any]) -> None:
+    jitter = given["jitter"]
+    chips.set(clear=0, measure_trips=0, measure_offsets=0, start=0, segment=given["segment"], stall=given["stall"])
+    chips.set(forced=0, flipped=0, flips=given["flips"], rst=1, child=0, parent=0, latency=0, cut=0)
+    chips.set(polls=0, send_at=0xFFFF)
+    chips.set(jitter_step=round(STEP * CYCLE) * jitter, jitter_limit=LIMIT * CYCLE * jitter)
+    chips.set(delay=[round(cycles * CYCLE) for cycles in given["delays"]])
+    chips.set(seed=[given["seed"] * 65537 + 7919 * (c + 1) for c in range(len(given["delays"]))])
+    chips.set(half=[round(CYCLE / 2 / (1 + ppm * 1e-6)) for ppm in given["ppm"]])
+    chips.set(phase=[100_000 + 123_457 * (i + given["seed"]) % CYCLE for i in range(chips.topology.chips)])
+    chips.set(wander=given["wander"], wander_edges=given["wander_edges"], run=1)
+
+
+async def release(chips: Chips, late: list[int]) -> None:
+    """Resets end, each after so many cycles more."""
+    await chips.wait(16)
+    waited = 0
+    for cycles in sorted(set(late)):
+        await chips.wait(cycles - waited or 1)
+        waited = cycles
+        chips.set(rst=[int(other > cycles) for other in late])
+
+
+async def latencies(chips: Chips, samples: int) -> list[int]:
+    """Nominal L of every link, half of its mean round trip, as the chip nearer to the root measured it."""
+    await chips.wait(1000)
+    await chips.pulse("measure_trips")
+    while min(chips.get("trips")) < samples:
+        await chips.wait(2000)
+    return [round((total / samples - HELD) / 2) for total in chips.get("trips_sum")[1::2]]
+
+
+async def align(chips: Chips, given: dict[str, Any], found: dict[str, Any]) -> None:
+    """Children follow their parents, or not. ``history`` has HACs less the root's, in every thousand cycles."""
+    parents = chips.topology.parents()
+    ports = [0 if k is None else chips.topology.links_of(chip).index(k) for chip, k in enumerate(parents)]
+    chips.set(parent=ports, child=[int(given["aligned"] and link is not None) for link in parents])
+    chips.set(flipped=round(given["flipped"] * (1 << 32)))
+    if given["cut"]:
+        await chips.wait(1000)
+        chips.set(cut=1)
+        await chips.wait(given["cut"])
+        chips.set(cut=0)
+    found["history"] = []
+    for _ in range(given["settle"]):
+        await chips.pulse("clear")
+        await chips.wait(998)
+        found["history"].append(chips.phases())
+    chips.set(flipped=0)
+
+
+async def offsets(chips: Chips, latency: list[int], samples: int) -> list[float]:
+    """L_eff of every channel, as its receiver measured it."""
+    await chips.pulse("measure_offsets")
+    while min(chips.get("offsets")) < samples:
+        await chips.wait(1000)
+    return [latency[c // 2] - total / samples for c, total in enumerate(chips.get("offsets_sum"))]
+
+
+async def programs(chips: Chips, given: dict[str, Any], found: dict[str, Any]) -> None:
+    """All programs start in the same epoch, or as vectors from their parents come."""
+    if given["waits"]:
+        chips.set(polls=[int(link is not None) for link in chips.topology.parents()], send_at=given["waits"])
+    while not 100 < chips.get("hac")[0] < 140:
+        await chips.wait(20)
+    await chips.pulse("clear")
+    chips.set(forced=given["forced"])
+    await chips.pulse("start")
+    await chips.wait(given["run"])
+    names = ("running", "now", "resyncs", "slips", "first_total", "total")
+    found["ran"] = {name: chips.get(name) for name in names}
+    found["ran"] |= {"phases": chips.phases(), "truths": chips.truths()}

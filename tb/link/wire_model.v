@@ -1,0 +1,98 @@
+// One direction of a link: a word in every cycle of the sender's clock arrives, with a clock of its own, after a delay.
+//
+// The delay of a packet is `delay` and a jitter, within plus and minus `jitter_limit`. It changes from word to word by a
+// number below `jitter_step` and goes back to 0 within some 64 words: its standard deviation is 3.3 times the step, and
+// a packet keeps that of its header. Words never overtake and are at least 0.9 cycles apart. So that the delay can become
+// less where one word follows the other in every cycle, an idle word that would come too close to the word before it is
+// lost, as it is in a coding that makes room; a vector's words wait instead.
+//
+// In `flipped` of 2^32 words up to `flips` bits are wrong. While `cut` is high nothing gets through.
+`timescale 1fs/1fs
+module wire_model #(
+    parameter SUPERLANES = 2
+) (
+    input clk,
+    input rst,
+    input [127:0] word,
+    input [31:0] delay,
+    input [31:0] jitter_step,
+    input [31:0] jitter_limit,
+    input [31:0] seed,
+    input [31:0] flipped,
+    input [3:0] flips,
+    input cut,
+    output reg received_clk,
+    output reg [127:0] received_word
+);
+  localparam SLOTS = 1024;
+  reg [127:0] words[0:SLOTS-1];
+  reg [63:0] arrivals[0:SLOTS-1];
+  integer head = 0, tail = 0, remaining = 0, i;
+  reg [63:0] edge_time = 0, period = 0, last = 0, due, spaced;
+  reg signed [63:0] jitter = 0, wandering = 0;
+  reg [31:0] random = 1;
+  reg [127:0] wrong;
+  reg begins, vector;
+  reg seeded = 0;
+  event pushed;
+
+  // Marsaglia's xorshift: both simulators draw the same.
+  task draw;
+    begin
+      random = random ^ (random << 13);
+      random = random ^ (random >> 17);
+      random = random ^ (random << 5);
+    end
+  endtask
+
+  always @(posedge clk) begin
+    period = $time - edge_time;
+    edge_time = $time;
+  end
+
+  always @(negedge clk) begin
+    if (!seeded) random = seed | 1;
+    seeded = 1;
+    begins = remaining == 0;
+    vector = begins ? word[0] : 1'b1;
+    draw;
+    wandering = wandering - wandering / 64 + ($signed({48'b0, random[31:16]}) - 32768) * $signed({1'b0, jitter_step}) / 32768;
+    if (wandering > $signed({1'b0, jitter_limit})) wandering = $signed({1'b0, jitter_limit});
+    if (wandering < -$signed({1'b0, jitter_limit})) wandering = -$signed({1'b0, jitter_limit});
+    if (begins) jitter = wandering;
+    remaining = !begins ? remaining - 1 : (word[0] && !rst) ? SUPERLANES : 0;
+    due = edge_time + delay + jitter;
+    spaced = last + period * 9 / 10;
+    if (!cut && !rst && (vector || due >= spaced)) begin
+      wrong = 0;
+      if (flipped != 0) begin
+        draw;
+        if (random < flipped) begin
+          for (i = 0; i < flips; i = i + 1) begin
+            draw;
+            wrong[random[30:24]] = 1;
+          end
+        end
+      end
+      last = due > spaced ? due : spaced;
+      words[tail % SLOTS] = word ^ wrong;
+      arrivals[tail % SLOTS] = last;
+      tail = tail + 1;
+      ->pushed;
+    end
+  end
+
+  initial begin
+    received_clk = 0;
+    received_word = 0;
+    forever begin
+      while (head == tail) @(pushed);
+      received_word = words[head % SLOTS];
+      #(arrivals[head % SLOTS] - $time);
+      received_clk = 1;
+      head = head + 1;
+      #(period * 2 / 5);
+      received_clk = 0;
+    end
+  end
+endmodule

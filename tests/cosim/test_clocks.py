@@ -1,0 +1,105 @@
+"""Chips with clocks of their own have one time: counters, aligners and links without a datapath.
+
+Here two chips, and measurements of 32 samples; ``make align`` runs more chips, and measurements as long as they are.
+"""
+
+import pytest
+
+from tb.link import figures, rules
+from tb.link.scenario import CONFIG, Scenario, run
+from tb.link.system import CYCLE, chain, full, tree
+
+TWO = full(2)
+SHORT = 32
+
+
+@pytest.fixture(scope="module")
+def aligned():
+    """Two chips at the corners of ±100 ppm, with wander, on a link that is slower downwards by 16 cycles."""
+    scenario = Scenario(TWO, [100, -100], wander=6, delays=[224, 208], samples=SHORT, settle=10, offsets=True,
+                        run=15_000, segment=5000, stall=rules.stall(1, 100, 5000))  # fmt: skip
+    return scenario, run(scenario)
+
+
+def test_the_round_trip_gives_the_mean_latency(aligned):
+    _, found = aligned
+    means = [truth["transit"] for truth in found["truths"]]
+    assert abs(found["latency"][0] - sum(means) / 2) <= 1
+
+
+def test_hacs_come_together_and_stay(aligned):
+    scenario, found = aligned
+    assert figures.locked_after(scenario, found)[1] is not None
+    assert max(figures.hac_errors(scenario, found["ran"]["phases"])) <= 4
+
+
+def test_measured_latencies_are_the_true_ones(aligned):
+    scenario, found = aligned
+    assert max(map(abs, figures.offset_errors(scenario, found))) <= 0.8, "with 256 samples it would be 0.5"
+    assert abs(found["l_eff"][0] - found["l_eff"][1]) < 5, "a HAC that is behind makes up for a link that is slower"
+    assert abs(found["truths"][0]["transit"] - found["truths"][1]["transit"] - 16) < 1
+
+
+def test_words_come_within_their_margin_in_schedule_time(aligned):
+    scenario, found = aligned
+    assert figures.outside(scenario, found) == []
+    assert min(truth["lead_words"] for truth in found["ran"]["truths"]) > 5000
+    assert found["ran"]["slips"] == [0, 0] and min(found["ran"]["resyncs"]) == 2
+    assert found["silent"] == [0, 0]
+
+
+@pytest.fixture(scope="module")
+def disturbed():
+    """A child that starts late, on a link of which a tenth of the words are wrong, and which is cut for 17 epochs; its
+    program starts when its parent's vector comes; HACs are stepped at the ends of epochs and in RUNTIME_DESKEWs."""
+    wait, _ = rules.start(128, CONFIG.superlanes, 0)
+    scenario = Scenario(TWO, [-100, 100], latency=[128], delays=[125.5, 125.5], late=[0, 5000], samples=SHORT, cut=4400,
+                        settle=16, flipped=0.1, run=20_000, segment=100, stall=30, forced=64,
+                        waits=[wait, 0xFFFF])  # fmt: skip
+    return scenario, run(scenario)
+
+
+def test_a_late_child_on_a_bad_link_still_locks(disturbed):
+    scenario, found = disturbed
+    assert figures.locked_after(scenario, found)[1] is not None
+    assert found["silent"] == [0, 1], "only a child listens, and a silence of 17 epochs is not forgotten"
+
+
+def test_steps_at_any_time_lose_no_epoch_and_no_cycle(disturbed):
+    _, found = disturbed
+    assert found["ran"]["slips"] == [0, 0] and min(found["ran"]["resyncs"]) > 140
+
+
+def test_a_child_starts_in_the_epoch_that_was_computed(disturbed):
+    scenario, found = disturbed
+    assert epochs_later(found) == rules.start(128, CONFIG.superlanes, 0)[1]
+
+
+def epochs_later(found):
+    """Epochs from the root's release to the child's, by HACs that count on."""
+    first, total = found["ran"]["first_total"], found["ran"]["total"]
+    apart = round((total[0] - total[1]) / rules.PERIOD) * rules.PERIOD
+    epoch = [first[0] // rules.PERIOD, (first[1] + apart) // rules.PERIOD]
+    return epoch[1] - epoch[0]
+
+
+@pytest.mark.parametrize(("superlanes", "least"), [(2, 0), (20, 90)])
+def test_a_start_vector_comes_in_the_middle_of_an_epoch(superlanes, least):
+    """Straight from the text: the vector is seen in the middle of epoch n - 1, counted from the parent's release."""
+    for latency in range(1, 601):
+        wait, epochs = rules.start(latency, superlanes, least)
+        seen = wait + (superlanes + 4) + latency + superlanes + 4
+        assert least <= wait < least + 256 and seen == (epochs - 1) * 256 + 128
+
+
+def test_clocks_would_be_identical_at_a_picosecond():
+    cycles = [CYCLE / (1 + ppm * 1e-6) for ppm in (-100, 0, 100)]
+    assert len({round(cycle / 1000) for cycle in cycles}) == 1 and len({round(cycle) for cycle in cycles}) == 3
+
+
+def test_topologies_have_the_depths_they_are_there_for():
+    assert [len(figures.ancestors(chain(6), chip)) - 1 for chip in range(6)] == [0, 1, 2, 3, 4, 5]
+    assert len(full(8).links) == 28 and max(len(figures.ancestors(full(8), chip)) for chip in range(8)) == 2
+    deep = tree([0, 0, 1, 2, 3, 5, 6])
+    assert [len(figures.ancestors(deep, chip)) - 1 for chip in range(8)] == [0, 1, 1, 2, 2, 3, 4, 5]
+    assert figures.edges(deep, 7, 4) == 7 and figures.edges(deep, 1, 1) == 0

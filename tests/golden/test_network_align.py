@@ -1,0 +1,119 @@
+"""HACs of many chips: aligned from any phase, the same every time, by the rule of the contract."""
+
+import numpy as np
+import pytest
+
+from golden.network import hac
+from golden.network.align import FROM_ROOT, LINKED, align
+from golden.network.hac import EXCHANGE, JITTER, LATENCY, PERIOD, SAMPLES, System, wrapped
+from golden.network.topology import topology
+from tsp.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def aligned():
+    return align(topology(nodes=33), cycles=80_000, seed=3)
+
+
+def test_264_chips_are_aligned(aligned):
+    found = aligned.as_dict()
+    assert aligned.from_root[0].max() > 100  # from any phases
+    assert found["locked"] < 40_000
+    assert found["from_root"] <= FROM_ROOT and found["from_parent"] <= LINKED
+    assert found["linked"] <= LINKED + 2 and found["linked_over_limit"] < 1e-3
+    assert found["chips_by_depth"] == [1, 11, 56, 196]
+    # What a packet may be late beyond its jitter is what the HACs of both chips move meanwhile.
+    assert JITTER - 2 < found["late"] < JITTER + 2 * LINKED
+
+
+def test_a_seed_gives_the_same_numbers():
+    first, second, other = (align(topology(nodes=1), 20_480, seed) for seed in (5, 5, 6))
+    assert (first.linked == second.linked).all() and first.as_dict() == second.as_dict()
+    assert (first.linked != other.linked).any()
+
+
+def test_the_tree_is_breadth_first():
+    system = System(topology(racks=3), np.random.default_rng(1))
+    assert (system.depth[system.child] == system.depth[system.parent] + 1).all()
+    assert (system.topology.peers.ravel()[system.down] == system.child).all()
+    assert sorted([0, *system.child]) == list(range(system.topology.chips))
+
+
+def test_clocks_keep_within_100_ppm_and_wander():
+    found = hac.clocks(500, np.random.default_rng(2))
+    times = np.arange(0, 5_000_000, 100_000.0)
+    rates = np.diff([found.cycles(time) for time in times], axis=0) / 100_000 - 1
+    assert np.abs(rates).max() <= 100e-6 and np.abs(rates).max() > 80e-6
+    assert np.ptp(rates, axis=0).max() > 5e-6
+
+
+def quiet(error):
+    """A chip and its parent with like clocks, no jitter, and a HAC that is so far behind its parent's."""
+    system = System(topology(nodes=1), np.random.default_rng(1))
+    chips = system.topology.chips
+    nothing = np.zeros(chips)
+    system.clocks = hac.Clocks(np.full(chips, 0.5), nothing, nothing, nothing + 1e-6, nothing)
+    system.latency[:] = LATENCY
+    system.measured[:] = LATENCY
+    system.jitter = lambda *shape: np.zeros(shape)
+    system.steps[0] = error
+    system.history[:] = system.steps
+    return system
+
+
+@pytest.mark.parametrize(
+    "error, step",
+    [
+        (0, 0), (1, 0), (11, 0), (-11, 0), (12, 1), (-12, -1),
+        (64, 1), (-64, -1), (65, 1), (-65, 1), (127, 1), (-128, 1),
+    ],
+)  # fmt: skip
+def test_a_coarse_step_is_as_the_rule_says(error, step):
+    system = quiet(error)
+    system.exchange(0)
+    assert (system.steps[1:] == step).all() and system.steps[0] == error
+
+
+@pytest.mark.parametrize("error, step", [(0, 0), (1, 1), (-1, -1), (11, 1), (-5, -1)])
+def test_a_fine_step_waits_for_32_samples(error, step):
+    system = quiet(error)
+    for exchange in range(SAMPLES - 1):
+        system.exchange(exchange)
+        assert (system.steps[1:] == 0).all()
+    system.exchange(SAMPLES - 1)
+    assert (system.steps[1:] == step).all()
+
+
+def test_a_mean_of_half_a_cycle_is_no_step():
+    for part, step in ((SAMPLES // 2, 0), (SAMPLES // 2 + 1, 1)):
+        system = quiet(0)
+        for exchange in range(SAMPLES):
+            # A packet that comes a cycle early looks as if the parent were one ahead.
+            system.jitter = lambda *shape, early=exchange < part: np.full(shape, -1.0 if early else 0.0)
+            system.exchange(exchange)
+        assert (system.steps[1:] == step).all()
+
+
+def test_a_difference_wraps():
+    assert wrapped(np.array([0, 127, 128, 255, 256, -129])).tolist() == [0, 127, -128, -1, 0, 127]
+
+
+def test_constant_offsets_do_not_make_packets_late():
+    system = quiet(0)
+    system.steps[:] = np.arange(8) % 4
+    system.history[:] = system.steps
+    system.exchange = lambda number: None
+    late, early = system.one_way(0)
+    assert late < 1 and early < 1
+
+
+@pytest.mark.parametrize("cycles", [0, EXCHANGE, -5, 10**9])
+def test_a_time_that_cannot_be_watched_is_refused(cycles):
+    with pytest.raises(InputError, match=f"cycles {cycles}: an alignment is watched for 512…10000000; 400000 works"):
+        align(topology(nodes=1), cycles)
+
+
+def test_what_is_not_aligned_yet_says_so():
+    with pytest.raises(InputError, match="not aligned after 2560 cycles; give them more"):
+        align(topology(nodes=33), 3000).as_dict()
+    assert PERIOD == 256

@@ -1,0 +1,125 @@
+"""``tsp system``: check, draw and assemble systems of chips; and what ``tsp run --system`` does."""
+
+import json
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from tsp.assembler import assemble_file
+from tsp.config import ChipConfig
+from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, InputError, counted
+from tsp.files import refuse_same, write_atomic
+from tsp.program import Program
+from tsp.run_system import SystemResult, run_checked
+from tsp.start import preambles
+from tsp.system import System
+from tsp.system_check import check_system
+from tsp.system_file import load_system
+from tsp.system_programs import load_programs, save_programs
+from tsp.system_svg import draw_system
+
+
+def load(file: str, programs: str | None = None) -> System:
+    """The system in a file, with the programs of another if given. Raises InputError."""
+    return load_system(file, _program, None if programs is None else load_programs(Path(programs)))
+
+
+def _program(path: Path, config: ChipConfig) -> Program:
+    return Program.load(path, config) if path.suffix == ".npz" else assemble_file(path, config)
+
+
+@click.group("system")
+def system_group() -> None:
+    """Check, draw and assemble systems of several chips."""
+
+
+@system_group.command("check")
+@click.argument("system")
+@click.argument("programs", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check_command(system: str, programs: str | None, as_json: bool) -> int:
+    """Find every mistake of SYSTEM (.toml) that shows before it runs, and say when its chips start.
+
+    PROGRAMS (.npz) holds the programs of its chips, instead of those that it names.
+    """
+    loaded = load(system, programs)
+    report = check_system(loaded)
+    if as_json:
+        cycles = {chip.name: count for chip, count in zip(loaded.chips, report.cycles, strict=True)}
+        found = {"ok": report.ok, "cycles": cycles, "zero": report.zero, "problems": report.problems}
+        click.echo(json.dumps(found, indent=2))
+    elif report.ok:
+        click.echo(f"{system}: {report}")
+        Console().print(_table(loaded, report.cycles))
+    else:
+        click.echo(str(report), err=True)
+    return EXIT_RIGHT if report.ok else EXIT_BAD_INPUT
+
+
+def _table(system: System, cycles: list[int]) -> Table:
+    """When each chip starts, and what it takes."""
+    found = Table("chip", "config", "parent", "epoch", "depth", "cycles")
+    for column in found.columns[3:]:
+        column.justify = "right"
+    starts = preambles(system)
+    for number, (chip, start) in enumerate(zip(system.chips, starts, strict=True)):
+        parent = "" if start.parent is None else system.chips[start.parent.sender].name
+        cells = (start.epoch, system.depth[number], cycles[number])
+        found.add_row(chip.name, chip.config.name, parent, *map(str, cells))
+    return found
+
+
+@system_group.command("draw")
+@click.argument("system")
+@click.option("-o", "--output", required=True, metavar="FILE.svg", help="Where to write it.")
+def draw_command(system: str, output: str) -> None:
+    """Draw the chips and links of SYSTEM (.toml)."""
+    path = Path(output)
+    if path.suffix != ".svg":
+        raise InputError(f"-o {output}: pictures are written as SVG; try {path.with_suffix('.svg')}")
+    refuse_same(path, Path(system))
+    loaded = load(system)
+    data = draw_system(loaded).encode()
+    write_atomic(path, data)
+    what = f"{counted(len(loaded.chips), 'chip')}, {counted(len(loaded.links), 'link')}"
+    click.echo(f"{output}: {what}, {len(data):,} bytes")
+
+
+@system_group.command("asm")
+@click.argument("system")
+@click.option("-o", "--output", required=True, metavar="FILE.npz", help="Where to write them.")
+def asm_command(system: str, output: str) -> None:
+    """Assemble the programs that SYSTEM (.toml) names into one file."""
+    loaded = load(system)
+    refuse_same(Path(output), Path(system))
+    save_programs({chip.name: chip.program for chip in loaded.chips}, Path(output))
+    click.echo(f"{output}: {counted(len(loaded.chips), 'program')}")
+
+
+def run_command(
+    system: str, programs: str | None, dump: tuple[str, ...], max_cycles: int, no_check: bool, as_json: bool
+) -> int:
+    """What ``tsp run --system`` does."""
+    result = run_checked(load(system, programs), checked=not no_check, dump=dump, max_cycles=max_cycles)
+    if as_json:
+        click.echo(json.dumps(result.as_dict(), indent=2))
+    else:
+        _print(system, result)
+    return result.exit_code
+
+
+def _print(system: str, result: SystemResult) -> None:
+    most = max(found.cycles for found in result.results)
+    click.echo(f"{system} on golden: {most} cycles, of which the start takes {result.zero}")
+    Console().print(result.table())
+    for (chip, text), value in result.dumped.items():
+        if isinstance(value, dict):
+            for word, lanes in value.items():
+                click.echo(f"{chip}:{word}: {'undefined' if lanes is None else ' '.join(lanes)}")
+            continue
+        for number, vector in enumerate(value):
+            click.echo(f"{chip}:{text}[{number}]: {'undefined' if vector is None else ' '.join(map(str, vector))}")
+    for chip, fault in result.faults.items():
+        click.echo(f"machine fault: chip {chip}: {fault}", err=True)

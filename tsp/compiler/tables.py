@@ -1,0 +1,48 @@
+"""Rows of constant tables, chosen by numbers that are given or computed: GATHER finds them.
+
+A number goes to memory as a map: each superlane's first two bytes are the address of the row in the slices of the
+table, which lies from address 0 on.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tsp.compiler.graph import Graph
+from tsp.compiler.lanes import moved
+from tsp.compiler.tensor import Tensor, is_column, is_map, table_of
+from tsp.errors import InputError, counted
+
+
+def numbers(graph: Graph, name: str, count: int, table: int) -> Tensor:
+    """An input of int32 [count, 1], numbers of rows of a table that has so many, for :func:`look_up` alone. A number
+    below zero counts from the end. A run with others raises InputError."""
+    if table < 1:
+        raise InputError(f"input {name!r} chooses from {table} rows; a table has at least one")
+    return graph.input(name, (count, 1), "int32", table=table)
+
+
+def look_up(graph: Graph, table: ArrayLike, which: Tensor) -> Tensor:
+    """Row ``which[r]`` of a constant table [rows, features] as row r, in the table's type: [n, features].
+
+    ``which`` is what :func:`numbers` gives, or computed int32 [n, 1]; of these one below zero counts from the end, and
+    one beyond the table takes the first or the last row. InputError if it is anything else.
+    """
+    rows = graph.constant(table)
+    if which.dtype != "int32" or which.features != 1:
+        raise InputError(f"look_up by {which}: the numbers of rows must be int32 [n, 1]")
+    if given := table_of(which):
+        if given != rows.rows:
+            raise InputError(f"look_up by {which}: it chooses from {counted(given, 'row')}, but {rows} has {rows.rows}")
+    elif not is_map(which):
+        which = _map(graph, which, rows.rows)
+    return graph.make("look_up", (which.rows, rows.features), rows.dtype, (rows, which), None)
+
+
+def _map(graph: Graph, which: Tensor, rows: int) -> Tensor:
+    """Computed numbers, in every lane and within the table."""
+    if not is_column(which):
+        which = moved(graph, which, [0])
+    below = graph.elementwise("shift_right", which, np.int32(31))
+    from_start = graph.add(which, graph.mul(below, np.int32(rows)))
+    bounded = graph.minimum(graph.maximum(from_start, np.int32(0)), np.int32(rows - 1))
+    return graph.make("map", bounded.shape, "int32", (bounded,), None)
