@@ -129,7 +129,7 @@ def build(system: System, sim: str) -> simulator.Build:
     key = [config.as_dict() | {"name": ""}, len(system.chips), joined]
     files = generated(f"chips-{config.name}-{len(system.chips)}", key, write, [Path(__file__)])
     args = ["--timing", "-CFLAGS", "-fcoroutines"] if sim == "verilator" else []
-    return simulator.build(sim, [*files, *MODELS[:2]], "system", args=args, timescale=("1fs", "1fs"))
+    return simulator.build(sim, [*files, *MODELS[:2]], "system", args=args, timescale=("1fs", "1fs"), blocks=("chip",))
 
 
 @dataclass(frozen=True)
