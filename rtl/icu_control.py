@@ -147,14 +147,14 @@ class IcuControl(wiring.Component):
         remaining = Signal(OPERAND_BITS + 1, reset_less=True)
         wait = Signal(signed(OPERAND_BITS + 2))
         retiming = self.runtime_deskew.any()
-        deskewing, due = self.deskew.any(), Const(1)
+        deskewing, aligns = self.deskew.any(), counters.carry
         if self._config.c2c:
-            deskewing, due = deskewing | self.poll.any(), self.polled
+            deskewing, aligns = deskewing | self.poll.any(), counters.carry & self.polled
         m.d.comb += [
             wait.eq(self.runtime_t + counters.delta),
             first.eq(retiming & ~waiting),
             over.eq(Mux(waiting, remaining == 0, retiming & (wait <= 0))),
-            counters.align.eq(deskewing & counters.carry & due),
+            counters.align.eq(deskewing & aligns),
             counters.absorb.eq(first),
             self.resume.eq(counters.align | over),
         ]

@@ -171,7 +171,8 @@ class IcuQueue(wiring.Component):
         parked = Signal()
         waiting = Signal()
         go = Signal()
-        timed = self.deskew | self.runtime_deskew | (self.poll if self.polls else 0)
+        timed = self.deskew | self.runtime_deskew
+        timed = timed | self.poll if self.polls else timed
         m.d.comb += [
             waiting.eq(parked & ~self.unpark | timed & ~self.resume),
             go.eq(decoded.valid & self.run & ~waiting),

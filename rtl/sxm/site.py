@@ -1,5 +1,7 @@
 """The SXM's site: the SRs around it in one superlane, its tile and that of C2C, if the configuration has them."""
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from amaranth.hdl import Const, Module, Value
@@ -60,10 +62,7 @@ class SxmSite(Component):
             tile.sum_corrected(m, self, tiles)
         tile.report_fault(m, self, sorted(faults, key=lambda fault: (fault.queue.value, fault.kind.value)))
         tile.host_to_tiles(m, self, tiles, self.config)
-        events: Value = Const(0)
-        for placed in tiles:
-            events = events | placed.drive_valid
-        m.d.comb += self.stream_event.eq(events)
+        m.d.comb += self.stream_event.eq(reduce(or_, (placed.drive_valid for placed in tiles)))
         return m
 
     def _place_sxm(self, m: Module, drives: list[stream.Drive], faults: list[stream.Fault]) -> Stamp:
