@@ -139,9 +139,10 @@ class Chip(Component):
             for suffix in ("_valid", ""):
                 name = f"instr_{queue.index}{suffix}"
                 m.d.comb += getattr(links, name).eq(getattr(icu, name))
+        for h in linked_hemispheres(self.config):
+            m.d.comb += getattr(icu, f"link_ready_{h}").eq(getattr(links, f"ready_{h}"))
         m.d.comb += [
             *(getattr(links, name).eq(getattr(icu, name)) for name in ("hac", "hac_next", "carry")),
-            *(getattr(icu, f"link_ready_{h}").eq(getattr(links, f"ready_{h}")) for h in linked_hemispheres(self.config)),
             *(getattr(links, f"icu_{name}").eq(getattr(icu, name)) for name in station.fault_ports(In, "fault")),
             links.running.eq(host.running),
             links.write.eq(host.link_write),
@@ -176,7 +177,7 @@ class Chip(Component):
         elif what == "arrive":
             rows[0].bind(port, getattr(self._links, f"arrive_{site.hemisphere}{number}{suffix}"))
         else:
-            queue = next(q for q in c2c_queues(self.config) if (q.hemisphere, q.number) == (site.hemisphere, int(number)))
+            queue = floorplan(self.config).queue(f"c2c.{site.hemisphere}{number}")
             rows[0].bind(port, getattr(self._links, f"receive_{queue.index}{suffix}"))
 
     def _connect_flips(self, m: Module, host: Stamp, icu: Stamp, row: Stamp) -> None:

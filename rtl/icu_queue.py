@@ -126,8 +126,8 @@ class IcuQueue(wiring.Component):
             its operand, and zero at other times.
         illegal: out, T of an illegal word, or of an issue that a REPEAT moved out of range.
         busy: out, the queue will dispatch or wait in the next cycle.
-        poll, poll_link: out, from T of a POLL through the cycle of its ``resume``, and its link. In C2C queues, with the
-            feature ``c2c``.
+        poll, poll_link: out, from T of a POLL through the cycle of its ``resume``, and its link. Absent but in
+            C2C queues with the feature ``c2c``.
         power: out, p in T of a CONFIG, and zero at other times. Absent in a chip of one superlane.
         With the feature ``ifetch``, in kinds that take IFETCH:
         fetch_valid, fetch_stream: out, in each cycle T of an IFETCH.

@@ -21,6 +21,9 @@ def in_beats() -> ChipConfig:
 
 def linked() -> ChipConfig:
     """A chip of memories and one ALU with a link on each side, for systems of several."""
-    settings = ("streams=16", "mem_slices=8", "mem_words=64", "mxm_planes_w=0", "mxm_planes_e=0", "mxm_fp16=off")
-    settings += ("vxm_mul_bits=0", "vxm_float=off", "vxm_rows=1", "vxm_stages=1", "sxm=off", "gather=off", "ifetch=off", "queue_depth=64")
-    return preset("tiny").override([*settings, "c2c=on"])
+    settings = (
+        *("streams=16", "mem_slices=8", "mem_words=64", "mxm_planes_w=0", "mxm_planes_e=0", "mxm_fp16=off"),
+        *("vxm_mul_bits=0", "vxm_float=off", "vxm_rows=1", "vxm_stages=1", "sxm=off", "gather=off", "ifetch=off"),
+        *("queue_depth=64", "c2c=on"),
+    )
+    return preset("tiny").override(settings)

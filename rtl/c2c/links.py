@@ -46,7 +46,7 @@ def queue_ports(config: ChipConfig) -> dict[str, Member]:
 
 
 def pin_ports(config: ChipConfig) -> dict[str, Member]:
-    """``tx_<link>``: out, a word in every cycle. ``rx_<link>``, ``rx_<link>_clk``: in, a word with a clock of its own."""
+    """``tx_<link>``: out, a word in every cycle. ``rx_<link>``, ``rx_<link>_clk``: in, a word and the clock it has."""
     ports: dict[str, Member] = {}
     for link in floorplan(config).links:
         ports |= {f"tx_{link.name}": Out(WORD_BITS), f"rx_{link.name}": In(WORD_BITS), f"rx_{link.name}_clk": In(1)}
@@ -179,7 +179,8 @@ class Links(Component):
         """The register that the host reads."""
         number, link = self.read_address[:REGISTER_BITS], self.read_address[REGISTER_BITS:]
         with m.If(number == TIME):
-            m.d.comb += self.read_data.eq(Cat(self._child, Const(0, 7), self._parent, Const(0, 4), self._aligner.silent))
+            of_time = Cat(self._child, Const(0, 7), self._parent, Const(0, 8 - LINK_BITS), self._aligner.silent)
+            m.d.comb += self.read_data.eq(of_time)
         for i, (meter, receive) in enumerate(zip(self._meters, self._receives, strict=True)):
             offsets = Signal(signed(32), name=f"offsets_sum_{self.links[i].name}")
             m.d.comb += offsets.eq(meter.offsets_sum)

@@ -145,8 +145,9 @@ class C2cTile(Component):
         driven = coded(m, f"receive_{number}", self.config, acts, data)
         if self.config.ecc:
             driven = driven ^ Cat(Const(0, WORD_BITS), Mux(taken.good, 0, MARK))
+        mask = stream.drive_mask(taken.stream, Const(1), self.config)
         m.d.comb += [
             getattr(self, f"word_{number}").eq(driven),
-            getattr(self, f"mask_{number}").eq(stream.gated(acts, stream.drive_mask(taken.stream, Const(1), self.config))),
+            getattr(self, f"mask_{number}").eq(stream.gated(acts, mask)),
         ]
         return acts, taken.stream, data

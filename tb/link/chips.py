@@ -60,7 +60,7 @@ class Wires:
 
 
 def text(system: System) -> str:
-    """Verilog of module ``system``: chip i is ``chip_i``, channel c of :attr:`tsp.system.System.channels` ``wire_c``."""
+    """Verilog of module ``system``: chip i is ``chip_i``, channel c of the system's ``channels`` ``wire_c``."""
     config, chips, channels = config_of(system), len(system.chips), system.channels
     ports = [("input", name, width) for name, width in COMMON_INPUTS.items()]
     lines: list[str] = []
@@ -98,8 +98,8 @@ def config_of(system: System) -> ChipConfig:
     for chip in system.chips[1:]:
         if chip.config != first.config:
             raise InputError(
-                f"{system.name}: chips {first.name} and {chip.name} have different configurations, but in a simulator all"
-                " chips must have the same; run it on golden"
+                f"{system.name}: chips {first.name} and {chip.name} have different configurations, but in a simulator"
+                " all chips must have the same; run it on golden"
             )
     return first.config
 
