@@ -140,22 +140,22 @@ def run(
 
 def run_all(
     jobs: Sequence[Job], channels: Sequence[Channel] = (), *, bad: Bad = (), names: Sequence[str] = (),
-    trace: bool = True, events: bool = False,
+    trace: bool = True, events: bool = False, late: Mapping[int, int] | None = None, endless: bool = False,
 ) -> list[Result]:  # fmt: skip
     """Run programs, legal or not, on chips that start together.
 
     Args:
         channels: how they are connected, in numbers of ``jobs``.
-        bad, names: see :func:`tsp.flow.channels.arrivals`.
+        bad, names, late, endless: see :func:`tsp.flow.channels.arrivals`.
         trace, events: as of :func:`run`.
 
-    Raises InputError for a POLL that waits for ever.
+    Raises InputError for a POLL that waits for ever, unless ``endless``.
     """
     flows = []
     for job in jobs:
         defined = {place: image.addresses for place, image in job.memory.items()}
         flows.append(analyse(expand(job.queues, job.config, job.memory), job.config, defined))
-    arrived = arrivals(flows, channels, bad, names)
+    arrived = arrivals(flows, channels, bad, names, late, endless)
     chips = [Chip(flow, job.memory, a, job.flips) for flow, job, a in zip(flows, jobs, arrived, strict=True)]
     _compute(chips)
     return [_result(chip, trace, events) for chip in chips]

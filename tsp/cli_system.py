@@ -94,7 +94,7 @@ def asm_command(system: str, output: str) -> None:
     """Assemble the programs that SYSTEM (.toml) names into one file."""
     loaded = load(system)
     refuse_same(Path(output), Path(system))
-    save_programs({chip.name: chip.program for chip in loaded.chips}, Path(output))
+    save_programs({chip.name: chip.program for chip in loaded.chips if not chip.spare}, Path(output))
     click.echo(f"{output}: {counted(len(loaded.chips), 'program')}")
 
 

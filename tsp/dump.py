@@ -1,7 +1,8 @@
 """What ``tsp run --dump`` shows: words of memory as bytes, symbols as elements of their type."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,12 @@ from tsp.floorplan import floorplan
 from tsp.flow import Fault, Flow
 from tsp.memory_map import plane_slices, typed
 from tsp.program import Image, Program, Symbol
+from tsp.system import System
 
 Word = tuple[int, int]
 """(place of a MEM slice, address)."""
+Memory = Mapping[Word, NDArray[np.uint8]]
+"""Words that are defined → uint8 [16·S]."""
 
 
 def dumped_words(program: Program, text: str) -> list[Word]:
@@ -43,13 +47,34 @@ def dumped_words(program: Program, text: str) -> list[Word]:
     return [(place, address + i) for i in range(count)]
 
 
+def of_chip(system: System, text: str, names: Sequence[str] = ()) -> tuple[int, str]:
+    """The number of the chip in ``CHIP:WORDS``, among those of a system or ``names``, and the words. InputError if
+    there is none."""
+    known = names or [chip.name for chip in system.chips]
+    name, colon, rest = text.partition(":")
+    if not colon:
+        close = f"{known[0]}:{text}"
+        raise InputError(f"--dump {text}: of a system must begin with a chip and a colon, such as {close}")
+    if name not in known:
+        raise InputError(f"{system.name}: there is no chip '{name}'{nearest(name, known)}")
+    return known.index(name), rest
+
+
+def shown(program: Program, text: str, held: Memory) -> Any:
+    """What :func:`dumped_words` asks for: the elements of a symbol, or the bytes of each word by name."""
+    if text in program.symbols:
+        return elements(program, program.symbols[text], held)
+    slices, words = floorplan(program.config).slices, dumped_words(program, text)
+    return {f"{slices[place].name}[{at}]": superlanes(held.get((place, at))) for place, at in words}
+
+
 def superlanes(word: NDArray[np.uint8] | None) -> list[str] | None:
     """A word's bytes in hexadecimal, lane 0 first, a string per superlane; None for an undefined word."""
     return None if word is None else [row.tobytes().hex() for row in word.reshape(-1, 16)]
 
 
 def elements(
-    program: Program, symbol: Symbol, memory: Mapping[Word, NDArray[np.uint8]]
+    program: Program, symbol: Symbol, memory: Memory
 ) -> list[list[int] | list[float] | None]:
     """A symbol's vectors in its type; None for one of which a word is missing in ``memory``.
 

@@ -5,19 +5,16 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 from golden.machine import Result
 from golden.system import run_system
 from tsp.blame import fault_name, fault_text
-from tsp.dump import Word, defined, dumped_words, elements, superlanes
+from tsp.dump import Memory, Word, defined, dumped_words, of_chip, shown
 from tsp.errors import EXIT_DIFFERS, EXIT_MACHINE_FAULT, EXIT_RIGHT, InputError, nearest
 from tsp.floorplan import floorplan
 from tsp.flow import Fault
-from tsp.program import Program
 from tsp.run import BACKENDS, MAX_CYCLES, Refused, SimulatorFailed, clock_limit
 from tsp.start import started
 from tsp.system import System
@@ -131,7 +128,9 @@ def run_checked(
     """
     if on not in BACKENDS:
         raise InputError(f"unknown machine '{on}'{nearest(on, BACKENDS)}")
-    asked = [_asked(system, text) for text in dump]
+    asked = [of_chip(system, text) for text in dump]
+    for chip, words_of in asked:
+        dumped_words(system.chips[chip].program, words_of)
     report = check_system(system)
     if checked and not report.ok:
         raise Refused(str(report))
@@ -160,13 +159,10 @@ def run_checked(
                 for (chip, _), known in zip(asked, words, strict=True)]  # fmt: skip
     seconds = time.perf_counter() - began
     dumped = {
-        (system.chips[chip].name, text): _dumped(begun.chips[chip].program, text, found)
+        (system.chips[chip].name, text): shown(begun.chips[chip].program, text, found)
         for (chip, text), found in zip(asked, held, strict=True)
     }
     return SystemResult(begun, on, zero, predicted, expected, results, dumped, seconds)
-
-
-Memory = dict[Word, NDArray[np.uint8]]
 
 
 def _on_rtl(
@@ -198,24 +194,7 @@ def _on_rtl(
     return results, [chip.memory for chip in found]
 
 
-def _asked(system: System, text: str) -> tuple[int, str]:
-    name, colon, rest = text.partition(":")
-    if not colon:
-        close = f"{system.chips[0].name}:{text}"
-        raise InputError(f"--dump {text}: of a system must begin with a chip and a colon, such as {close}")
-    chip = system.chip(name)
-    dumped_words(system.chips[chip].program, rest)
-    return chip, rest
-
-
 def _known(begun: System, expected: list[Result], chip: int, text: str) -> set[Word]:
     """The words asked for that are defined after the run."""
     program, result = begun.chips[chip].program, expected[chip]
     return set(dumped_words(program, text)) & defined(program, result.flow, result.written, result.fault)
-
-
-def _dumped(program: Program, text: str, held: Memory) -> Any:
-    if text in program.symbols:
-        return elements(program, program.symbols[text], held)
-    slices, words = floorplan(program.config).slices, dumped_words(program, text)
-    return {f"{slices[place].name}[{at}]": superlanes(held.get((place, at))) for place, at in words}

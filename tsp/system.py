@@ -20,11 +20,13 @@ MOST_OFF = 32
 
 @dataclasses.dataclass(frozen=True)
 class Chip:
-    """A chip by name; ``program`` is what it runs from common cycle 0 on."""
+    """A chip by name; ``program`` is what it runs from common cycle 0 on. A ``spare`` has none, and takes the place of
+    one that fails (:mod:`tsp.runtime`)."""
 
     name: str
     config: ChipConfig
     program: Program
+    spare: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ MOST_CHIPS = 10_440
 MOST_LATENCY = 1 << 16
 CHIP_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOP = ("root", "ppm", "preamble", "chip", "link", "config", "set")
-_CHIP = ("name", "config", "set", "program")
+_CHIP = ("name", "config", "set", "program", "spare")
 _LINK = ("from", "to", "latency", "measured", "jitter", "tree")
 
 Loader = Callable[[Path, ChipConfig], Program]
@@ -71,6 +71,9 @@ class _Reader:
         if root_name not in names:
             raise self._wrong(f"root is '{root_name}', which is no chip{nearest(root_name, names)}")
         root = names.index(root_name)
+        if chips[root].spare:
+            close = next((chip.name for chip in chips if not chip.spare), "another")
+            raise self._wrong(f"root is '{root_name}', which is a spare; the others follow a chip that runs: {close}")
         chosen = [number for number, row in enumerate(rows) if self._value(row, "tree", bool, False, f"link {number}")]
         among = chosen or range(len(links))
         tree = spanning_tree(str(self._path), names, links, root, [*among])
@@ -93,7 +96,10 @@ class _Reader:
             raise self._wrong(f"{where}: {error}") from None
         if not config.c2c:
             raise self._wrong(f'{where}: config {config.name} has c2c=False; add set = ["c2c=on"]')
-        return Chip(name, config, self._program(row, name, config, where))
+        spare = self._value(row, "spare", bool, False, where)
+        if spare and ("program" in row or name in (self._programs or {})):
+            raise self._wrong(f"{where}: a spare has no program of its own; leave out 'program', or 'spare'")
+        return Chip(name, config, self._program(row, name, config, where), spare)
 
     def _program(self, row: dict[str, Any], name: str, config: ChipConfig, where: str) -> Program:
         file = self._value(row, "program", str, "", where)

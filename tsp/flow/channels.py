@@ -6,7 +6,7 @@ begins (docs/links.md, section 3).
 """
 
 import dataclasses
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -21,17 +21,22 @@ from tsp.flow.tables import Bools
 from tsp.isa import WAITS
 from tsp.timing import timing
 
+NEVER = 1 << 40
+"""The common time of what does not happen: of the release of a POLL that waits for ever, and of all behind it."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Channel:
     """One direction of a link: from link ``out`` of chip ``sender`` to link ``into`` of chip ``receiver``, numbers in
-    the list of chips and in their ``floorplan(config).links``. ``latency``: L in cycles."""
+    the list of chips and in their ``floorplan(config).links``. ``latency``: L in cycles. What is sent from common time
+    ``until`` on does not come."""
 
     sender: int
     out: int
     receiver: int
     into: int
     latency: int
+    until: int = NEVER
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,8 +86,9 @@ def ready_after(channel: Channel, config: ChipConfig) -> int:
 
 
 def arrivals(
-    flows: Sequence[Flow], channels: Sequence[Channel], bad: Bad = (), names: Sequence[str] = ()
-) -> list[Arrivals]:
+    flows: Sequence[Flow], channels: Sequence[Channel], bad: Bad = (), names: Sequence[str] = (),
+    late: Mapping[int, int] | None = None, endless: bool = False,
+) -> list[Arrivals]:  # fmt: skip
     """What comes where, for every chip.
 
     Args:
@@ -90,16 +96,23 @@ def arrivals(
         channels: of all links, both directions; a link that is in none is not connected.
         bad: vectors that come with more wrong bits than can be corrected.
         names: of the chips, for messages; by default their numbers.
+        late: chip → the common time in which it is started; 0 for the others.
+        endless: a POLL that waits for ever is released in NEVER.
 
-    Raises InputError for a POLL that waits for ever.
+    Raises InputError for a POLL that waits for ever, unless ``endless``.
     """
-    chips = [_Chip(number, flow, name) for number, (flow, name) in enumerate(_named(flows, names))]
+    begin = late or {}
+    chips = [_Chip(n, flow, name, begin.get(n, 0)) for n, (flow, name) in enumerate(_named(flows, names))]
     into = {(channel.receiver, channel.into): channel for channel in channels}
-    while any([chip.advance(chips, into, bad) for chip in chips]):
-        pass
-    for chip in chips:
-        if chip.waiting is not None:
-            raise InputError(chip.stuck(into, chips, bad))
+    while True:
+        while any([chip.advance(chips, into, bad) for chip in chips]):
+            pass
+        waiting = next((chip for chip in chips if chip.waiting is not None), None)
+        if waiting is None:
+            break
+        if not endless:
+            raise InputError(waiting.stuck(into, chips, bad))
+        waiting.release(NEVER)
     return [chip.arrivals(chips, into, bad) for chip in chips]
 
 
@@ -110,11 +123,11 @@ def _named(flows: Sequence[Flow], names: Sequence[str]) -> Iterator[tuple[Flow, 
 class _Chip:
     """One chip: its waits, those so far resolved, and its SENDs and RECEIVEs by link."""
 
-    def __init__(self, number: int, flow: Flow, name: str):
+    def __init__(self, number: int, flow: Flow, name: str, begin: int):
         self.number, self.flow, self.name = number, flow, name
         self.waits = waits(flow)
         self.released: list[int] = []
-        self.offset = [0]
+        self.offset = [begin]
         of_link = range(len(floorplan(flow.config).links))
         self.sends = [np.flatnonzero((flow.sends.link == link) & flow.sends.goes) for link in of_link]
         self.receives = [np.flatnonzero((flow.receives.link == link) & flow.receives.takes) for link in of_link]
@@ -127,15 +140,17 @@ class _Chip:
     def common(self, cycle: Ints) -> Ints:
         return cycle + ints(self.offset)[np.searchsorted(ints(self.released), cycle, "right")]
 
-    def sent(self, number: int, link: int) -> int | None:
-        """The common time of the SEND that is number ``number`` on a link; None if that cannot be said yet."""
-        rows = self.sends[link]
+    def sent(self, number: int, channel: Channel) -> int | None:
+        """The common time of the SEND that is number ``number`` on a channel; None if that cannot be said yet, or does
+        not come."""
+        rows = self.sends[channel.out]
         if number >= len(rows):
             return None
         cycle = self.flow.issues.time[self.flow.sends.issue[rows[number]]]
         if self.waiting is not None and cycle > self.waiting.cycle:
             return None
-        return int(self.common(ints([cycle]))[0])
+        time = int(self.common(ints([cycle]))[0])
+        return time if time < channel.until else None
 
     def asked(self, wait: Wait) -> int:
         """How many vectors have been taken from the link of a POLL before."""
@@ -145,7 +160,6 @@ class _Chip:
     def advance(self, chips: Sequence["_Chip"], into: dict[tuple[int, int], Channel], bad: Bad) -> bool:
         """Resolve as many waits as can be; whether there were any."""
         before = len(self.released)
-        period = self.flow.config.hac_period
         while (wait := self.waiting) is not None:
             least = wait.cycle + self.offset[-1] + 1
             if wait.link != NONE:
@@ -153,13 +167,20 @@ class _Chip:
                 number = self.asked(wait)
                 if channel is None or (self.number, wait.link, number) in bad:
                     break
-                sent = chips[channel.sender].sent(number, channel.out)
+                sent = chips[channel.sender].sent(number, channel)
                 if sent is None:
                     break
                 least = max(least, sent + ready_after(channel, self.flow.config) + 1)
-            self.released.append(wait.cycle + timing(self.flow.config).deskew)
-            self.offset.append(-(-least // period) * period - self.released[-1])
+            self.release(least)
         return len(self.released) > before
+
+    def release(self, least: int) -> None:
+        """Go on behind the first wait that is not resolved, in the first epoch from common time ``least`` on."""
+        assert self.waiting is not None
+        period = self.flow.config.hac_period
+        least = max(least, self.waiting.cycle + self.offset[-1] + 1)
+        self.released.append(self.waiting.cycle + timing(self.flow.config).deskew)
+        self.offset.append(-(-least // period) * period - self.released[-1])
 
     def stuck(self, into: dict[tuple[int, int], Channel], chips: Sequence["_Chip"], bad: Bad) -> str:
         """Why the POLL that the chip waits in waits for ever."""
@@ -195,7 +216,7 @@ class _Chip:
             sent = other.sends[channel.out]
             ready = other.common(other.flow.issues.time[other.flow.sends.issue[sent]])
             asked = self.common(flow.issues.time[flow.receives.issue[rows]])
-            taken = _taken(ready + ready_after(channel, flow.config), asked)
+            taken = _taken(ready[ready < channel.until] + ready_after(channel, flow.config), asked)
             got = taken != NONE
             chip[rows[got]], send[rows[got]] = channel.sender, sent[taken[got]]
         return Arrivals(
