@@ -25,7 +25,7 @@ RESIDUES = 4
 SHIFTS = ("SHL", "SRA", "SRL")
 CORNERS = ("MUL", "MUL", "MUL", *SHIFTS, *SHIFTS, "SELECT", "SELECT", "SELECT", "MASK", "MASK")
 """Operations that are tried more often than all others on numbers near powers of two."""
-CORNER_CYCLES = 200
+CORNER_CYCLES = 300
 FIRST_TIME = 2**32 - 100
 """The signature counts time modulo 2^32: it wraps during a test."""
 
@@ -150,10 +150,11 @@ class VxmBench:
 
     def corners(self) -> None:
         """A row in which every ALU computes with numbers near powers of two, and drives streams of its own."""
-        numbers, small = self.rng.sample(range(4), 2)
+        starts = [32 * direction + stream for direction in (0, 1) for stream in range(0, 16, RESIDUES)]
+        numbers, *smalls = self.rng.sample(starts, 3)
         row = Row({}, {})
-        for group in range(0, 16, RESIDUES):
-            values = [self._corner(group == small * RESIDUES) for _ in range(LANES)]
+        for group in starts:
+            values = [self._corner(group in smalls) for _ in range(LANES)]
             planes = np.array(values, np.int64).astype(np.int32).view(np.uint8).reshape(LANES, RESIDUES).T
             row.arrivals |= {group + i: int.from_bytes(plane.tobytes(), "little") for i, plane in enumerate(planes)}
         for queue in range(self.config.alus):
@@ -162,12 +163,12 @@ class VxmBench:
             values = {"saturate": self.rng.getrandbits(1), "to_stream": 1, "to_next": self.rng.getrandbits(1)}
             values |= {"type": self.rng.choice(INTEGER_TYPES), "stream": 32 * (queue % 2) + RESIDUES * (queue // 2)}
             for name in isa.OPERAND_NAMES[:arity]:
-                group = small
+                group = self.rng.choice(smalls)
                 is_small = isa.CONDITIONS.get(mnemonic) == name or (mnemonic in SHIFTS and name == "b")
                 if not is_small and self.rng.random() >= 0.2:
-                    group = self.rng.choice([numbers, self.rng.randrange(4)])
+                    group = self.rng.choice([numbers, *starts])
                 kind = self.rng.choice([*INTEGER_TYPES, Type.INT32, Type.INT32])
-                source = RESIDUES * group + self.rng.randrange(0, RESIDUES, kind.planes)
+                source = group + self.rng.randrange(0, RESIDUES, kind.planes)
                 values |= {f"{name}_kind": OperandKind.STREAM, f"{name}_source": source, f"{name}_type": kind}
             row.instructions[queue] = isa.instruction(mnemonic, **values).encode()
         self.traffic.add(row)
@@ -175,7 +176,7 @@ class VxmBench:
     def _corner(self, small: bool) -> int:
         """A number near a power of two, of either sign, or any; ``small``: such as one shifts by."""
         if small:
-            return self.rng.choice([0, self.rng.randint(-2, 36), 1 << self.rng.randrange(32)])
+            return self.rng.choice([0, self.rng.randint(-2, 36), *[1 << self.rng.randrange(32)] * 2])
         near = (1 << self.rng.randrange(32)) + self.rng.choice([-1, 0, 0, 1])
         return self.rng.choice([near, -near, self.rng.getrandbits(32)])
 
@@ -211,7 +212,7 @@ async def legal_traffic(dut):
 async def arithmetic_near_powers_of_two(dut):
     """Every lane sees overflow, rounding and shifts of all distances."""
     bench = VxmBench(dut, "corners")
-    for _ in range(CORNER_CYCLES):
+    for _ in range(CORNER_CYCLES // bench.config.beats):
         bench.corners()
     bench.traffic.settle()
     assert bench.traffic.faults() == 0
