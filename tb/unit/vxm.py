@@ -173,6 +173,25 @@ class VxmBench:
             row.instructions[queue] = isa.instruction(mnemonic, **values).encode()
         self.traffic.add(row)
 
+    def choose(self, first: int, bit: int) -> None:
+        """A row in which every ALU chooses between two streams by a third, its condition, of those from ``first`` on.
+
+        In lane l of a condition bit ``bit`` + l is the only one, or, from ``bit`` 8 on, there is none.
+        """
+        streams, alus = operands(self.config), self.config.alus
+        row = Row({}, {operand: self.rng.getrandbits(8 * LANES) for operand in streams})
+        for queue in range(alus):
+            start = first + queue
+            places = {"a": start + len(streams) // 2, "b": start + len(streams) // 2 + alus, "c": start}
+            values = {"to_stream": 1, "type": Type.INT8, "stream": queue}
+            for name, place in places.items():
+                values |= {f"{name}_kind": OperandKind.STREAM, f"{name}_type": Type.INT8}
+                values[f"{name}_source"] = streams[place % len(streams)]
+            condition = bytes(1 << (bit + lane) % 8 if bit < 8 else 0 for lane in range(LANES))
+            row.arrivals[values["c_source"]] = int.from_bytes(condition, "little")
+            row.instructions[queue] = isa.instruction("SELECT", **values).encode()
+        self.traffic.add(row)
+
     def _corner(self, small: bool) -> int:
         """A number near a power of two, of either sign, or any; ``small``: such as one shifts by."""
         if small:
@@ -219,6 +238,18 @@ async def arithmetic_near_powers_of_two(dut):
     await bench.site.reset()
     await bench.play()
     await bench.check_signature()
+
+
+@cocotb.test()
+async def every_bit_of_every_stream_is_a_condition(dut):
+    """By itself, and every stream is both of what is chosen from."""
+    bench = VxmBench(dut, "conditions")
+    for bit in range(0, 12, bench.config.beats):
+        for first in range(0, len(operands(bench.config)), bench.config.alus):
+            bench.choose(first, bit)
+    bench.traffic.settle()
+    await bench.site.reset()
+    await bench.play()
 
 
 @cocotb.test()
