@@ -14,9 +14,10 @@ from tb.unit.ports import config, seeded
 from tb.unit.window import cycles_of, play
 
 FULL = bool(os.environ.get("TSP_FULL"))
-PACKETS = 100_000 if FULL and not str(cocotb.SIM_NAME).startswith("Icarus") else 300
+ICARUS = str(cocotb.SIM_NAME).startswith("Icarus")
+PACKETS = 100_000 if FULL and not ICARUS else 60 if ICARUS else 300
 """Packets with wrong bits, at least."""
-CYCLES = 1024 * (config().superlanes + 1)
+CYCLES = (128 if ICARUS else 1024) * (config().superlanes + 1)
 """Of a stretch of traffic."""
 
 
@@ -79,12 +80,116 @@ async def vectors_without_errors(dut: Any) -> None:
 
 @cocotb.test()
 async def wrong_bits(dut: Any) -> None:
-    """One to six wrong bits in a packet, vectors and idle words."""
+    """One to six wrong bits in a packet, vectors and idle words; some idle words are missing, counters are cleared."""
     link, wrong, round_ = Link(dut), 0, 0
     while wrong < PACKETS:
-        traffic = link.traffic(seeded(f"wrong {round_}"), 16 * CYCLES if PACKETS > 1000 else CYCLES)
+        rng = seeded(f"wrong {round_}")
+        traffic = link.traffic(rng, 128 * CYCLES if PACKETS > CYCLES else CYCLES)
         traffic.fill(0.5)
         traffic.take(3)
-        traffic.turn_some(0.6, 2 + round_ % 5)
+        traffic.turn_some(0.6 if round_ else 1, 1 + round_ % 6)
+        traffic.lose([cycle for cycle in traffic.idle() if rng.random() < 0.1])
+        traffic.rows["clear"][[rng.randrange(CYCLES) for _ in range(8)]] = 1
         found = await link.check(traffic)
         wrong, round_ = wrong + sum(vector.status != packet.RIGHT for vector in found), round_ + 1
+
+
+@cocotb.test()
+async def corrected_packets_change_no_timing(dut: Any) -> None:
+    """The same traffic with and without a wrong bit in every vector packet."""
+    link, seen = Link(dut), []
+    for wrong in (0, 1):
+        traffic = link.traffic(seeded("timing"))
+        traffic.fill(0.8)
+        traffic.take(2)
+        traffic.turn_some(wrong, 1)
+        seen.append(await link.play(traffic))
+        found = await link.check(traffic)
+        assert all(vector.good for vector in found)
+        corrected = sum(vector.status == packet.CORRECTED for vector in found)
+        assert corrected > 0.9 * len(found) if wrong else corrected == 0
+    for name in ("tx", "north_valid", "taken_valid", "ready_good", "overrun", "occupancy", "slack"):
+        assert np.array_equal(seen[0][name], seen[1][name]), f"{name} differs"
+
+
+@cocotb.test()
+async def types_at_the_limit_of_the_majority(dut: Any) -> None:
+    """A vector's type with three zeros is a vector's, with four an idle word's; and the other way round."""
+    link = Link(dut)
+    for wrong in range(9):
+        traffic = link.traffic(seeded(f"type {wrong}"), 128)
+        silent = np.zeros(16 * link.superlanes, np.uint8)  # no word of it looks like a header of a vector
+        traffic.send(8, silent)
+        header, idle = traffic.send(49, silent), 110
+        bits = traffic.rng.sample(range(8), wrong)
+        for bit in bits:
+            traffic.turn(header, bit)
+            traffic.turn(idle, bit)
+        found = await link.check(traffic)
+        begins = [int(vector.cycles[0]) for vector in found]
+        assert begins == [traffic.headers[0], *[header] * (wrong <= 3), *[idle] * (wrong >= 5)], f"{wrong}: {begins}"
+        good = wrong <= 2 and len({bit % 2 for bit in bits}) == wrong  # one of each code at most
+        assert [vector.good for vector in found] == [True, *[good] * (wrong <= 3), *[False] * (wrong >= 5)]
+
+
+@cocotb.test()
+async def lost_words_and_noise(dut: Any) -> None:
+    """Framing is lost with a word or in noise, and found again with the idle words after; a gap of numbers is one bad
+    vector."""
+    link = Link(dut)
+    for round_ in range(4):
+        traffic = link.traffic(rng := seeded(f"lost {round_}"))
+        traffic.fill(0.2)
+        traffic.take(3)
+        lost = rng.sample(traffic.headers[:-9], len(traffic.headers) // 8)
+        traffic.lose([header + rng.randint(0, link.superlanes) for header in lost])
+        start = rng.choice(traffic.headers[:-9])
+        traffic.put(start, np.frombuffer(rng.randbytes(16 * 5 * link.superlanes), np.uint8).reshape(-1, 16))
+        found = await link.check(traffic)
+        assert all(vector.good for vector in found[-3:])
+        assert not all(vector.good for vector in found)
+
+
+@cocotb.test()
+async def numbers_that_are_not_the_next(dut: Any) -> None:
+    """Packets doubled, left out, and past 65,535; their words with cycles between."""
+    link = Link(dut)
+    numbers = [0, 1, 1, 2, 5, 6, 6, 7, 65534, 65535, 0, 1]
+    good = [1, 1, 0, 1, 0, 1, 0, 1, 0, 1, 1, 1]
+    traffic, after, vectors = link.traffic(rng := seeded("numbers"), 60 + 12 * (3 * link.superlanes + 9)), 50, []
+    for number in numbers:
+        vectors.append(np.frombuffer(rng.randbytes(16 * link.superlanes), np.uint8))
+        words = packet.encode(vectors[-1][None], packet.Headers(0, number, 0, 0))[0]
+        after = traffic.put(after, words, rng.randint(0, 2)) + rng.randint(0, 5)
+        traffic.rows["take"][after + 5] = 1
+    found = await link.check(traffic)
+    assert [vector.sequence for vector in found] == numbers
+    assert [vector.good for vector in found] == good
+
+
+@cocotb.test()
+async def flushes(dut: Any) -> None:
+    """Numbers begin anew at the end that is flushed; what waits is forgotten."""
+    link = Link(dut)
+    for sender, receiver in ((1, 1), (1, 0), (0, 1)):
+        apart = 4 * link.superlanes + 8
+        traffic = link.traffic(seeded("flush"), 8 * apart)
+        for i in range(6):
+            traffic.send(8 + apart * i)
+        quiet = 8 + apart * 3 - 2
+        traffic.rows["flush"][quiet], traffic.rows["forget"][quiet] = sender, receiver
+        traffic.rows["take"][quiet - 1 : quiet + 2] = 1  # three wait: one is taken before, one as they are forgotten
+        traffic.take(0)
+        found = await link.check(traffic)
+        assert [vector.good for vector in found] == [True] * 3 + [sender == receiver, True, True]
+
+
+@cocotb.test()
+async def vectors_without_room_are_dropped(dut: Any) -> None:
+    """RECEIVEs that come late, and RECEIVEs of nothing."""
+    link = Link(dut)
+    traffic = link.traffic(seeded("room"))
+    traffic.fill(0.5)
+    traffic.take(60 * link.superlanes)
+    found = await link.check(traffic)
+    assert 10 < sum(vector.dropped for vector in found) < len(found) - 10

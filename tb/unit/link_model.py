@@ -81,7 +81,7 @@ def send(stimuli: Cycles, superlanes: int, want: Expected) -> dict[int, NDArray[
     idle[within] = False
     _send_idle_words(stimuli, want, idle, hac)
     arrive = starts[:, None] - wire + 1 + 2 * np.arange(superlanes)
-    vectors = words[arrive].reshape(len(starts), -1)
+    vectors = words[arrive].reshape(len(starts), 16 * superlanes)
     sequence, number, previous = np.zeros(len(starts), np.int64), 0, 0
     flushes = np.flatnonzero(stimuli["flush"])
     for i, load in enumerate(starts - 1):

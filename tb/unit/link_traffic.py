@@ -97,7 +97,13 @@ class Traffic:
         """No word comes in these cycles."""
         self.rows["here"][cycles] = 0
 
-    def put(self, cycle: int, words: NDArray[np.uint8]) -> None:
-        """These words, uint8 [n, 16], come from ``cycle`` on instead of what is on the pins."""
-        self.rows["replace"][cycle : cycle + len(words)] = 1
-        self.rows["error"][cycle : cycle + len(words)] = words
+    def put(self, cycle: int, words: NDArray[np.uint8], gap: int = 0) -> int:
+        """These words, uint8 [n, 16], come from ``cycle`` on in place of those on the pins, and ``gap`` cycles without a
+        word after each; returns the cycle after."""
+        after = cycle + len(words) * (1 + gap)
+        self.lose(slice(cycle, after))
+        for i, word in enumerate(words):
+            at = cycle + i * (1 + gap)
+            self.rows["here"][at] = self.rows["replace"][at] = 1
+            self.rows["error"][at] = word
+        return after
