@@ -117,7 +117,7 @@ async def types_at_the_limit_of_the_majority(dut: Any) -> None:
     """A vector's type with three zeros is a vector's, with four an idle word's; and the other way round."""
     link = Link(dut)
     for wrong in range(9):
-        traffic = link.traffic(seeded(f"type {wrong}"), 128)
+        traffic = link.traffic(seeded(f"type {wrong}"), 128 + link.superlanes)
         silent = np.zeros(16 * link.superlanes, np.uint8)  # no word of it looks like a header of a vector
         traffic.send(8, silent)
         header, idle = traffic.send(49, silent), 110

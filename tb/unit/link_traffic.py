@@ -98,8 +98,8 @@ class Traffic:
         self.rows["here"][cycles] = 0
 
     def put(self, cycle: int, words: NDArray[np.uint8], gap: int = 0) -> int:
-        """These words, uint8 [n, 16], come from ``cycle`` on in place of those on the pins, and ``gap`` cycles without a
-        word after each; returns the cycle after."""
+        """These words, uint8 [n, 16], come from ``cycle`` on in place of those on the pins, and no word in ``gap`` cycles
+        after each; returns the cycle after."""
         after = cycle + len(words) * (1 + gap)
         self.lose(slice(cycle, after))
         for i, word in enumerate(words):
