@@ -98,7 +98,7 @@ class Traffic:
         self.rows["here"][cycles] = 0
 
     def put(self, cycle: int, words: NDArray[np.uint8], gap: int = 0) -> int:
-        """These words, uint8 [n, 16], come from ``cycle`` on in place of those on the pins, and no word in ``gap`` cycles
+        """These words, uint8 [n, 16], come from ``cycle`` on in place of what is on the pins, none in ``gap`` cycles
         after each; returns the cycle after."""
         after = cycle + len(words) * (1 + gap)
         self.lose(slice(cycle, after))
