@@ -15,14 +15,14 @@ from tb.unit.window import cycles_of, play
 
 FULL = bool(os.environ.get("TSP_FULL"))
 ICARUS = str(cocotb.SIM_NAME).startswith("Icarus")
-PACKETS = 100_000 if FULL and not ICARUS else 60 if ICARUS else 300
+PACKETS = 100_000 if FULL and not ICARUS else 50 if ICARUS else 300
 """Packets with wrong bits, at least."""
-CYCLES = (128 if ICARUS else 1024) * (config().superlanes + 1)
+CYCLES = (80 if ICARUS else 1024) * (config().superlanes + 1)
 """Of a stretch of traffic."""
 
 
 class Link:
-    """The module under test, whose wire and pins Python sees as arrays."""
+    """The module under test. ``seen``: its outputs in the last traffic."""
 
     def __init__(self, dut: Any):
         self._dut, self.superlanes = dut, config().superlanes
@@ -31,13 +31,11 @@ class Link:
     def traffic(self, rng: Any, cycles: int = CYCLES) -> Traffic:
         return Traffic(rng, self.superlanes, cycles)
 
-    async def play(self, traffic: Traffic) -> Cycles:
-        return await play(self._dut, self._loop, traffic.rows)
-
     async def check(self, traffic: Traffic) -> list[Vector]:
         """Every output of every cycle is what it must be, and every good vector is one that was sent, in its order;
         returns what the receiver found."""
-        rows, seen = traffic.rows, await self.play(traffic)
+        rows = traffic.rows
+        self.seen = seen = await play(self._dut, self._loop, rows)
         want = Expected(cycles_of(self._loop, False), len(rows))
         sent = send(rows, self.superlanes, want)
         words = np.where(rows["replace"][:, None], 0, seen["tx"]) ^ rows["error"]
@@ -103,8 +101,8 @@ async def corrected_packets_change_no_timing(dut: Any) -> None:
         traffic.fill(0.8)
         traffic.take(2)
         traffic.turn_some(wrong, 1)
-        seen.append(await link.play(traffic))
         found = await link.check(traffic)
+        seen.append(link.seen)
         assert all(vector.good for vector in found)
         corrected = sum(vector.status == packet.CORRECTED for vector in found)
         assert corrected > 0.9 * len(found) if wrong else corrected == 0
@@ -137,7 +135,7 @@ async def lost_words_and_noise(dut: Any) -> None:
     """Framing is lost with a word or in noise, and found again with the idle words after; a gap of numbers is one bad
     vector."""
     link = Link(dut)
-    for round_ in range(4):
+    for round_ in range(2 if ICARUS else 8):
         traffic = link.traffic(rng := seeded(f"lost {round_}"))
         traffic.fill(0.2)
         traffic.take(3)
@@ -192,4 +190,4 @@ async def vectors_without_room_are_dropped(dut: Any) -> None:
     traffic.fill(0.5)
     traffic.take(60 * link.superlanes)
     found = await link.check(traffic)
-    assert 10 < sum(vector.dropped for vector in found) < len(found) - 10
+    assert 0.1 < sum(vector.dropped for vector in found) / len(found) < 0.9
