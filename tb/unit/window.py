@@ -30,7 +30,7 @@ def cycles_of(component: Component, inputs: bool) -> np.dtype[Any]:
 
 
 def window(component: Component) -> str:
-    """The Verilog of module ``window_<module>``, which holds one ``inner``.
+    """The Verilog of module ``window_<module>``, which holds one ``inner``; written as yosys does, for tb/mutation.
 
     Ports: stimuli: in, :data:`CYCLES` cycles of inputs, the first one lowest; they are played in the window after the
     one in whose last cycle they are there. seen: out, a register: the cycles of outputs in the window before this one.
@@ -48,14 +48,16 @@ def window(component: Component) -> str:
 
 
 _WINDOW = """\
-module window_{name}(input clk, input rst, input [{cycles}*{width_in}-1:0] stimuli,
-                     output reg [{cycles}*{width_out}-1:0] seen);
+module window_{name}(clk, rst, stimuli, seen);
+  input clk, rst;
+  input [{cycles}*{width_in}-1:0] stimuli;
+  output reg [{cycles}*{width_out}-1:0] seen;
   reg [{bits}-1:0] cycle;
   reg [{cycles}*{width_in}-1:0] playing;
   reg [{cycles}*{width_out}-1:0] recorded;
   wire [{width_out}-1:0] now;
   wire [{cycles}*{width_out}-1:0] recording = {{now, recorded[{cycles}*{width_out}-1:{width_out}]}};
-  {name} inner(
+  {name} inner (
     {connections}
   );
   always @(posedge clk) begin
