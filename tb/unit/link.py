@@ -93,6 +93,18 @@ async def wrong_bits(dut: Any) -> None:
 
 
 @cocotb.test()
+async def wrong_check_bits(dut: Any) -> None:
+    """Up to four wrong bits in the check bits and the zero byte: the vector is intact, but not always mended."""
+    link = Link(dut)
+    traffic = link.traffic(seeded("checks"))
+    traffic.fill(0.8)
+    traffic.take(3)
+    traffic.turn_some(0.9, 4, last=32)
+    found = await link.check(traffic)
+    assert {vector.status for vector in found} == {packet.RIGHT, packet.CORRECTED, packet.UNCORRECTABLE}
+
+
+@cocotb.test()
 async def corrected_packets_change_no_timing(dut: Any) -> None:
     """The same traffic with and without a wrong bit in every vector packet."""
     link, seen = Link(dut), []

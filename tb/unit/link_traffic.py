@@ -74,17 +74,16 @@ class Traffic:
         """Turn over a bit of the word that is on the pins in cycle ``word``."""
         self.rows["error"][word, bit // 8] ^= 1 << bit % 8
 
-    def turn_some(self, share: float, most: int) -> None:
-        """Turn over 1 … ``most`` bits, anywhere, of a share of the vector packets, and of as many idle words."""
-        for header in self.headers:
+    def turn_some(self, share: float, most: int, last: int | None = None) -> None:
+        """Turn over 1 … ``most`` bits, anywhere or among the ``last`` ones, of a share of the vector packets and of as
+        many idle words."""
+        packets = [(header, WORD_BITS * (self.superlanes + 1)) for header in self.headers]
+        for cycle, bits in [*packets, *((cycle, WORD_BITS) for cycle in self.idle())]:
             if self.rng.random() < share:
-                bits = WORD_BITS * (self.superlanes + 1)
-                for bit in self.rng.sample(range(bits), self.rng.randint(1, most)):
-                    self.turn(header + bit // WORD_BITS, bit % WORD_BITS)
-        for cycle in self.idle():
-            if self.rng.random() < share:
-                for bit in self.rng.sample(range(WORD_BITS), self.rng.randint(1, most)):
-                    self.turn(cycle, bit)
+                few = range(bits if last is None else last)
+                for bit in self.rng.sample(few, self.rng.randint(1, most)):
+                    bit += bits - len(few)
+                    self.turn(cycle + bit // WORD_BITS, bit % WORD_BITS)
 
     def idle(self) -> list[int]:
         """The cycles with idle words on the pins."""

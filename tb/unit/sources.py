@@ -72,10 +72,10 @@ def icu(config: ChipConfig) -> Sequence[Path]:
 
 def link(config: ChipConfig) -> Sequence[Path]:
     """A link's two ends and a wire, in a window."""
-    component = LinkLoop(config.superlanes)
     key = [config.superlanes, "window_link_loop"]
 
     def write(folder: Path) -> Sequence[Path]:
+        component = LinkLoop(config.superlanes)
         files = verilog.generate(config, folder, component)
         around = folder / "window_link_loop.v"
         around.write_text(window(component))
