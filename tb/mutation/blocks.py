@@ -108,6 +108,8 @@ BLOCKS: dict[str, Block] = {
     "sxm_movers": Block(("sxm",), ("sxm_permute_row", "sxm_shifter")),
     "station": Block(("station",), ("station",)),
     "host_port": Block(("host_port",), ("host_port",)),
+    "link_transmit": Block(("link",), ("link_transmit",), alone=True),
+    "link_receive": Block(("link",), ("link_receive",), alone=True),
     "icu_queue": Block(("icu", "counters"), ("icu_queue_*",)),
     "icu_control": Block(("icu", "counters"), ("icu",), ("control__*",), alone=True),
     "counters": Block(("counters", "icu"), ("icu",), ("control__counters__*", "hac", "sac", "delta"), alone=True),
