@@ -27,6 +27,7 @@ class Counters(wiring.Component):
         hac_next: out, the HAC of the next cycle.
         carry: out, this cycle's addition carries out of the HAC: the next cycle is the first one of an epoch.
         saturated: out, this cycle's step does not fit in δ.
+        hac_next: out, what the HAC is in the next cycle.
         hac, sac: out, registers, 0 … hac_period - 1.
         delta: out, register, 12 bits, signed.
     """
@@ -38,6 +39,7 @@ class Counters(wiring.Component):
     hac_next: Out(COUNTER_BITS)
     carry: Out(1)
     saturated: Out(1)
+    hac_next: Out(COUNTER_BITS)
     hac: Out(COUNTER_BITS)
     sac: Out(COUNTER_BITS)
     delta: Out(signed(DELTA_BITS))

@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Member, Out
 
 from rtl import station, tile
+from rtl.c2c import bundle as links
 from rtl.ecc import CHECK_BITS, EccDecoder, EccEncoder
 from rtl.stamp import stamp
 from rtl.stream import WORD_BITS, unreset_register
@@ -12,7 +13,7 @@ from tsp.config import ChipConfig
 from tsp.timing import timing
 
 ADDRESS_BITS = 32
-REGISTERS, QUEUES, MEMORY, SIGNATURES, FLIP_DATA, FLIP_CHECK, FLIP_MASK, FLIP_STREAM = range(8)
+REGISTERS, QUEUES, MEMORY, SIGNATURES, FLIP_DATA, FLIP_CHECK, FLIP_MASK, FLIP_STREAM, LINKS = range(9)
 """Regions: bits 31…28 of an address."""
 CONTROL, STATUS, CYCLES, FAULT, COUNTERS, CORRECTED = range(6)
 """Registers: the low bits of an address in region 0."""
@@ -36,6 +37,8 @@ class HostPort(Component):
         fault_* , fault_time: from the northernmost superlane, in T_f + 1 of the superlane that would be north of it;
             fault_time is that superlane's ``time``.
         stream_event, write_event: from superlane 0.
+        With feature ``c2c``: link_write, link_write_address, of the push_word of this cycle; link_read_address, for
+            link_read_data in the same cycle.
         With feature ``ecc``: corrected, from the northernmost superlane, in a cycle like faults; flip_mask, flip_push:
             the push_word and request_address of this cycle are for the queue of flips.
         done, running, fault: the status bits.
@@ -68,6 +71,9 @@ class HostPort(Component):
             "running": Out(1),
             "fault": Out(1),
         }
+        if config.c2c:
+            ports |= {"link_write": Out(1), "link_write_address": Out(links.ADDRESS_BITS)}
+            ports |= {"link_read_address": Out(links.ADDRESS_BITS), "link_read_data": In(links.DATA_BITS)}
         if config.ecc:
             ports |= {"corrected": In(station.CHIP_CORRECTED_BITS), "flip_mask": Out(1), "flip_push": Out(1)}
         ports |= station.request_ports(config, Out, "request")
@@ -77,6 +83,11 @@ class HostPort(Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         self._request(m)
+        if self.config.c2c:
+            m.d.comb += [
+                self.link_write.eq(self._write & (self._address[28:] == LINKS)),
+                self.link_write_address.eq(self._address[: links.ADDRESS_BITS]),
+            ]
         if self.config.ecc:
             self._request_flips(m)
             self._count_corrected(m)
@@ -150,18 +161,27 @@ class HostPort(Component):
         """The tiles' answers, and the registers' answers after the same time."""
         asked: Value = self._read & (self._address[28:] == REGISTERS)
         number: Value = self._address[:REGISTER_BITS]
+        if self.config.c2c:
+            # A bit above the address says whether it is a link's.
+            of_link = self._address[28:] == LINKS
+            asked = self._read & self._address[28:].matches(REGISTERS, LINKS)
+            number = Cat(self._address[: links.ADDRESS_BITS], of_link)
         for stage in range(TILE_CYCLES):
             earlier, asked = asked, Signal(name=f"register_read_{stage}")
             m.d.sync += asked.eq(earlier)
-            earlier, number = number, Signal(REGISTER_BITS, name=f"register_number_{stage}", reset_less=True)
+            earlier, number = number, Signal(len(number), name=f"register_number_{stage}", reset_less=True)
             m.d.sync += number.eq(earlier)
+        registers = self._registers(m, number[:REGISTER_BITS])
+        if self.config.c2c:
+            m.d.comb += self.link_read_address.eq(number)
+            registers = Mux(number[-1], self.link_read_data, registers)
         m.d.sync += self.host_rvalid.eq(asked | self.answer_valid)
         rdata = unreset_register(m, self.host_rdata)
         with m.If(asked | self.answer_valid):
             answer: Value = self.answer_data
             if self.config.ecc:
                 answer = Mux(self._decoder.valid, self._decoder.fixed, answer[:WORD_BITS])
-            m.d.sync += rdata.eq(Mux(asked, self._registers(m, number), answer))
+            m.d.sync += rdata.eq(Mux(asked, registers, answer))
 
     def _registers(self, m: Module, number: Value) -> Value:
         self._cycles = Signal(tile.TIME_BITS, name="cycles")

@@ -22,6 +22,11 @@ PUSH_QUEUE_BITS = 12
 """The queue number in a host address."""
 
 
+def linked_hemispheres(config: ChipConfig) -> list[str]:
+    """Hemispheres with links that work."""
+    return [h for h in "we" if config.c2c and config.links(h)]
+
+
 class Icu(wiring.Component):
     """Holds a program and dispatches it to the southernmost tiles. T is a cycle's schedule time: ``now`` in that cycle.
 
@@ -39,6 +44,9 @@ class Icu(wiring.Component):
             the cycle before, which is not ``now - 1`` after a RUNTIME_DESKEW.
         <site>_command_*, <site>_word_*: with the feature ``ifetch``, of every site with queues; see
             :class:`rtl.fetch.FetchPath`. Valid in T; a word that comes in T + 1 can be dispatched in T + 5.
+        link_ready_w, link_ready_e: in, one bit per link of a hemisphere that has some, with the feature ``c2c``: its
+            oldest vector is good.
+        carry, hac_next: out, see :class:`rtl.counters.Counters`, with the feature ``c2c``.
         hac (16), sac (16), delta (12, signed): out, the counters.
     """
 
@@ -53,6 +61,8 @@ class Icu(wiring.Component):
             | {"push_queue": In(PUSH_QUEUE_BITS), "push_word": In(isa.WORD_BITS)}
             | self._instruction_ports()
             | ({"power": Out(SUPERLANE_BITS)} if config.superlanes > 1 else {})
+            | ({f"link_ready_{h}": In(config.links(h)) for h in linked_hemispheres(config)})
+            | ({"carry": Out(1), "hac_next": Out(COUNTER_BITS)} if config.c2c else {})
             | {
                 "now": Out(TIME_BITS),
                 "idle": Out(1),
@@ -99,8 +109,25 @@ class Icu(wiring.Component):
                 control.config.eq(reduce(or_, (queue.power for queue in queues))),
                 self.power.eq(control.power),
             ]
+        if self.config.c2c:
+            m.d.comb += [
+                control.poll.eq(Cat(getattr(queue, "poll", Const(0)) for queue in queues)),
+                control.polled.eq(self._polled(queues)),
+                self.carry.eq(control.carry),
+                self.hac_next.eq(control.hac_next),
+            ]
         m.d.comb += control.runtime_t.eq(reduce(or_, (queue.runtime_t for queue in queues)))
         return m
+
+    def _polled(self, queues):
+        """Every link that a queue polls has a good vector."""
+        polled = Const(1)
+        for h in linked_hemispheres(self.config):
+            ready = getattr(self, f"link_ready_{h}")
+            for place, queue in zip(self.queues, queues, strict=True):
+                if place.kind == "c2c" and place.hemisphere == h:
+                    polled = polled & (~queue.poll | (ready >> queue.poll_link)[0])
+        return polled
 
     def _fetches(self, m: Module, site: Site, queues, control: IcuControl):
         """One IFETCH a cycle goes to a site, and a word a cycle comes from it."""

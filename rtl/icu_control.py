@@ -43,16 +43,18 @@ class IcuControl(wiring.Component):
         start: in, one pulse; ``START_CYCLES`` later is the first cycle that may be a dispatch cycle, with ``now`` 0.
         notify, deskew, runtime_deskew, illegal, busy: in, one bit per queue.
         dry, path: in, likewise, with the feature ``ifetch``: the queue has run dry; words that it fetches meet others.
+        poll: in, likewise, with the feature ``c2c``. polled: in, every link that is polled has a good vector.
         runtime_t: in, the operand of the RUNTIME_DESKEW that waits.
         config: in, p in T of a CONFIG, else zero. power: out, register: how many superlanes act on instructions of this
             cycle. whole: out, all of them do in the next cycle. The three are absent in a chip of one superlane.
         hac_fast, hac_slow: in, see :class:`rtl.counters.Counters`.
         run: out, from three cycles after ``start`` until no queue has anything left.
         unpark: out, barrier - 1 cycles after a NOTIFY's T.
-        resume: out, one cycle before the cycle in which a DESKEW or RUNTIME_DESKEW ends.
+        resume: out, one cycle before the cycle in which a DESKEW, RUNTIME_DESKEW or POLL ends.
         now: out, register, 32 bits.
         idle: out, register: no queue dispatches or waits in this cycle, nor later unless started again.
         fault_valid, fault_queue, fault_kind: out, in T + 1: the lowest queue that met a fault in T, and its kind.
+        carry, hac_next: out, see :class:`rtl.counters.Counters`, with the feature ``c2c``.
         hac, sac, delta: out, the counters.
     """
 
@@ -64,9 +66,11 @@ class IcuControl(wiring.Component):
         power = {"config": In(SUPERLANE_BITS), "power": Out(SUPERLANE_BITS, init=config.superlanes), "whole": Out(1)}
         super().__init__(
             (power if config.superlanes > 1 else {})
+            | ({"poll": In(queues), "polled": In(1)} if config.c2c else {})
             | {name: In(queues) for name in per_queue}
             | {name: In(1) for name in ("start", "hac_fast", "hac_slow")}
             | {name: Out(1) for name in ("run", "unpark", "resume", "fault_valid")}
+            | ({"carry": Out(1), "hac_next": Out(COUNTER_BITS)} if config.c2c else {})
             | {
                 "runtime_t": In(OPERAND_BITS),
                 "now": Out(TIME_BITS),
@@ -90,6 +94,8 @@ class IcuControl(wiring.Component):
             self.sac.eq(counters.sac),
             self.delta.eq(counters.delta),
         ]
+        if self._config.c2c:
+            m.d.comb += [self.carry.eq(counters.carry), self.hac_next.eq(counters.hac_next)]
         counting = self._start(m)
         self._bar(m)
         if self._config.superlanes > 1:
@@ -140,12 +146,15 @@ class IcuControl(wiring.Component):
         over = Signal()
         remaining = Signal(OPERAND_BITS + 1, reset_less=True)
         wait = Signal(signed(OPERAND_BITS + 2))
-        deskewing, retiming = self.deskew.any(), self.runtime_deskew.any()
+        retiming = self.runtime_deskew.any()
+        deskewing, aligns = self.deskew.any(), counters.carry
+        if self._config.c2c:
+            deskewing, aligns = deskewing | self.poll.any(), counters.carry & self.polled
         m.d.comb += [
             wait.eq(self.runtime_t + counters.delta),
             first.eq(retiming & ~waiting),
             over.eq(Mux(waiting, remaining == 0, retiming & (wait <= 0))),
-            counters.align.eq(deskewing & counters.carry),
+            counters.align.eq(deskewing & aligns),
             counters.absorb.eq(first),
             self.resume.eq(counters.align | over),
         ]

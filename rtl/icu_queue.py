@@ -8,6 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from rtl import icu_decode
+from rtl.c2c.bundle import LINK_BITS
 from rtl.fetch import STREAM_BITS
 from rtl.tile import SUPERLANE_BITS
 from tsp import isa, isa_rules
@@ -16,11 +17,12 @@ from tsp.config import ChipConfig
 PREFETCH_CYCLES = 3
 """A word pushed in cycle c can be decided in c + 3 and dispatched in c + 4."""
 
-CONTROL = ("NOP", "REPEAT", "SYNC", "NOTIFY", "IFETCH", "CONFIG", "DESKEW", "RUNTIME_DESKEW")
+CONTROL = ("NOP", "REPEAT", "SYNC", "NOTIFY", "IFETCH", "CONFIG", "DESKEW", "RUNTIME_DESKEW", "POLL")
 
 _NOP_N, _REPEAT_N = isa.BY_MNEMONIC["NOP"].field("n"), isa.BY_MNEMONIC["REPEAT"].field("n")
 _REPEAT_D, _TIME = isa.BY_MNEMONIC["REPEAT"].field("d"), isa.BY_MNEMONIC["RUNTIME_DESKEW"].field("t")
 _POWER = isa.BY_MNEMONIC["CONFIG"].field("p")
+_POLL_LINK = isa.BY_MNEMONIC["POLL"].field("link")
 _FETCH_N, _FETCH_STREAM = (isa.BY_MNEMONIC["IFETCH"].field(name) for name in ("n", "stream"))
 # One counter serves NOP, REPEAT and IFETCH, because their counts stand in the same place.
 assert (_NOP_N.lo, _NOP_N.width) == (_REPEAT_N.lo, _REPEAT_N.width) == (_FETCH_N.lo, _FETCH_N.width)
@@ -116,7 +118,7 @@ class IcuQueue(wiring.Component):
         push_valid, push_word: in, append a word, its low ``stored_bits``; one pushed into a full queue destroys others.
         run: in, one cycle before a cycle that may be a dispatch cycle.
         unpark: in, one cycle before the next dispatch of a queue that is parked in a SYNC.
-        resume: in, the same for a queue that waits in a DESKEW or RUNTIME_DESKEW.
+        resume: in, the same for a queue that waits in a DESKEW, RUNTIME_DESKEW or POLL.
         instr_valid, instr: out, T of an instruction for the slice. Absent in kinds without a payload.
         notify: out, T of a NOTIFY.
         deskew: out, from T of a DESKEW through the cycle of its ``resume``.
@@ -124,6 +126,8 @@ class IcuQueue(wiring.Component):
             its operand, and zero at other times.
         illegal: out, T of an illegal word, or of an issue that a REPEAT moved out of range.
         busy: out, the queue will dispatch or wait in the next cycle.
+        poll, poll_link: out, from T of a POLL through the cycle of its ``resume``, and its link. Absent but in
+            C2C queues with the feature ``c2c``.
         power: out, p in T of a CONFIG, and zero at other times. Absent in a chip of one superlane.
         With the feature ``ifetch``, in kinds that take IFETCH:
         fetch_valid, fetch_stream: out, in each cycle T of an IFETCH.
@@ -138,8 +142,9 @@ class IcuQueue(wiring.Component):
         self.config, self.kind = config, kind
         # The queue of a pair's plane 0 has instructions for both (:func:`tsp.isa_rules.leads_pair`).
         self.leads = leads and kind == "mxm_activations"
-        # Only the MXM's rules know a direction: the other kinds have one module for both hemispheres.
-        self.hemisphere = hemisphere if kind.startswith("mxm") else ""
+        self.polls = config.c2c and kind == "c2c"
+        # Only the MXM's rules know a direction, and links a number: other kinds have one module for both hemispheres.
+        self.hemisphere = hemisphere if kind.startswith("mxm") or self.polls else ""
         self.module_name = f"icu_queue_{kind}" + (f"_{self.hemisphere}" if self.hemisphere else "")
         self.module_name += "_fp16" if self.leads else ""
         self.stored_bits = icu_decode.stored_bits(kind, config)
@@ -155,6 +160,7 @@ class IcuQueue(wiring.Component):
             ports |= {"fetch_refused": In(1), "fetched_valid": In(1), "fetched_word": In(self.stored_bits)}
             ports |= {"whole": In(1)} if config.superlanes > 1 else {}
         ports |= {"power": Out(SUPERLANE_BITS)} if config.superlanes > 1 else {}
+        ports |= {"poll": Out(1), "poll_link": Out(LINK_BITS)} if self.polls else {}
         super().__init__(ports)
 
     def elaborate(self, platform):
@@ -165,8 +171,10 @@ class IcuQueue(wiring.Component):
         parked = Signal()
         waiting = Signal()
         go = Signal()
+        timed = self.deskew | self.runtime_deskew
+        timed = timed | self.poll if self.polls else timed
         m.d.comb += [
-            waiting.eq(parked & ~self.unpark | (self.deskew | self.runtime_deskew) & ~self.resume),
+            waiting.eq(parked & ~self.unpark | timed & ~self.resume),
             go.eq(decoded.valid & self.run & ~waiting),
         ]
         if not self.fetches:
@@ -226,17 +234,22 @@ class IcuQueue(wiring.Component):
             m.d.sync += decoded.valid.eq(0)
 
     def _wait(self, m: Module, decoded: _Decoded, go, parked):
-        """Dispatch of SYNC, NOTIFY, CONFIG, DESKEW and RUNTIME_DESKEW: the queue's state from T on."""
+        """Dispatch of SYNC, NOTIFY, CONFIG, DESKEW, POLL and RUNTIME_DESKEW: the queue's state from T on."""
         legal = go & decoded.legal
         if self.config.superlanes > 1:
             power = _bits(decoded.word, _POWER)[:SUPERLANE_BITS]
             m.d.sync += self.power.eq(Mux(legal & decoded.is_["CONFIG"], power, 0))
         m.d.sync += self.notify.eq(legal & decoded.is_["NOTIFY"])
-        for state, name, end in (
+        states = [
             (parked, "SYNC", self.unpark),
             (self.deskew, "DESKEW", self.resume),
             (self.runtime_deskew, "RUNTIME_DESKEW", self.resume),
-        ):
+        ]
+        if self.polls:
+            states.append((self.poll, "POLL", self.resume))
+            with m.If(legal & decoded.is_["POLL"]):
+                m.d.sync += self.poll_link.eq(_bits(decoded.word, _POLL_LINK))
+        for state, name, end in states:
             # The start has priority: a word that is let go may be another of its sort.
             with m.If(legal & decoded.is_[name]):
                 m.d.sync += state.eq(1)

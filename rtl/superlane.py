@@ -14,6 +14,7 @@ from rtl.mxm import MxmSite
 from rtl.stamp import Stamp, ports_of, stamp
 from rtl.station import Station
 from rtl.sxm import SxmSite
+from rtl.sxm.site import moving_ports
 from rtl.vxm import VxmSite
 from tsp import isa_rules
 from tsp.config import ChipConfig
@@ -30,6 +31,22 @@ def commanded_queues(config: ChipConfig) -> list[Queue]:
     return [queue for queue in floorplan(config).queues if isa_rules.payload_bits(queue.kind, config)]
 
 
+def working_links(config: ChipConfig, site: Site) -> int:
+    """Links at a site; none without the feature ``c2c``."""
+    return config.links(site.hemisphere) if config.c2c and site.unit == "sxm" else 0
+
+
+def link_ports(config: ChipConfig, site: Site) -> dict[str, Member]:
+    """What passes a site on its way between links and tiles: ``<side>_<site>_<rest>`` of ``<side>_<rest>`` of
+    :func:`rtl.sxm.site.moving_ports`."""
+    name = identifier(site.name)
+    found = {}
+    for port, member in moving_ports(working_links(config, site)).items():
+        side, rest = port.split("_", 1)
+        found[f"{side}_{name}_{rest}"] = member
+    return found
+
+
 def site_component(config: ChipConfig, site: Site) -> Component | None:
     """What stands at a site; None at an edge without planes."""
     if site.unit == "mem":
@@ -37,7 +54,7 @@ def site_component(config: ChipConfig, site: Site) -> Component | None:
     if site.unit == "vxm":
         return VxmSite(config)
     if site.unit == "sxm":
-        return SxmSite(config)
+        return SxmSite(config, working_links(config, site))
     planes = config.planes(site.hemisphere)
     return MxmSite(config, planes) if planes else None
 
@@ -71,6 +88,7 @@ class Superlane(Component):
             south_fault_*, north_fault_*: see :class:`rtl.station.Station`.
         south_flip_*, north_flip_*, south_corrected, north_corrected: the same, with feature ``ecc``.
         stream_event, write_event: those of all sites ORed.
+        south_<site>_receive_<q>, …: with feature ``c2c``, :func:`link_ports` of the SXM sites.
         <site>_plane_<p>_*, <site>_across_*: the ports of that site to row ``number`` of its plane p, and across
             superlanes.
     """
@@ -98,6 +116,8 @@ class Superlane(Component):
             name = identifier(site.name)
             ports |= fetch.command_ports(In, f"south_{name}") | fetch.command_ports(Out, f"north_{name}")
             ports |= fetch.word_ports(In, f"north_{name}") | fetch.word_ports(Out, f"south_{name}")
+        for site in floorplan(config).sites:
+            ports |= link_ports(config, site)
         super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
@@ -133,8 +153,9 @@ class Superlane(Component):
         commanded = [queue for queue in commanded_queues(self.config) if queue.site == site.index]
         powered = self._station.powered if self.config.superlanes > 1 else None
         for number, queue in enumerate(commanded):
-            # Sums of the rows north of an unpowered one pass it, so its tile must know of every ABC.
-            masked = powered if queue.kind != "mxm_activations" else None
+            # Sums of the rows north of an unpowered one pass it, so its tile must know of every ABC. Of an unpowered
+            # superlane zeros are sent.
+            masked = powered if queue.kind not in ("mxm_activations", "c2c") else None
             tile.connect_instruction(m, self, placed, str(queue.index), str(number), masked)
         if hasattr(placed, "powered"):
             m.d.comb += placed.powered.eq(powered)
@@ -142,6 +163,11 @@ class Superlane(Component):
             m.d.comb += placed.time.eq(self.time)
         if hasattr(placed, "place"):
             m.d.comb += placed.place.eq(next(slice_.index for slice_ in plan.slices if slice_.site == site.index))
+        if hasattr(placed, "c2c_place"):
+            m.d.comb += placed.c2c_place.eq(plan.slice(f"c2c.{site.hemisphere}").index)
+        for port, member in link_ports(self.config, site).items():
+            outer, inner = getattr(self, port), getattr(placed, port.replace(f"_{identifier(site.name)}", "", 1))
+            m.d.comb += inner.eq(outer) if member.flow == In else outer.eq(inner)
         if hasattr(placed, "host_select"):
             m.d.comb += placed.host_select.eq(station_.select)
             for name in tile.host_request(self.config):

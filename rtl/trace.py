@@ -1,6 +1,7 @@
 """The signature of a tile: a sum of hashes over its events, as docs/architecture.md section 7 says."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib.wiring import Component, In, Member, Out
@@ -78,6 +79,19 @@ class EventHasher(Component):
         with m.If(valid[2]):
             m.d.sync += _product(c, (b ^ (b >> 29)) + d1_late, MULTIPLIER_C)
         return valid[3], c ^ (c >> 32)
+
+
+def hashed_drives(m: Module, tile: Any, events: Sequence[tuple[Value, Value, Value]]) -> Value:
+    """The signature of a tile with ``time`` and ``place``: each event's (drives now, stream operand, data)."""
+    m.submodules.hasher = hasher = EventHasher(len(events))
+    m.d.comb += [
+        hasher.valid.eq(Cat(valid for valid, _, _ in events)),
+        hasher.time.eq(tile.time),
+        hasher.place.eq(tile.place),
+    ]
+    for i, (_, address, word) in enumerate(events):
+        m.d.comb += [getattr(hasher, f"address_{i}").eq(address), getattr(hasher, f"data_{i}").eq(word)]
+    return hasher.total
 
 
 def _product(target: Signal, value: Value, multiplier: int):  # type: ignore[no-untyped-def]

@@ -113,14 +113,16 @@ async def jobs(dut) -> None:  # type: ignore[no-untyped-def]
     with np.load(os.environ["TSP_JOBS"], allow_pickle=False) as archive:
         job = {name: archive[name] for name in archive.files}
     chip = Chip(dut, int(job["beats"]))
-    rows: list[_Row] = []
+    rows: list[Row] = []
     for number in range(len(job["max_cycles"])):
         rows.append(await _one(chip, job, number))
-        _save(rows)
+        save(rows)
 
 
 @dataclass(frozen=True)
-class _Row:
+class Row:
+    """What was read after a job."""
+
     done: bool
     clocks: int
     seconds: float
@@ -129,7 +131,7 @@ class _Row:
     words: list[int | None]
 
 
-async def _one(chip: Chip, job: dict[str, np.ndarray], number: int) -> _Row:
+async def _one(chip: Chip, job: dict[str, np.ndarray], number: int) -> Row:
     def part(name: str) -> list:  # type: ignore[type-arg]
         low, high = job[f"{name.split('_')[0]}_bounds"][number : number + 2]
         return job[name][low:high].tolist()
@@ -151,11 +153,11 @@ async def _one(chip: Chip, job: dict[str, np.ndarray], number: int) -> _Row:
     # Again, now that the host has read what it may have had to correct.
     answers[-1:] = await chip.read([host.register(host.CORRECTED)])
     assert None not in answers, f"a register has undefined bits: {answers}"
-    return _Row(done, round(clocks), seconds, cpu_seconds, answers, words)
+    return Row(done, round(clocks), seconds, cpu_seconds, answers, words)
 
 
-def _save(rows: list[_Row]) -> None:
-    """After every job, so that a simulator that dies leaves the results before."""
+def save(rows: list[Row], **more: np.ndarray) -> None:
+    """After every job, so that a simulator that dies leaves the results before; ``more`` beside them."""
     words = [(word & (1 << 64) - 1, word >> 64) for row in rows for word in (w or 0 for w in row.words)]
     np.savez(
         os.environ["TSP_RESULTS"],
@@ -166,4 +168,5 @@ def _save(rows: list[_Row]) -> None:
         registers=np.array([row.registers for row in rows], dtype=np.uint64),
         words=np.array(words, dtype=np.uint64).reshape(-1, 2),
         known=np.array([word is not None for row in rows for word in row.words], dtype=bool),
+        **more,
     )

@@ -1,6 +1,6 @@
 """The host port's addresses (docs/architecture.md, section 8), as the host sees them."""
 
-REGISTERS, QUEUE, MEMORY, SIGNATURE, FLIP_DATA, FLIP_CHECK, FLIP_MASK, FLIP_STREAM = range(8)
+REGISTERS, QUEUE, MEMORY, SIGNATURE, FLIP_DATA, FLIP_CHECK, FLIP_MASK, FLIP_STREAM, LINK = range(9)
 CONTROL, STATUS, CYCLES, FAULT, COUNTERS, CORRECTED = range(6)
 START = 1
 
@@ -48,6 +48,11 @@ def flip_stream() -> int:
 def flip_when(cycle: int, superlane: int, stream: int, sr: int) -> int:
     """The word for :func:`flip_stream`."""
     return cycle | superlane << 32 | stream << 38 | sr << 44
+
+
+def link(number: int, register_: int) -> int:
+    """Address of a register of a chip's link (:mod:`rtl.c2c.links`)."""
+    return LINK << 28 | number << 4 | register_
 
 
 def superlane(address: int) -> int:

@@ -17,3 +17,13 @@ def small() -> ChipConfig:
 def in_beats() -> ChipConfig:
     """``board``, whose cycles are several clocks (docs/rtl.md), with more to move in them and events to compare."""
     return preset("board").override(["trace=on", "gather=on", "sxm=on", "vxm_stages=2", "queue_depth=128"])
+
+
+def linked() -> ChipConfig:
+    """A chip of memories and one ALU with a link on each side, for systems of several."""
+    settings = (
+        *("streams=16", "mem_slices=8", "mem_words=64", "mxm_planes_w=0", "mxm_planes_e=0", "mxm_fp16=off"),
+        *("vxm_mul_bits=0", "vxm_float=off", "vxm_rows=1", "vxm_stages=1", "sxm=off", "gather=off", "ifetch=off"),
+        *("queue_depth=64", "c2c=on"),
+    )
+    return preset("tiny").override(settings)

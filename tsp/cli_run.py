@@ -57,9 +57,7 @@ def run_program(
         given = {"--waves": waves, "--input": inputs, "--output": outputs, "--flip": flips, "--config": config}
         if unused := next((option for option, value in given.items() if value), None):
             raise InputError(f"{unused} is for one chip, but --system runs several; leave it out")
-        if on != "golden":
-            raise InputError(f"--on {on}: systems run on the golden model only; leave it out")
-        return run_command(system, program, dump, max_cycles, no_check, as_json)
+        return run_command(system, program, on, dump, max_cycles, no_check, as_json)
     if program is None:
         raise InputError("PROGRAM is missing: a .npz file or source; or name a system with --system")
     loaded = load_program(program, config)

@@ -99,10 +99,10 @@ def asm_command(system: str, output: str) -> None:
 
 
 def run_command(
-    system: str, programs: str | None, dump: tuple[str, ...], max_cycles: int, no_check: bool, as_json: bool
+    system: str, programs: str | None, on: str, dump: tuple[str, ...], max_cycles: int, no_check: bool, as_json: bool
 ) -> int:
     """What ``tsp run --system`` does."""
-    result = run_checked(load(system, programs), checked=not no_check, dump=dump, max_cycles=max_cycles)
+    result = run_checked(load(system, programs), on=on, checked=not no_check, dump=dump, max_cycles=max_cycles)
     if as_json:
         click.echo(json.dumps(result.as_dict(), indent=2))
     else:
@@ -112,7 +112,7 @@ def run_command(
 
 def _print(system: str, result: SystemResult) -> None:
     most = max(found.cycles for found in result.results)
-    click.echo(f"{system} on golden: {most} cycles, of which the start takes {result.zero}")
+    click.echo(f"{system} on {result.on}: {most} cycles, of which the start takes {result.zero}")
     Console().print(result.table())
     for (chip, text), value in result.dumped.items():
         if isinstance(value, dict):
@@ -121,5 +121,7 @@ def _print(system: str, result: SystemResult) -> None:
             continue
         for number, vector in enumerate(value):
             click.echo(f"{chip}:{text}[{number}]: {'undefined' if vector is None else ' '.join(map(str, vector))}")
+    if result.differing and not result.faults:
+        click.echo(f"not as foretold: {', '.join(result.differing)}", err=True)
     for chip, fault in result.faults.items():
         click.echo(f"machine fault: chip {chip}: {fault}", err=True)

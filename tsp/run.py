@@ -247,7 +247,7 @@ def _run_rtl(
 
     config = program.config
     simulator.tool(on)  # before anything is generated
-    job = machine.Job(program, _clock_limit(flow), read=sorted(known), flips=flips)
+    job = machine.Job(program, clock_limit(flow), read=sorted(known), flips=flips)
     try:
         with Console(stderr=True).status(f"building the RTL of {config.name} for {on} (minutes, once), running it"):
             (found,) = machine.run([job], config, on, waves=waves, fast=flow.cycles > machine.LONG_RUN)
@@ -276,7 +276,7 @@ def _run_rtl(
     return result, found.memory
 
 
-def _clock_limit(flow: Flow) -> int:
+def clock_limit(flow: Flow) -> int:
     """Clock cycles after which the RTL hangs: a DESKEW waits for the next epoch, which schedule time does not count."""
     deskews = sum(control.mnemonic == "DESKEW" for control in flow.unrolled.controls)
     end = max([flow.cycles, *flow.unrolled.ends.values()])

@@ -1,23 +1,40 @@
-"""Run a system of chips on the golden model, and say what became of each."""
+"""Run a system of chips on the golden model or its RTL, and say what became of each."""
 
 import dataclasses
 import time
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
 from rich.table import Table
 
 from golden.machine import Result
 from golden.system import run_system
 from tsp.blame import fault_name, fault_text
-from tsp.dump import defined, dumped_words, elements, superlanes
-from tsp.errors import EXIT_DIFFERS, EXIT_MACHINE_FAULT, EXIT_RIGHT, InputError
+from tsp.dump import Word, defined, dumped_words, elements, superlanes
+from tsp.errors import EXIT_DIFFERS, EXIT_MACHINE_FAULT, EXIT_RIGHT, InputError, nearest
 from tsp.floorplan import floorplan
+from tsp.flow import Fault
 from tsp.program import Program
-from tsp.run import MAX_CYCLES, Refused
+from tsp.run import BACKENDS, MAX_CYCLES, Refused, SimulatorFailed, clock_limit
 from tsp.start import started
 from tsp.system import System
 from tsp.system_check import check_system
+
+_START_EPOCHS = 64
+"""Epochs after which every chip has been started, for how long RTL may take."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ChipResult:
+    """What became of a chip: its cycles (last event + 1), first fault, signatures, and whether it finished."""
+
+    cycles: int
+    fault: Fault | None
+    signature: dict[str, int]
+    done: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,16 +43,20 @@ class SystemResult:
 
     Attributes:
         system: with what was run: programs behind their preambles.
+        on: one of :data:`tsp.run.BACKENDS`.
         zero: the cycle in which cycle 0 of the programs was.
-        predicted: cycles of each chip computed before the run (last event + 1); ``results``: of each chip.
+        predicted: cycles of each chip computed before the run.
+        expected: the golden model's results; ``results``: those of the machine that was asked for.
         dumped: (chip, what was asked for) → its elements, or the bytes of each word by name.
         seconds: wall clock.
     """
 
     system: System
+    on: str
     zero: int
     predicted: list[int]
-    results: list[Result]
+    expected: list[Result]
+    results: list[ChipResult]
     dumped: dict[tuple[str, str], Any]
     seconds: float
 
@@ -43,17 +64,27 @@ class SystemResult:
     def faults(self) -> dict[str, str]:
         """Chip → its first fault as a sentence."""
         return {
-            chip.name: fault_text(chip.program, result.flow, result.fault)
-            for chip, result in zip(self.system.chips, self.results, strict=True)
+            chip.name: fault_text(chip.program, expected.flow, result.fault)
+            for chip, expected, result in zip(self.system.chips, self.expected, self.results, strict=True)
             if result.fault is not None
         }
 
     @property
+    def differing(self) -> list[str]:
+        """Chips that did not finish, or whose cycles or events are not those foretold."""
+        rows = zip(self.system.chips, self.results, self.predicted, self.expected, strict=True)
+        return [
+            chip.name
+            for chip, result, cycles, expected in rows
+            if not result.done or result.cycles != cycles or result.signature != expected.signature
+        ]
+
+    @property
     def exit_code(self) -> int:
-        """1 if cycles differ from the prediction, 3 if a chip latched a fault, otherwise 0."""
+        """3 if a chip latched a fault, 1 if anything differs from the prediction, otherwise 0."""
         if self.faults:
             return EXIT_MACHINE_FAULT
-        return EXIT_RIGHT if [r.cycles for r in self.results] == self.predicted else EXIT_DIFFERS
+        return EXIT_DIFFERS if self.differing else EXIT_RIGHT
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -62,19 +93,21 @@ class SystemResult:
             chips[chip.name] = {
                 "cycles": result.cycles,
                 "predicted_cycles": predicted,
+                "done": result.done,
                 "fault": None if result.fault is None else fault_name(result.fault, chip.config),
                 "signature": {name: f"{value:016x}" for name, value in result.signature.items()},
                 "dumped": {text: value for (name, text), value in self.dumped.items() if name == chip.name},
             }
-        return {"on": "golden", "zero": self.zero, "chips": chips, "seconds": self.seconds}
+        return {"on": self.on, "zero": self.zero, "chips": chips, "seconds": self.seconds}
 
     def table(self) -> Table:
         """A row for each chip."""
         found = Table("chip", "config", "cycles", "predicted", "sent", "received", "fault")
         for column in found.columns[2:6]:
             column.justify = "right"
-        for chip, result, predicted in zip(self.system.chips, self.results, self.predicted, strict=True):
-            counts = int(result.flow.sends.goes.sum()), int((result.arrived.send >= 0).sum())
+        rows = zip(self.system.chips, self.results, self.predicted, self.expected, strict=True)
+        for chip, result, predicted, expected in rows:
+            counts = int(expected.flow.sends.goes.sum()), int((expected.arrived.send >= 0).sum())
             cells = (result.cycles, predicted, *counts)
             fault = "" if result.fault is None else fault_name(result.fault, chip.config)
             found.add_row(chip.name, chip.config.name, *map(str, cells), fault)
@@ -82,18 +115,22 @@ class SystemResult:
 
 
 def run_checked(
-    system: System, *, checked: bool = True, dump: Sequence[str] = (), max_cycles: int = MAX_CYCLES
+    system: System, *, on: str = "golden", checked: bool = True, dump: Sequence[str] = (), max_cycles: int = MAX_CYCLES
 ) -> SystemResult:
     """Run a system.
 
     Args:
+        on: one of :data:`tsp.run.BACKENDS`.
         checked: refuse what the checker refuses.
         dump: words and symbols to read back, ``CHIP:WORDS`` as of :func:`tsp.dump.dumped_words`.
         max_cycles: of any chip; more is refused.
 
     Raises:
-        InputError: the question is wrong, the system is illegal (:class:`tsp.run.Refused`) or takes too long.
+        InputError: the question is wrong, the system is illegal (:class:`tsp.run.Refused`) or takes too long, or a
+            simulator is missing or broke off (:class:`tsp.run.SimulatorFailed`).
     """
+    if on not in BACKENDS:
+        raise InputError(f"unknown machine '{on}'{nearest(on, BACKENDS)}")
     asked = [_asked(system, text) for text in dump]
     report = check_system(system)
     if checked and not report.ok:
@@ -105,13 +142,60 @@ def run_checked(
         )
     begun, zero = started(system)
     began = time.perf_counter()
-    results = run_system(system)
+    expected = run_system(system)
+    predicted = [result.flow.cycles for result in expected] if not report.ok else report.cycles
+    words = [_known(begun, expected, chip, text) for chip, text in asked]
+    if on == "golden":
+        results = [ChipResult(found.cycles, found.fault, found.signature) for found in expected]
+        held = [
+            {word: expected[chip].words(word[0], [word[1]])[0] for word in known}
+            for (chip, _), known in zip(asked, words, strict=True)
+        ]
+    else:
+        wanted: list[set[Word]] = [set() for _ in system.chips]
+        for (chip, _), known in zip(asked, words, strict=True):
+            wanted[chip] |= known
+        results, memories = _on_rtl(begun, expected, on, wanted)
+        held = [{word: memories[chip][word] for word in known & memories[chip].keys()}
+                for (chip, _), known in zip(asked, words, strict=True)]  # fmt: skip
     seconds = time.perf_counter() - began
-    predicted = [result.flow.cycles for result in results] if not report.ok else report.cycles
-    dumped = {}
-    for chip, text in asked:
-        dumped[system.chips[chip].name, text] = _dumped(begun.chips[chip].program, results[chip], text)
-    return SystemResult(begun, zero, predicted, results, dumped, seconds)
+    dumped = {
+        (system.chips[chip].name, text): _dumped(begun.chips[chip].program, text, found)
+        for (chip, text), found in zip(asked, held, strict=True)
+    }
+    return SystemResult(begun, on, zero, predicted, expected, results, dumped, seconds)
+
+
+Memory = dict[Word, NDArray[np.uint8]]
+
+
+def _on_rtl(
+    begun: System, expected: list[Result], on: str, wanted: list[set[Word]]
+) -> tuple[list[ChipResult], list[Memory]]:
+    """Run it with clocks and jitter as bad as they may be: those of the chips differ by turns."""
+    from tb import simulator
+    from tb.link import chips
+    from tb.machine import Job
+
+    simulator.tool(on)
+    jobs = [
+        Job(chip.program, clock_limit(result.flow) + _START_EPOCHS * chip.config.hac_period, read=sorted(words))
+        for chip, result, words in zip(begun.chips, expected, wanted, strict=True)
+    ]
+    ppm = [begun.ppm * (1, -1)[number % 2] for number in range(len(jobs))]
+    waiting = f"building the RTL of {len(jobs)} chips for {on} (minutes, once), aligning and running them"
+    try:
+        with Console(stderr=True).status(waiting):
+            found = chips.run(begun, jobs, chips.Wires(ppm=ppm), on).chips
+    except (simulator.BuildFailed, simulator.TestsFailed) as error:
+        raise SimulatorFailed(f"{on}: {error}") from error
+    slices = floorplan(begun.chips[0].config).slices
+    results = []
+    for chip in found:
+        fault = None if chip.fault is None else Fault(chip.fault.cycle, chip.fault.queue, chip.fault.kind)
+        signature = {slices[place].name: value for place, value in chip.signatures.items()}
+        results.append(ChipResult(chip.cycles, fault, signature, chip.done))
+    return results, [chip.memory for chip in found]
 
 
 def _asked(system: System, text: str) -> tuple[int, str]:
@@ -124,11 +208,14 @@ def _asked(system: System, text: str) -> tuple[int, str]:
     return chip, rest
 
 
-def _dumped(program: Program, result: Result, text: str) -> Any:
-    words = dumped_words(program, text)
-    known = set(words) & defined(program, result.flow, result.written, result.fault)
-    held = {word: result.words(word[0], [word[1]])[0] for word in known}
+def _known(begun: System, expected: list[Result], chip: int, text: str) -> set[Word]:
+    """The words asked for that are defined after the run."""
+    program, result = begun.chips[chip].program, expected[chip]
+    return set(dumped_words(program, text)) & defined(program, result.flow, result.written, result.fault)
+
+
+def _dumped(program: Program, text: str, held: Memory) -> Any:
     if text in program.symbols:
         return elements(program, program.symbols[text], held)
-    slices = floorplan(program.config).slices
+    slices, words = floorplan(program.config).slices, dumped_words(program, text)
     return {f"{slices[place].name}[{at}]": superlanes(held.get((place, at))) for place, at in words}

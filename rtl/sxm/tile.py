@@ -10,7 +10,7 @@ from rtl.ecc import Checks, coded
 from rtl.stream import WORD_BITS
 from rtl.sxm.across import delayed
 from rtl.sxm.bundle import CONTROL_BITS, UNITS, shift_field, tile_side
-from rtl.trace import EventHasher
+from rtl.trace import hashed_drives
 from tsp import isa
 from tsp.config import LANES_PER_SUPERLANE as LANES
 from tsp.config import ChipConfig
@@ -78,7 +78,7 @@ class SxmTile(Component):
         if self.config.ecc:
             m.d.sync += self.corrected.eq(sum(counts[1:], counts[0]))
         if self.config.trace:
-            tile.answer_signature(m, self, self._trace(m, events))
+            tile.answer_signature(m, self, hashed_drives(m, self, events))
         return m
 
     def _obey(
@@ -153,18 +153,6 @@ class SxmTile(Component):
             bad = Signal(name="bad_map_before")
             m.d.sync += [bad.eq(self.across_bad_map), self.bad_map.eq(bad)]
         return drives, [getattr(self, f"across_{queue}_result")], operand, Const(1, 1)
-
-    def _trace(self, m: Module, events: Sequence[tuple[Value, Value, Value]]) -> Value:
-        """The tile's signature over its drives, hashed in the cycle they are driven in."""
-        m.submodules.hasher = hasher = EventHasher(len(events))
-        m.d.comb += [
-            hasher.valid.eq(Cat(valid for valid, _, _ in events)),
-            hasher.time.eq(self.time),
-            hasher.place.eq(self.place),
-        ]
-        for i, (_, address, word) in enumerate(events):
-            m.d.comb += [getattr(hasher, f"address_{i}").eq(address), getattr(hasher, f"data_{i}").eq(word)]
-        return hasher.total
 
 
 def _field(word: Value, mnemonic: str, name: str) -> Value:
