@@ -123,14 +123,14 @@ class Graph(Elementwise):
         sums = floats.products(self, [(self.take(x, rows), unit) for rows in taps], image)
         return self.convert(self.mul(sums, share.astype(np.float32)), "float16")
 
-    def flatten(self, x: Tensor, weights: ArrayLike) -> Tensor:
-        """Whole images, [n, channels·h·w] in ONNX's order, times int8 [channels·h·w, out]: int32 [n, out]."""
+    def flatten(self, x: Tensor, *weights: ArrayLike) -> Tensor:
+        """Whole images, [n, channels·h·w] in ONNX's order, times int8 [channels·h·w, out], or the sum of several: int32
+        [n, out]."""
         if x.image is None:
             raise InputError(f"flatten: {x} is no image; use matmul")
         _, lines, columns = x.image
-        w = np.asarray(weights)
-        kernel = w.T.reshape(w.shape[1], x.features, lines, columns)
-        found = self.conv2d(x, np.ascontiguousarray(kernel))
+        kernels = [np.asarray(w).T.reshape(-1, x.features, lines, columns) for w in weights]
+        found = self.conv2d(x, *map(np.ascontiguousarray, kernels))
         return dataclasses.replace(found, image=None)
 
     def take(self, x: Tensor, rows: Iterable[int]) -> Tensor:

@@ -23,12 +23,12 @@ FEW = 16
 """Products that move lanes: up to so many rather than a transposition, which takes float16."""
 MOST = 1 << 12
 """Such products, at most."""
-MOST_NUMBERS = 1 << 26
+MOST_NUMBERS = 1 << 24
 """Of what is moved, and of the weights that move it."""
 Image = tuple[int, int, int] | None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Pick:
     """From ``rows`` of a part, one for each row that is made, the numbers of lanes ``taken`` to lanes ``put``."""
 
@@ -38,7 +38,7 @@ class Pick:
     put: Numbers
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Group:
     """Rows of the result that are made alike: as the sum of picks. Or ``crossed``: row r is the column ``taken[r]`` of
     the rows ``rows`` of one part."""

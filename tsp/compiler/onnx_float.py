@@ -6,7 +6,7 @@ tensor's rows are all its axes but the last.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import onnx
 
 from tsp.compiler import floats
 from tsp.compiler.graph import COMPARES, ELEMENTWISE, Graph, Tensor
-from tsp.compiler.onnx_shapes import SHAPES, is_float, made
+from tsp.compiler.onnx_moves import MOVES, turned
 from tsp.compiler.onnx_values import Constant, Value
 
 if TYPE_CHECKING:
@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 
 Node = onnx.NodeProto
 Maker = Callable[["Importer", Node], Value | Constant]
+
+
+def is_float(x: Value | Constant | None) -> bool:
+    """Whether these are numbers that the chip computes with as floats."""
+    return isinstance(x, Value) and x.scale is None and x.tensor.dtype.startswith("float")
+
+
+def made(like: Value, tensor: Tensor, shape: Sequence[int]) -> Value:
+    """What a node makes, in the model's type of ``like``."""
+    return dataclasses.replace(like, tensor=tensor, shape=tuple(int(n) for n in shape))
 
 
 def matmul(i: "Importer", node: Node) -> Value:
@@ -32,19 +42,15 @@ def matmul(i: "Importer", node: Node) -> Value:
         if other.value.ndim != 2:
             raise i.refused(f"takes a constant matrix, not {list(other.value.shape)}")
         return made(x, i.graph.matmul(x.tensor, _weights(i, other.value)), (*x.shape[:-1], other.value.shape[1]))
-    crossed = i.crossed.get(node.input[1])
-    y = i.value(node, 1)
+    y = i.unsettled(node, 1)
     lead, *matrix = x.shape[:-2], *x.shape[-2:]
     if len(matrix) < 2 or len(y.shape) < 2 or y.shape[:-2] != lead or y.shape[-2] != matrix[1]:
         raise i.refused(f"multiplies {list(x.shape)} and {list(y.shape)}; computed stacks must be alike")
-    (n, k), m, parts = x.shape[-2:], y.shape[-1], []
+    # Of a computed matrix that is multiplied with, the rows are the outputs.
+    (n, _), m, parts, columns = x.shape[-2:], y.shape[-1], [], turned(i, node.input[1]).tensor
     for number in range(int(np.prod(lead))):
         left = floats.take_rows(i.graph, x.tensor, range(number * n, (number + 1) * n)) if lead else x.tensor
-        if crossed is not None:
-            rows = floats.take_rows(i.graph, crossed.tensor, range(number * m, (number + 1) * m))
-        else:
-            part = floats.take_rows(i.graph, floats.half(i.graph, y.tensor), range(number * k, (number + 1) * k))
-            rows = floats.transpose(i.graph, part)
+        rows = floats.take_rows(i.graph, columns, range(number * m, (number + 1) * m))
         parts.append(floats.matmul_transposed(i.graph, left, rows))
     tensor = parts[0] if len(parts) == 1 else floats.concat_rows(i.graph, parts)
     return made(x, tensor, (*lead, n, m))
@@ -257,10 +263,10 @@ _EACH: dict[str, Maker] = {
 }  # fmt: skip
 ALONE = (
     "Exp", "Tanh", "Sigmoid", "Sqrt", "Neg", "Abs", "Pow", "Softmax", "LayerNormalization", "RMSNormalization",
-    "ReduceSum", "ReduceMean", *(name for name in SHAPES if name not in ("Identity", "Flatten")),
+    "ReduceSum", "ReduceMean",
 )  # fmt: skip
 """Operators that float32 has here too."""
-NODES: dict[str, Maker] = SHAPES | _EACH | {
+NODES: dict[str, Maker] = MOVES | _EACH | {
     "MatMul": matmul, "Gemm": gemm, "Softmax": softmax, "LayerNormalization": layer_normalization,
     "RMSNormalization": rms_normalization, "ReduceSum": reduce, "ReduceMean": reduce, "ReduceMax": reduce,
 }  # fmt: skip

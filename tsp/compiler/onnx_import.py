@@ -18,6 +18,7 @@ from onnx import numpy_helper, shape_inference
 from tsp.compiler import floats, onnx_float
 from tsp.compiler.graph import Graph
 from tsp.compiler.graph import Tensor as GraphTensor
+from tsp.compiler.onnx_moves import MOVES, arranged, flattened
 from tsp.compiler.onnx_operands import Make, is_exact, real
 from tsp.compiler.onnx_operators import OPERATORS
 from tsp.compiler.onnx_values import ELEMENTS, Constant, Value
@@ -28,6 +29,10 @@ from tsp.program import NARROW, Tensor
 MAX_BYTES = 1 << 31
 """Of a model file: protobuf's own limit."""
 Array = NDArray[Any]
+UNMOVED = (
+    "QuantizeLinear", "DequantizeLinear", "Relu", "MatMul", "Gemm", "QLinearMatMul", "MatMulInteger",
+)  # fmt: skip
+"""Operators that know what to do with numbers that are not moved yet."""
 
 
 @dataclasses.dataclass
@@ -85,8 +90,6 @@ class Importer:
         self.known: dict[str, Value | Constant] = {}
         self.inputs: dict[str, Value] = {}
         self.node: onnx.NodeProto | None = None
-        self.crossed: dict[str, Value] = {}
-        """Matrices of float16 whose transposes these are."""
 
     def run(self) -> Imported:
         for tensor in self.model.initializer:
@@ -96,10 +99,7 @@ class Importer:
                 self.known[given.name] = self.inputs[given.name] = self._input(given)
         for node in self.model.node:
             self.node = node
-            operators = onnx_float.NODES if onnx_float.takes(self, node) else OPERATORS
-            if node.op_type not in operators or node.domain not in ("", "ai.onnx"):
-                raise self.refused(f"is not supported; supported are {', '.join(sorted(operators))}")
-            self.known[node.output[0]] = self._made(operators[node.op_type], node)
+            self.known[node.output[0]] = self._made(self._operator(node), node)
         outputs = {}
         for wanted in self.model.output:
             if not isinstance(self.known.get(wanted.name), Value):
@@ -109,6 +109,18 @@ class Importer:
             tensor = self.graph.outputs[wanted.name]
             outputs[wanted.name] = dataclasses.replace(value, tensor=tensor)
         return Imported(self.graph, self.inputs, outputs)
+
+    def _operator(self, node: onnx.NodeProto) -> Make:
+        """What makes a node; its inputs are brought to rows and lanes, but for operators that do it themselves."""
+        if node.op_type in MOVES and node.domain in ("", "ai.onnx"):
+            return MOVES[node.op_type]
+        operators = onnx_float.NODES if onnx_float.takes(self, node) else OPERATORS
+        if node.op_type not in operators or node.domain not in ("", "ai.onnx"):
+            raise self.refused(f"is not supported; supported are {', '.join(sorted({**MOVES, **operators}))}")
+        for name in node.input if node.op_type not in UNMOVED else ():
+            if isinstance(self.known.get(name), Value):
+                arranged(self, name)
+        return operators[node.op_type]
 
     def _made(self, operator: Make, node: onnx.NodeProto) -> Value | Constant:
         """The first output of a node; what goes wrong names it."""
@@ -121,6 +133,7 @@ class Importer:
 
     def _outcome(self, name: str) -> Value:
         """What a run gives: floats that are only called so are computed."""
+        arranged(self, name, "any")
         value = self.settled(name)
         if value.dtype in NARROW:
             raise InputError(f"output {name!r} is {value.dtype}; end the model with a Cast to int8 or uint8")
@@ -159,10 +172,10 @@ class Importer:
         name = f" {self.node.name!r}" if self.node.name else ""
         return InputError(f"node{name} {self.node.op_type} → {self.node.output[0]!r}: {reason}")
 
-    def value(self, node: onnx.NodeProto, number: int) -> Value:
-        """An input that is computed."""
+    def value(self, node: onnx.NodeProto, number: int, layout: str = "") -> Value:
+        """An input that is computed, in rows and lanes as :func:`arranged` says."""
         self.unsettled(node, number)
-        return self.settled(node.input[number])
+        return self.settled(node.input[number], layout)
 
     def unsettled(self, node: onnx.NodeProto, number: int) -> Value:
         """An input that is computed, maybe but for what is still to be added."""
@@ -171,20 +184,28 @@ class Importer:
             raise self.refused(f"input {node.input[number]!r} is a constant, but must be computed")
         return found
 
-    def settled(self, name: str) -> Value:
-        """A computed tensor with all that is to be added."""
-        found = self.known[name]
-        assert isinstance(found, Value)
-        tensor = found.tensor
-        if found.addends:
-            raise self.refused(f"takes {name!r}, a sum of tensors whose scales have no common step; quantise it first")
-        if found.plus is not None and found.plus.any():
-            tensor = self.graph.add(tensor, found.plus.astype(np.int32))
-        if found.positive:
-            tensor = self.graph.relu(tensor)
-        found = dataclasses.replace(found, tensor=tensor, plus=None, positive=False)
-        self.known[name] = found
+    def settled(self, name: str, layout: str = "") -> Value:
+        """A computed tensor with all that is to be added, in rows and lanes as :func:`arranged` says."""
+        x = self.known[name]
+        assert isinstance(x, Value)
+        self.known[name] = found = self.complete(name, arranged(self, name, layout) if layout or x.parts else x)
         return found
+
+    def rows(self, node: onnx.NodeProto, number: int) -> Value:
+        """An input that is multiplied with matrices: all its axes but the last are rows, but if these are images."""
+        x = self.unsettled(node, number)
+        return x if flattened(x) is not None else self.value(node, number, "plain")
+
+    def complete(self, name: str, x: Value) -> Value:
+        """With all that is to be added."""
+        tensor = x.tensor
+        if x.addends:
+            raise self.refused(f"takes {name!r}, a sum of tensors whose scales have no common step; quantise it first")
+        if x.plus is not None and x.plus.any():
+            tensor = self.graph.add(tensor, x.plus.astype(np.int32))
+        if x.positive:
+            tensor = self.graph.relu(tensor)
+        return dataclasses.replace(x, tensor=tensor, plus=None, positive=False)
 
     def constant(self, node: onnx.NodeProto, number: int, default: Any = None) -> Constant:
         """An input that is a constant."""
@@ -223,7 +244,7 @@ class Importer:
         stack, rows = shape[:-2], x.shape[:-2]
         axes = zip(reversed(stack), reversed(rows), strict=False)
         right = len(shape) >= 2 and len(stack) <= len(rows) and all(n in (1, m) for n, m in axes)
-        return right and x.tensor.dtype == "int8" and x.tensor.image is None and shape[-2] == x.shape[-1]
+        return right and x.tensor.dtype == "int8" and shape[-2] == x.shape[-1]
 
     def products(self, x: Value, zero: int, weights: Array, images: bool) -> tuple[GraphTensor, Array]:
         """Sums of (x - zero) times whole-number weights, [in, out] or a stack of such, or [out, in, h, w] with images;
@@ -242,7 +263,8 @@ class Importer:
             sums = self.graph.conv2d(x.tensor, *parts, windows=self.windows(x, weights.shape[2:]), fill=-shift)
             constant = shift * weights.sum((1, 2, 3))
         else:
-            sums = self.graph.matmul(x.tensor, *parts)
+            whole = flattened(x)
+            sums = self.graph.matmul(x.tensor, *parts) if whole is None else self.graph.flatten(whole, *parts)
             constant = shift * weights.sum(0)
         return sums, constant
 

@@ -52,7 +52,7 @@ def qlinear_conv(i: "Importer", node: Node) -> Value:
 
 
 def _qlinear(i: "Importer", node: Node, images: bool) -> Value:
-    x, weights = i.value(node, 0), i.constant(node, 3).value
+    x, weights = i.value(node, 0) if images else i.rows(node, 0), i.constant(node, 3).value
     sums = sums_of(i, x, int(i.scalar(node, 2)), weights, i.constant(node, 5).value, images)
     if len(node.input) > 8 and node.input[8]:
         sums = _biased(i, sums, i.constant(node, 8).value)
@@ -76,13 +76,22 @@ def dequantize(i: "Importer", node: Node) -> Value | Constant:
         return Constant(x.value, scale, zero, int(i.attribute("axis", 1)))
     if scale.size != 1 or x.scale is not None:
         raise i.refused("takes one scale for all of a tensor that is not dequantised already")
-    return dataclasses.replace(i.value(node, 0), scale=scale.reshape(()), zero=int(zero.reshape(-1)[0]))
+    found = x if x.parts else i.value(node, 0)
+    return found.scaled(scale.reshape(()), int(zero.reshape(-1)[0]))
 
 
 def quantize(i: "Importer", node: Node) -> Value:
     """Sums of a matmul or convolution of dequantised tensors are scaled once, as onnxruntime does."""
     x, scale = i.unsettled(node, 0), _scale(i, node, 1)
     zero = i.scalar(node, 2, np.uint8(0))
+    if not x.parts:
+        return _quantised(i, x, scale, zero)
+    # Each of the tensors before it is moved.
+    parts = tuple(_quantised(i, part, scale, zero) for part in x.parts)
+    return dataclasses.replace(parts[0], shape=x.shape, parts=parts, source=x.source)
+
+
+def _quantised(i: "Importer", x: Value, scale: Any, zero: Any) -> Value:
     if x.scale is None:
         raise i.refused("quantises a float that is computed as such; only sums of dequantised tensors are supported")
     if x.addends:
@@ -99,7 +108,7 @@ def quantize(i: "Importer", node: Node) -> Value:
 
 def _dequantised_product(i: "Importer", node: Node, images: bool, transposed: bool = False) -> Value:
     """A product of a dequantised tensor and dequantised weights, and its bias, whose scale is that of the sums."""
-    x, weights = i.value(node, 0), i.constant(node, 1)
+    x, weights = i.value(node, 0) if images else i.rows(node, 0), i.constant(node, 1)
     if x.scale is None or weights.scale is None:
         raise i.refused("multiplies floats; put DequantizeLinear before both inputs, or convert the model to float16")
     matrix = weights.value.T if transposed else weights.value
@@ -137,12 +146,22 @@ def conv(i: "Importer", node: Node) -> Value:
 def relu(i: "Importer", node: Node) -> Value:
     """Of sums it is remembered: what quantises them may do it by saturating."""
     x = i.unsettled(node, 0)
+    if not x.parts:
+        return _positive(i, x)
+    parts = tuple(_positive(i, part) for part in x.parts)
+    return dataclasses.replace(x, tensor=parts[0].tensor, parts=parts)
+
+
+def _positive(i: "Importer", x: Value) -> Value:
     if x.scale is not None and (x.tensor.dtype == "int32" or x.addends):
         return dataclasses.replace(x, positive=True)
-    x = i.value(node, 0)
-    if x.offset or x.zero or x.tensor.dtype not in ("int32", "int8"):
-        raise i.refused("is supported on int32, on sums, and on int8 with zero point 0")
-    return dataclasses.replace(x, tensor=i.graph.relu(x.tensor))
+    if x.tensor.dtype not in ("int32", "int8"):
+        raise i.refused(f"is supported on whole numbers and on floats, not on {x.dtype}")
+    # Bytes are held less something, and zero is the zero point.
+    level = x.zero - x.offset
+    if not level:
+        return dataclasses.replace(x, tensor=i.graph.relu(x.tensor))
+    return dataclasses.replace(x, tensor=i.graph.maximum(x.tensor, i.graph.constant([level], x.tensor.dtype)))
 
 
 def add(i: "Importer", node: Node) -> Value:

@@ -38,6 +38,8 @@ class Value:
         positive: of sums; what is below zero counts as zero.
         bound: the number of sums is in -bound…bound.
         addends: dequantised tensors without a common scale whose sum it is; ``tensor`` is the first of them.
+        parts, source: tensors whose numbers it takes, and which of them where, in its shape; ``tensor`` is the first's.
+            None is moved yet (``onnx_moves.py``), and each may have a scale of its own.
     """
 
     tensor: Tensor
@@ -51,11 +53,19 @@ class Value:
     positive: bool = False
     bound: int = ANY
     addends: tuple["Value", ...] = ()
+    parts: tuple["Value", ...] = ()
+    source: Array | None = None
 
     @property
     def is_real(self) -> bool:
         """Its floats are computed as such."""
         return self.tensor.dtype == "float32"
+
+
+    def scaled(self, scale: Array | None, zero: int) -> "Value":
+        """The same numbers with a scale, or without."""
+        parts = tuple(part.scaled(scale, zero) for part in self.parts)
+        return dataclasses.replace(self, scale=scale, zero=zero, parts=parts)
 
 
 @dataclasses.dataclass(frozen=True)
