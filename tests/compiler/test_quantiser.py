@@ -1,4 +1,5 @@
-"""What onnxruntime's static quantiser makes of a float model with a shortcut: every tensor is onnxruntime's."""
+"""What onnxruntime's static quantiser makes of float models, with a shortcut and with channels put together: every
+tensor is onnxruntime's."""
 
 import numpy as np
 import onnx
@@ -13,27 +14,55 @@ from tsp.config import preset
 SIDE, CHANNELS = 8, 12
 
 
-def float_model(rng):
-    shapes = {"wa": (CHANNELS, 3, 3, 3), "wb": (CHANNELS, CHANNELS, 3, 3), "wc": (10, CHANNELS)}
-    weights = {key: rng.normal(0, 0.2, shape).astype(np.float32) for key, shape in shapes.items()}
-    weights |= {f"b{key[1]}": rng.normal(0, 0.1, w.shape[0]).astype(np.float32) for key, w in list(weights.items())}
-    padded = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
-    nodes = [
-        helper.make_node("Conv", ["x", "wa", "ba"], ["a"], name="a", **padded),
-        helper.make_node("Relu", ["a"], ["h"], name="h"),
-        helper.make_node("Conv", ["h", "wb", "bb"], ["b"], name="b", **padded),
-        helper.make_node("Add", ["b", "h"], ["s"], name="s"),
-        helper.make_node("Relu", ["s"], ["r"], name="r"),
-        helper.make_node("GlobalAveragePool", ["r"], ["m"], name="m"),
-        helper.make_node("Flatten", ["m"], ["f"], name="f"),
-        helper.make_node("Gemm", ["f", "wc", "bc"], ["y"], name="y", transB=1),
-    ]
+def float_model(rng, name):
+    """Shapes of weights, each with a bias, and what takes them."""
+    shapes, nodes = {"shortcut": shortcut, "fire": fire}[name]()
+    weights = {f"w{key}": rng.normal(0, 0.2, shape).astype(np.float32) for key, shape in shapes.items()}
+    outputs = {key: shape[-1] if key == "y" else shape[0] for key, shape in shapes.items()}
+    weights |= {f"b{key}": rng.normal(0, 0.1, out).astype(np.float32) for key, out in outputs.items()}
     graph = helper.make_graph(
         nodes, "float", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, SIDE, SIDE])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 10])],
         [numpy_helper.from_array(value, key) for key, value in weights.items()],
     )  # fmt: skip
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def layer(key, x, relu=True, size=3):
+    """A convolution with weights of that name."""
+    conv = [f"{x}", f"w{key}", f"b{key}"], [f"{key}s" if relu else key]
+    nodes = [helper.make_node("Conv", *conv, name=f"{key}s", kernel_shape=[size] * 2, pads=[size // 2] * 4)]
+    return [*nodes, helper.make_node("Relu", [f"{key}s"], [key], name=key)] if relu else nodes
+
+
+def shortcut():
+    shapes = {"h": (CHANNELS, 3, 3, 3), "b": (CHANNELS, CHANNELS, 3, 3), "y": (CHANNELS, 10)}
+    return shapes, [
+        *layer("h", "x"), *layer("b", "h", relu=False), helper.make_node("Add", ["b", "h"], ["s"], name="s"),
+        helper.make_node("Relu", ["s"], ["r"], name="r"),
+        helper.make_node("GlobalAveragePool", ["r"], ["m"], name="m"),
+        helper.make_node("Flatten", ["m"], ["f"], name="f"),
+        helper.make_node("Gemm", ["f", "wy", "by"], ["y"], name="y"),
+    ]  # fmt: skip
+
+
+def fire():
+    """A Fire module, and a block of Inception's kind behind it: scales differ between what is put together."""
+    shapes = {
+        "q": (6, 3, 1, 1), "a": (8, 6, 1, 1), "b": (10, 6, 3, 3), "d": (12, 18, 3, 3), "e": (5, 12, 1, 1),
+        "f": (7, 12, 3, 3), "y": (24, 10),
+    }  # fmt: skip
+    around = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1}
+    return shapes, [
+        *layer("q", "x", size=1), *layer("a", "q", size=1), *layer("b", "q"),
+        helper.make_node("Concat", ["a", "b"], ["c"], name="c", axis=1),
+        helper.make_node("MaxPool", ["c"], ["m"], name="m", kernel_shape=[2, 2], strides=[2, 2]), *layer("d", "m"),
+        *layer("e", "d", relu=False, size=1), helper.make_node("AveragePool", ["d"], ["p"], name="p", **around),
+        *layer("f", "p"), helper.make_node("Concat", ["d", "e", "f"], ["i"], name="i", axis=1),
+        helper.make_node("GlobalAveragePool", ["i"], ["j"], name="j"),
+        helper.make_node("Flatten", ["j"], ["g"], name="g"),
+        helper.make_node("Gemm", ["g", "wy", "by"], ["y"], name="y"),
+    ]  # fmt: skip
 
 
 class Images(CalibrationDataReader):
@@ -44,13 +73,16 @@ class Images(CalibrationDataReader):
         return next(self.left, None)
 
 
-@pytest.fixture(scope="module", params=["QUInt8", "QInt8"])
+SHORTCUT, FIRE = ([(name, kind) for kind in ("QUInt8", "QInt8")] for name in ("shortcut", "fire"))
+
+
+@pytest.fixture(scope="module")
 def quantised(request, tmp_path_factory):
     """The model between its floats, with all that QuantizeLinear makes as outputs; and the whole."""
     folder, rng = tmp_path_factory.mktemp("quantiser"), np.random.default_rng(6)
     paths = [str(folder / name) for name in ("float.onnx", "whole.onnx", "cut.onnx")]
-    onnx.save(float_model(rng), paths[0])
-    kind = getattr(QuantType, request.param)
+    name, kind = request.param[0], getattr(QuantType, request.param[1])
+    onnx.save(float_model(rng, name), paths[0])
     quantize_static(
         paths[0], paths[1], Images(rng), quant_format=QuantFormat.QDQ, activation_type=kind, per_channel=True
     )
@@ -60,6 +92,7 @@ def quantised(request, tmp_path_factory):
     return onnx.load(paths[2]), whole
 
 
+@pytest.mark.parametrize("quantised", SHORTCUT + FIRE, indirect=True, scope="module")
 def test_every_tensor(quantised):
     model, _ = quantised
     given = model.graph.input[0]
@@ -74,6 +107,7 @@ def test_every_tensor(quantised):
         assert np.array_equal(found[name], want[name]), name
 
 
+@pytest.mark.parametrize("quantised", SHORTCUT, indirect=True, scope="module")
 def test_floats_at_both_ends(quantised):
     """QuantizeLinear of the input and DequantizeLinear of the output on the chip, too."""
     whole, x = quantised[1], np.random.default_rng(8).normal(size=(1, 3, SIDE, SIDE)).astype(np.float32)

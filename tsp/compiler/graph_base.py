@@ -86,11 +86,15 @@ class GraphBase:
         """A new tensor; of constants alone a constant."""
         made = Tensor(self._fresh(op), shape, dtype, op, inputs, tuple(attributes.items()), image)
         known = [x.value for x in inputs if x.value is not None]
-        if len(known) == len(inputs):
-            from tsp.compiler.reference import evaluate
+        if len(known) < len(inputs):
+            return self._add(made)
+        from tsp.compiler.reference import evaluate
 
-            return self.constant(evaluate(made, known, 1))
-        return self._add(made)
+        return self.constant(evaluate(made, known, 1))
+
+    def written(self, x: Tensor, dtype: str, image: tuple[int, int, int] | None = None) -> Tensor:
+        """A tensor of its own, which the chip writes, with the numbers of another one; also of a constant."""
+        return self._add(Tensor(self._fresh("convert"), x.shape, dtype, "convert", (x,), (), image))
 
     def _add(self, tensor: Tensor) -> Tensor:
         if tensor.name in self.tensors:

@@ -193,8 +193,7 @@ def arranged(
     if len(found) == 1:
         whole = arranging.piece(found[0], image)
     else:
-        pieces = [graph.make("convert", piece.shape, dtype, (piece,), None)
-                  for piece in (arranging.piece(group, None) for group in found)]  # fmt: skip
+        pieces = [graph.written(arranging.piece(group, None), dtype) for group in found]
         order = np.concatenate([group.rows for group in found])
         offsets = np.cumsum([0, *(len(group.rows) for group in found)]).tolist()[:-1]
         inverse, ordered = np.argsort(order), bool((np.diff(order) > 0).all())
@@ -203,6 +202,6 @@ def arranged(
         whole = stacked if ordered else graph.take(stacked, inverse.tolist())
     if whole.dtype == dtype and image is None:
         return whole if whole.image is None else dataclasses.replace(whole, image=None)
-    if whole.dtype == dtype and whole.image == image:
-        return whole
-    return graph.make("convert", whole.shape, dtype, (whole,), image)
+    if whole.dtype == dtype and (known := graph.tensors[whole.name]).image == image:
+        return known
+    return graph.written(whole, dtype, image)

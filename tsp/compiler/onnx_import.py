@@ -18,7 +18,7 @@ from onnx import numpy_helper, shape_inference
 from tsp.compiler import floats, onnx_float
 from tsp.compiler.graph import Graph
 from tsp.compiler.graph import Tensor as GraphTensor
-from tsp.compiler.onnx_moves import MOVES, arranged, flattened
+from tsp.compiler.onnx_moves import MOVES, arranged, channels_last, flattened
 from tsp.compiler.onnx_operands import Make, is_exact, real
 from tsp.compiler.onnx_operators import OPERATORS
 from tsp.compiler.onnx_values import ELEMENTS, Constant, Value
@@ -161,11 +161,16 @@ class Importer:
             )
         dtype = ELEMENTS[kind.elem_type]
         offset = 128 if dtype == "uint8" else 0
-        image = (sizes[0], sizes[2], sizes[3]) if len(sizes) == 4 and dtype != "float16" else None
-        features = sizes[1] if image else [1, *sizes][-1]
-        rows = int(np.prod(sizes)) // features
+        last = len(sizes) == 4 and channels_last(self.model, given.name)
+        if last:
+            image, features = (sizes[0], sizes[1], sizes[2]), sizes[3]
+        elif len(sizes) == 4 and dtype != "float16":
+            image, features = (sizes[0], sizes[2], sizes[3]), sizes[1]
+        else:
+            image, features = None, [1, *sizes][-1]
         stored = dtype if dtype in ("int32", "float16", "float32") else "int8"
-        return Value(self.graph.input(given.name, (rows, features), stored, image), dtype, tuple(sizes), offset)
+        tensor = self.graph.input(given.name, (int(np.prod(sizes)) // features, features), stored, image)
+        return Value(dataclasses.replace(tensor, image=None) if last else tensor, dtype, tuple(sizes), offset)
 
     def refused(self, reason: str) -> InputError:
         assert self.node is not None

@@ -239,6 +239,21 @@ def _laid(parts: tuple[Value, ...], source: Array, kind: str) -> _Plan:
     return _Plan(parts, rows, image, groups, moves.products(tensors, groups))
 
 
+def channels_last(model: onnx.GraphProto, name: str) -> bool:
+    """Whether all that happens to an input of four axes is that its last one becomes the second."""
+    names, outputs = [name], {output.name for output in model.output}
+    for found in names:
+        takers = [node for node in model.node if found in node.input]
+        first = [node for node in takers if node.op_type == "Transpose"]
+        perms = [list(a.ints) for node in first for a in node.attribute if a.name == "perm"]
+        others = [node for node in takers if node.op_type != "Transpose"]
+        known = all(node.op_type in ("QuantizeLinear", "DequantizeLinear", "Identity") for node in others)
+        if not takers or found in outputs or not known or perms != [[0, 3, 1, 2]] * len(first):
+            return False
+        names += [node.output[0] for node in others]
+    return True
+
+
 def turned(i: "Importer", name: str) -> Value:
     """The transposes of a stack of computed matrices, arranged."""
     x = i.known[name]
