@@ -288,6 +288,11 @@ class Importer:
                 missing.append(max(0, (-(-length // strides[axis]) - 1) * strides[axis] + span - length))
             small = [m // 2 if auto == "SAME_UPPER" else -(-m // 2) for m in missing]
             pads = (*small, *(m - s for m, s in zip(missing, small, strict=True)))
+        if self.attribute("ceil_mode", 0):
+            assert x.tensor.image is not None
+            spans = [(length - 1) * wide + 1 for length, wide in zip(size, dilations, strict=True)]
+            behind = [_beyond(x.tensor.image[1 + n], spans[n], strides[n], pads[n], pads[2 + n]) for n in (0, 1)]
+            pads = (*pads[:2], *behind)
         return Windows(strides, pads, dilations)
 
     def images(self, x: Value) -> None:
@@ -308,3 +313,11 @@ class Importer:
             first = number // (out // group) * into
             whole[number, first : first + into] = weights[number]
         return whole
+
+
+def _beyond(length: int, span: int, stride: int, before: int, behind: int) -> int:
+    """Padding behind an axis so that a last window, cut by the edge, is one too; it begins before the edge."""
+    count = -(-(length + before + behind - span) // stride) + 1
+    if (count - 1) * stride >= length + before:
+        count -= 1
+    return max(behind, (count - 1) * stride + span - length - before)

@@ -204,10 +204,10 @@ def arranged(i: "Importer", name: str, layout: str = "") -> Value:
         return x
     parts, (source,) = _sources([x])
     parts = tuple(i.complete(name, part) for part in parts)
-    if len({(part.scale is None or float(part.scale.sum()), part.dtype, part.zero, part.count) for part in parts}) > 1:
+    if any(part.is_mean or (part.scale is not None and part.scale.size > 1) for part in parts):
+        raise i.refused(f"takes {name!r}, which moves sums that are not quantised yet; quantise them first")
+    if len({(part.dtype, part.zero, None if part.scale is None else float(part.scale)) for part in parts}) > 1:
         raise i.refused(f"takes {name!r}, which puts tensors of different scales together; quantise it first")
-    if any(part.scale is not None and part.scale.size > 1 for part in parts):
-        raise i.refused(f"takes {name!r}, which moves sums with several scales; quantise them first")
     tensor = min((_laid(parts, source, kind) for kind in wanted), key=lambda plan: plan.products).made(i)
     found = dataclasses.replace(parts[0], tensor=tensor, shape=x.shape, bound=max(part.bound for part in parts))
     i.known[name] = found

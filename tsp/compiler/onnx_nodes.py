@@ -68,8 +68,8 @@ def max_pool(i: "Importer", node: Node) -> Value:
     x = i.value(node, 0)
     i.images(x)
     size = tuple(i.attribute("kernel_shape", []))
-    if len(size) != 2 or i.attribute("ceil_mode", 0) or len([name for name in node.output if name]) > 1:
-        raise i.refused("is supported with two axes, without ceil_mode and indices")
+    if len(size) != 2 or len([name for name in node.output if name]) > 1:
+        raise i.refused("is supported with two axes, without indices")
     tensor = i.graph.max_pool(x.tensor, (int(size[0]), int(size[1])), i.windows(x, size))
     return dataclasses.replace(x, tensor=tensor, shape=image_shape(tensor))
 

@@ -96,7 +96,7 @@ def _quantised(i: "Importer", x: Value, scale: Any, zero: Any) -> Value:
         raise i.refused("quantises a float that is computed as such; only sums of dequantised tensors are supported")
     if x.addends:
         return bytes_quantised(i, x.addends, x.positive, scale, zero)
-    if x.count > 1:
+    if x.is_mean:
         return mean(i, x, scale, zero)
     if x.tensor.dtype == "int32":
         return requantised(i, x, np.asarray(x.scale, np.float32) / scale, zero)
@@ -169,7 +169,7 @@ def add(i: "Importer", node: Node) -> Value:
     parts = [x for x in (i.known[name] for name in node.input) if isinstance(x, Value)]
     if all(x.scale is None for x in parts):
         return binary("add")(i, node)
-    if len(parts) != 2 or any(x.scale is None or x.count > 1 for x in parts):
+    if len(parts) != 2 or any(x.scale is None or x.is_mean for x in parts):
         raise i.refused("of real numbers takes two dequantised tensors or sums of such")
     if parts[0].shape != parts[1].shape:
         raise i.refused(f"of {list(parts[0].shape)} and {list(parts[1].shape)}: only a constant is broadcast")
@@ -208,15 +208,16 @@ def average_pool(i: "Importer", node: Node) -> Value:
     i.images(x)
     assert x.tensor.image is not None
     size = x.tensor.image[1:] if node.op_type == "GlobalAveragePool" else tuple(i.attribute("kernel_shape", []))
-    windows = i.windows(x, size)
-    padded = any(windows.pads) and not i.attribute("count_include_pad", 0)
-    if len(size) != 2 or i.attribute("ceil_mode", 0) or padded:
-        raise i.refused("is supported with two axes, without ceil_mode, and without padding that does not count")
-    shift, count = x.offset - x.zero, int(np.prod(size))
+    ceil, counted = i.attribute("ceil_mode", 0), bool(i.attribute("count_include_pad", 0))
+    if len(size) != 2 or (ceil and counted):
+        raise i.refused("is supported with two axes, and without padding that counts if there is ceil_mode")
+    windows, whole = i.windows(x, size), int(np.prod(size))
+    counts = windows.pixels(x.tensor, (size[0], size[1]), counted)
+    shift, count = x.offset - x.zero, counts if counts.size > 1 else whole
     tensor = i.graph.sum_pool(x.tensor, (size[0], size[1]), windows, -shift)
     return Value(
-        tensor, "float32", image_shape(tensor), scale=x.scale, count=count, plus=np.full(1, shift * count),
-        bound=255 * count,
+        tensor, "float32", image_shape(tensor), scale=x.scale, count=count, plus=np.full(1, shift * whole),
+        bound=255 * whole,
     )  # fmt: skip
 
 

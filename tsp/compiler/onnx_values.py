@@ -33,7 +33,7 @@ class Value:
             last.
         dtype, shape: as the model says.
         scale, zero: of what DequantizeLinear makes, or of sums of such: the real number is
-            (number - zero) · scale / ``count``.
+            (number - zero) · scale / ``count``, of means; there may be one for each row.
         plus: what is still to be added to sums, a whole number for each feature; None for nothing.
         positive: of sums; what is below zero counts as zero.
         bound: the number of sums is in -bound…bound.
@@ -48,7 +48,7 @@ class Value:
     offset: int = 0
     scale: Array | None = None
     zero: int = 0
-    count: int = 1
+    count: int | Array = 1
     plus: Array | None = None
     positive: bool = False
     bound: int = ANY
@@ -61,6 +61,11 @@ class Value:
         """Its floats are computed as such."""
         return self.tensor.dtype == "float32"
 
+
+    @property
+    def is_mean(self) -> bool:
+        """Its numbers are still to be divided."""
+        return not isinstance(self.count, int) or self.count > 1
 
     def scaled(self, scale: Array | None, zero: int) -> "Value":
         """The same numbers with a scale, or without."""
