@@ -180,3 +180,19 @@ def test_sentences(nodes, sentence):
         import_model(made)
     assert sentence in str(found.value)
     assert "\n" not in str(found.value)
+
+
+def test_constants_are_quantised():
+    """Weights that are moved before they are quantised."""
+    rng = np.random.default_rng(5)
+    nodes = [
+        node("Reshape", "w wide", "w2"), node("QuantizeLinear", "w2 ws wz", "wq", axis=1),
+        node("DequantizeLinear", "wq ws wz", "wr", axis=1), node("DequantizeLinear", "x xs", "xr"),
+        node("MatMul", "xr wr", "sums"), node("QuantizeLinear", "sums ys yz", "y"),
+    ]  # fmt: skip
+    made = model(
+        nodes, {"x": (KINDS["uint8"], [3, 20])}, {"y": (KINDS["int8"], None)}, wide=np.array([20, 6]),
+        w=rng.normal(size=(2, 10, 6)).astype(np.float32), ws=rng.uniform(0.01, 0.03, 6).astype(np.float32),
+        wz=np.zeros(6, np.int8), xs=np.float32(0.0625), ys=np.float32(0.25), yz=np.int8(-3),
+    )  # fmt: skip
+    same(made, TINY, x=numbers(rng, (3, 20), "uint8"))

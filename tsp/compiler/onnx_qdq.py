@@ -80,8 +80,10 @@ def dequantize(i: "Importer", node: Node) -> Value | Constant:
     return found.scaled(scale.reshape(()), int(zero.reshape(-1)[0]))
 
 
-def quantize(i: "Importer", node: Node) -> Value:
+def quantize(i: "Importer", node: Node) -> Value | Constant:
     """Sums of a matmul or convolution of dequantised tensors are scaled once, as onnxruntime does."""
+    if isinstance(given := i.known[node.input[0]], Constant):
+        return _constant_quantised(i, node, given)
     x, scale = i.unsettled(node, 0), _scale(i, node, 1)
     zero = i.scalar(node, 2, np.uint8(0))
     if not x.parts:
@@ -89,6 +91,19 @@ def quantize(i: "Importer", node: Node) -> Value:
     # Each of the tensors before it is moved.
     parts = tuple(_quantised(i, part, scale, zero) for part in x.parts)
     return dataclasses.replace(parts[0], shape=x.shape, parts=parts, source=x.source)
+
+
+def _constant_quantised(i: "Importer", node: Node, x: Constant) -> Constant:
+    """One scale for all, or one for each index of an axis."""
+    scale, zero = _scales(i, node, 1), i.constant(node, 2, np.uint8(0)).value
+    if x.scale is not None or x.value.dtype.kind != "f" or i.attribute("block_size", 0):
+        raise i.refused("of a constant takes floats, and is supported without block_size")
+    if scale.size > 1:
+        shape = [-1 if axis == i.attribute("axis", 1) % x.value.ndim else 1 for axis in range(x.value.ndim)]
+        scale, zero = scale.reshape(shape), zero.reshape(shape if zero.size > 1 else [])
+    limits = np.iinfo(zero.dtype)
+    whole = np.rint(x.value.astype(np.float32) / scale) + zero
+    return Constant(np.clip(whole, limits.min, limits.max).astype(zero.dtype))
 
 
 def _quantised(i: "Importer", x: Value, scale: Any, zero: Any) -> Value:
@@ -213,7 +228,7 @@ def average_pool(i: "Importer", node: Node) -> Value:
         raise i.refused("is supported with two axes, and without padding that counts if there is ceil_mode")
     windows, whole = i.windows(x, size), int(np.prod(size))
     counts = windows.pixels(x.tensor, (size[0], size[1]), counted)
-    shift, count = x.offset - x.zero, counts if counts.size > 1 else whole
+    shift, count = x.offset - x.zero, counts if counts.size > 1 else int(counts[0, 0])
     tensor = i.graph.sum_pool(x.tensor, (size[0], size[1]), windows, -shift)
     return Value(
         tensor, "float32", image_shape(tensor), scale=x.scale, count=count, plus=np.full(1, shift * whole),
