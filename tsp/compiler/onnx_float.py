@@ -6,7 +6,7 @@ tensor's rows are all its axes but the last.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +14,9 @@ import onnx
 
 from tsp.compiler import floats
 from tsp.compiler.graph import COMPARES, ELEMENTWISE, Graph, Tensor
-from tsp.compiler.onnx_moves import MOVES, turned
-from tsp.compiler.onnx_values import Constant, Value
+from tsp.compiler.onnx_moves import MOVES, arranged
+from tsp.compiler.onnx_over import OVER
+from tsp.compiler.onnx_values import Constant, Value, made
 
 if TYPE_CHECKING:
     from tsp.compiler.onnx_import import Importer
@@ -27,11 +28,6 @@ Maker = Callable[["Importer", Node], Value | Constant]
 def is_float(x: Value | Constant | None) -> bool:
     """Whether these are numbers that the chip computes with as floats."""
     return isinstance(x, Value) and x.scale is None and x.tensor.dtype.startswith("float")
-
-
-def made(like: Value, tensor: Tensor, shape: Sequence[int]) -> Value:
-    """What a node makes, in the model's type of ``like``."""
-    return dataclasses.replace(like, tensor=tensor, shape=tuple(int(n) for n in shape))
 
 
 def matmul(i: "Importer", node: Node) -> Value:
@@ -47,13 +43,18 @@ def matmul(i: "Importer", node: Node) -> Value:
     if len(matrix) < 2 or len(y.shape) < 2 or y.shape[:-2] != lead or y.shape[-2] != matrix[1]:
         raise i.refused(f"multiplies {list(x.shape)} and {list(y.shape)}; computed stacks must be alike")
     # Of a computed matrix that is multiplied with, the rows are the outputs.
-    (n, _), m, parts, columns = x.shape[-2:], y.shape[-1], [], turned(i, node.input[1]).tensor
+    (n, _), m, parts, columns = x.shape[-2:], y.shape[-1], [], _crossed(i, node.input[1])
     for number in range(int(np.prod(lead))):
         left = floats.take_rows(i.graph, x.tensor, range(number * n, (number + 1) * n)) if lead else x.tensor
         rows = floats.take_rows(i.graph, columns, range(number * m, (number + 1) * m))
         parts.append(floats.matmul_transposed(i.graph, left, rows))
     tensor = parts[0] if len(parts) == 1 else floats.concat_rows(i.graph, parts)
     return made(x, tensor, (*lead, n, m))
+
+
+def _crossed(i: "Importer", name: str) -> Tensor:
+    """The transposes of a stack of computed matrices."""
+    return arranged(i, name, "plain", lambda x: x.swapaxes(-1, -2)).tensor
 
 
 def gemm(i: "Importer", node: Node) -> Value:
@@ -176,49 +177,6 @@ def clip(i: "Importer", node: Node) -> Value:
     return made(x, tensor, x.shape)
 
 
-def softmax(i: "Importer", node: Node) -> Value:
-    x = _last(i, node, i.attribute("axis", -1))
-    return made(x, floats.softmax(i.graph, x.tensor), x.shape)
-
-
-def layer_normalization(i: "Importer", node: Node) -> Value:
-    x = _last(i, node, i.attribute("axis", -1))
-    gain = i.constant(node, 1).value.reshape(-1)
-    bias = i.constant(node, 2).value.reshape(-1) if len(node.input) > 2 and node.input[2] else None
-    return made(x, floats.layer_norm(i.graph, x.tensor, gain, bias, i.attribute("epsilon", 1e-5)), x.shape)
-
-
-def rms_normalization(i: "Importer", node: Node) -> Value:
-    x = _last(i, node, i.attribute("axis", -1))
-    gain = i.constant(node, 1).value.reshape(-1)
-    return made(x, floats.rms_norm(i.graph, x.tensor, gain, i.attribute("epsilon", 1e-5)), x.shape)
-
-
-def reduce(i: "Importer", node: Node) -> Value:
-    """Sum, mean or greatest over the last axis, which stays with one number."""
-    found = i.attribute("axes", None) or (i.constant(node, 1).value.tolist() if len(node.input) > 1 else [])
-    if len(found) != 1 or not i.attribute("keepdims", 1):
-        raise i.refused("is supported over one axis, the last, with keepdims")
-    x = _last(i, node, found[0])
-    half = floats.half(i.graph, x.tensor)
-    if node.op_type == "ReduceMax":
-        tensor = floats.take_features(i.graph, floats.max_features(i.graph, half), [0])
-    else:
-        tensor = floats.sum_features(i.graph, half)
-        if node.op_type == "ReduceMean":
-            tensor = i.graph.mul(tensor, np.float32(1 / x.shape[-1]))
-    return made(x, tensor, (*x.shape[:-1], 1))
-
-
-def _last(i: "Importer", node: Node, axis: int) -> Value:
-    x = i.value(node, 0)
-    if axis not in (-1, len(x.shape) - 1):
-        raise i.refused(f"over axis {axis} of {list(x.shape)}: only the last lies in the lanes; transpose before")
-    if x.dtype != "float16":
-        raise i.refused(f"sums {x.dtype}; the chip sums float16, so convert the model to it")
-    return x
-
-
 def cast(i: "Importer", node: Node) -> Value:
     """Between float16 and float32."""
     x, to = i.value(node, 0), i.element("to")
@@ -247,7 +205,7 @@ def takes(i: "Importer", node: Node) -> bool:
     to_half = node.op_type == "Cast" and i.attribute("to", 0) == onnx.TensorProto.FLOAT16
     if not any(x.dtype == "float16" for x in parts) and not (parts and (to_half or node.op_type in ALONE)):
         return False
-    if any(x.tensor.image is not None for x in parts) and node.op_type not in _EACH:
+    if any(x.tensor.image is not None and x.dtype == "float32" for x in parts) and node.op_type not in _EACH:
         raise i.refused("of images of float32 is not supported; give float16, or two or three axes")
     return True
 
@@ -266,8 +224,7 @@ ALONE = (
     "ReduceSum", "ReduceMean",
 )  # fmt: skip
 """Operators that float32 has here too."""
-NODES: dict[str, Maker] = MOVES | _EACH | {
-    "MatMul": matmul, "Gemm": gemm, "Softmax": softmax, "LayerNormalization": layer_normalization,
-    "RMSNormalization": rms_normalization, "ReduceSum": reduce, "ReduceMean": reduce, "ReduceMax": reduce,
+NODES: dict[str, Maker] = MOVES | OVER | _EACH | {
+    "MatMul": matmul, "Gemm": gemm,
 }  # fmt: skip
 """Operator → what makes it of floats."""

@@ -22,7 +22,7 @@ from tsp.compiler.onnx_moves import MOVES, arranged, channels_last, flattened
 from tsp.compiler.onnx_operands import Make, is_exact, real
 from tsp.compiler.onnx_operators import OPERATORS
 from tsp.compiler.onnx_values import ELEMENTS, Constant, Value
-from tsp.compiler.windows import Windows
+from tsp.compiler.onnx_windows import windows_of
 from tsp.errors import InputError
 from tsp.program import NARROW, Tensor
 
@@ -99,10 +99,15 @@ class Importer:
                 self.known[given.name] = self.inputs[given.name] = self._input(given)
         for node in self.model.node:
             self.node = node
+            for name in node.input:
+                if name and name not in self.known:
+                    raise self.refused(f"takes {name!r}, which is not made: of most nodes only the first output is")
             self.known[node.output[0]] = self._made(self._operator(node), node)
         outputs = {}
         for wanted in self.model.output:
-            if not isinstance(self.known.get(wanted.name), Value):
+            if wanted.name not in self.known:
+                raise InputError(f"output {wanted.name!r} is not made: of most nodes only the first output is")
+            if not isinstance(self.known[wanted.name], Value):
                 raise InputError(f"output {wanted.name!r} is a constant; nothing is computed")
             value = self._outcome(wanted.name)
             self.graph.output(wanted.name, value.tensor)
@@ -265,35 +270,13 @@ class Importer:
             sums = self.graph.matmul_each(x.tensor, of_row, *stacks)
             constant = (shift * weights.sum(-2)).reshape(-1, weights.shape[-1])[of_row]
         elif images:
-            sums = self.graph.conv2d(x.tensor, *parts, windows=self.windows(x, weights.shape[2:]), fill=-shift)
+            sums = self.graph.conv2d(x.tensor, *parts, windows=windows_of(self, x, weights.shape[2:]), fill=-shift)
             constant = shift * weights.sum((1, 2, 3))
         else:
             whole = flattened(x)
             sums = self.graph.matmul(x.tensor, *parts) if whole is None else self.graph.flatten(whole, *parts)
             constant = shift * weights.sum(0)
         return sums, constant
-
-    def windows(self, x: Value, size: tuple[int, ...]) -> Windows:
-        strides = tuple(self.attribute("strides", [1, 1]))
-        dilations = tuple(self.attribute("dilations", [1, 1]))
-        pads = tuple(self.attribute("pads", [0, 0, 0, 0]))
-        auto = self.attribute("auto_pad", b"NOTSET").decode()
-        if auto not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER") or (auto == "VALID" and any(pads)):
-            raise self.refused(f"has auto_pad={auto} and pads={list(pads)}; give one of NOTSET, VALID, SAME_UPPER")
-        if auto.startswith("SAME"):
-            assert x.tensor.image is not None
-            missing = []
-            for axis in (0, 1):
-                span, length = (size[axis] - 1) * dilations[axis] + 1, x.tensor.image[1 + axis]
-                missing.append(max(0, (-(-length // strides[axis]) - 1) * strides[axis] + span - length))
-            small = [m // 2 if auto == "SAME_UPPER" else -(-m // 2) for m in missing]
-            pads = (*small, *(m - s for m, s in zip(missing, small, strict=True)))
-        if self.attribute("ceil_mode", 0):
-            assert x.tensor.image is not None
-            spans = [(length - 1) * wide + 1 for length, wide in zip(size, dilations, strict=True)]
-            behind = [_beyond(x.tensor.image[1 + n], spans[n], strides[n], pads[n], pads[2 + n]) for n in (0, 1)]
-            pads = (*pads[:2], *behind)
-        return Windows(strides, pads, dilations)
 
     def images(self, x: Value) -> None:
         """InputError unless these are images."""
@@ -313,11 +296,3 @@ class Importer:
             first = number // (out // group) * into
             whole[number, first : first + into] = weights[number]
         return whole
-
-
-def _beyond(length: int, span: int, stride: int, before: int, behind: int) -> int:
-    """Padding behind an axis so that a last window, cut by the edge, is one too; it begins before the edge."""
-    count = -(-(length + before + behind - span) // stride) + 1
-    if (count - 1) * stride >= length + before:
-        count -= 1
-    return max(behind, (count - 1) * stride + span - length - before)

@@ -193,13 +193,17 @@ def _computed(i: "Importer", x: Constant, like: Value) -> Value:
     return Value(tensor, x.dtype, x.shape, offset, None if x.scale is None else x.scale.reshape(()), zero)
 
 
-def arranged(i: "Importer", name: str, layout: str = "") -> Value:
+def arranged(i: "Importer", name: str, layout: str = "", move: Callable[[Array], Array] | None = None) -> Value:
     """A computed tensor with its numbers in rows and lanes: as ``image``, a row for each pixel; ``plain``, all axes but
-    the last as rows; ``any``, whichever moves less; else as one computes with such a tensor."""
+    the last as rows; ``any``, whichever moves less; else as one computes with such a tensor. With ``move``, not the
+    tensor itself but what that makes of an array."""
     x = i.known[name]
     assert isinstance(x, Value)
-    kinds = ["image", "plain"] if len(x.shape) == 4 and x.dtype != "float16" else ["plain"]
-    wanted = kinds if layout == "any" else [layout] if layout in kinds else kinds[:1]
+    if move is not None:
+        name, x = f"{name} moved", moved(x, move)
+    kinds = ["image", "plain"] if len(x.shape) == 4 else ["plain"]
+    usual = "plain" if x.dtype == "float16" else kinds[0]
+    wanted = kinds if layout == "any" else [layout if layout in kinds else usual]
     if x.source is None and ("plain" if x.tensor.image is None else "image") in wanted:
         return x
     parts, (source,) = _sources([x])
@@ -254,13 +258,10 @@ def channels_last(model: onnx.GraphProto, name: str) -> bool:
     return True
 
 
-def turned(i: "Importer", name: str) -> Value:
-    """The transposes of a stack of computed matrices, arranged."""
-    x = i.known[name]
-    assert isinstance(x, Value)
+def moved(x: Value, move: Callable[[Array], Array]) -> Value:
+    """A computed tensor whose numbers are elsewhere, as ``move`` does it with an array; nothing is moved yet."""
     parts, (source,) = _sources([x])
-    i.known[f"{name} turned"] = _pending(x, parts, source.swapaxes(-1, -2))
-    return arranged(i, f"{name} turned", "plain")
+    return _pending(x, parts, move(source))
 
 
 def flattened(x: Value) -> Tensor | None:

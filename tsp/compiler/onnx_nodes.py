@@ -9,6 +9,7 @@ import onnx
 
 from tsp.compiler.graph import COMPARES, ELEMENTWISE, Tensor
 from tsp.compiler.onnx_values import Constant, Value
+from tsp.compiler.onnx_windows import windows_of
 
 if TYPE_CHECKING:
     from tsp.compiler.onnx_import import Importer
@@ -70,7 +71,7 @@ def max_pool(i: "Importer", node: Node) -> Value:
     size = tuple(i.attribute("kernel_shape", []))
     if len(size) != 2 or len([name for name in node.output if name]) > 1:
         raise i.refused("is supported with two axes, without indices")
-    tensor = i.graph.max_pool(x.tensor, (int(size[0]), int(size[1])), i.windows(x, size))
+    tensor = i.graph.max_pool(x.tensor, (int(size[0]), int(size[1])), windows_of(i, x, size))
     return dataclasses.replace(x, tensor=tensor, shape=image_shape(tensor))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from tsp.compiler.onnx_nodes import Node, binary, image_shape, sums_of
 from tsp.compiler.onnx_rounding import bytes_quantised, mean, power_of_two, requantised, shifts_between
 from tsp.compiler.onnx_values import Array, Constant, Value
+from tsp.compiler.onnx_windows import windows_of
 
 if TYPE_CHECKING:
     from tsp.compiler.onnx_import import Importer
@@ -226,7 +227,7 @@ def average_pool(i: "Importer", node: Node) -> Value:
     ceil, counted = i.attribute("ceil_mode", 0), bool(i.attribute("count_include_pad", 0))
     if len(size) != 2 or (ceil and counted):
         raise i.refused("is supported with two axes, and without padding that counts if there is ceil_mode")
-    windows, whole = i.windows(x, size), int(np.prod(size))
+    windows, whole = windows_of(i, x, size), int(np.prod(size))
     counts = windows.pixels(x.tensor, (size[0], size[1]), counted)
     shift, count = x.offset - x.zero, counts if counts.size > 1 else int(counts[0, 0])
     tensor = i.graph.sum_pool(x.tensor, (size[0], size[1]), windows, -shift)

@@ -1,6 +1,7 @@
 """Tensors of an ONNX model while it is read."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -100,3 +101,8 @@ def laid(like: Value, value: Array, dtype: str) -> Array:
     moved = np.moveaxis(whole, 1, -1) if like.tensor.image is not None else whole
     rows = moved.reshape(like.tensor.shape).astype(dtype)
     return rows[:1] if (rows == rows[:1]).all() else rows
+
+
+def made(like: Value, tensor: Tensor, shape: Sequence[int]) -> Value:
+    """What a node makes, in the model's type of ``like``."""
+    return dataclasses.replace(like, tensor=tensor, shape=tuple(int(n) for n in shape))
