@@ -15,6 +15,7 @@ import onnx
 from tsp.compiler import floats
 from tsp.compiler.graph import COMPARES, ELEMENTWISE, Graph, Tensor
 from tsp.compiler.onnx_moves import MOVES, arranged
+from tsp.compiler.onnx_operands import fitted
 from tsp.compiler.onnx_over import OVER
 from tsp.compiler.onnx_values import Constant, Value, made
 
@@ -70,7 +71,7 @@ def gemm(i: "Importer", node: Node) -> Value:
 
 def _half(i: "Importer", node: Node, number: int) -> Value:
     """An input of a product. InputError for one that is float32 in the model."""
-    x = i.value(node, number)
+    x = i.value(node, number, "plain")
     if x.dtype != "float16":
         raise i.refused(f"multiplies {x.dtype}; the chip multiplies float16; convert the model to it, or quantise it")
     return dataclasses.replace(x, tensor=floats.half(i.graph, x.tensor))
@@ -114,15 +115,7 @@ def _operand(i: "Importer", x: Value, other: Value | Constant) -> Any:
         if other.shape not in (x.shape, (*x.shape[:-1], 1)):
             raise i.refused(f"of {list(x.shape)} and {list(other.shape)}: a computed one must be alike, or end in 1")
         return other.tensor
-    value = other.value.astype(np.float32)
-    if value.size == 1:
-        return value.reshape(1, 1)
-    try:
-        whole = np.broadcast_to(value, x.shape)
-    except ValueError:
-        raise i.refused(f"of {list(x.shape)} and {list(value.shape)}, which do not fit") from None
-    rows = whole.reshape(x.tensor.shape)
-    return rows[:1] if (rows == rows[:1]).all() else rows
+    return fitted(i, x, other.value, "float32")
 
 
 def div(i: "Importer", node: Node) -> Value:

@@ -5,8 +5,10 @@ node means is taken from the ONNX standard (onnx.ai/onnx/operators); scales are 
 which onnxruntime does.
 """
 
+import contextlib
 import dataclasses
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,14 +104,17 @@ class Importer:
             for name in node.input:
                 if name and name not in self.known:
                     raise self.refused(f"takes {name!r}, which is not made: of most nodes only the first output is")
-            self.known[node.output[0]] = self._made(self._operator(node), node)
-        outputs = {}
+            with self._named():
+                self.known[node.output[0]] = self._operator(node)(self, node)
+        outputs, makers = {}, {name: node for node in self.model.node for name in node.output}
         for wanted in self.model.output:
             if wanted.name not in self.known:
                 raise InputError(f"output {wanted.name!r} is not made: of most nodes only the first output is")
+            self.node = makers.get(wanted.name, self.node)
             if not isinstance(self.known[wanted.name], Value):
                 raise InputError(f"output {wanted.name!r} is a constant; nothing is computed")
-            value = self._outcome(wanted.name)
+            with self._named():
+                value = self._outcome(wanted.name)
             self.graph.output(wanted.name, value.tensor)
             tensor = self.graph.outputs[wanted.name]
             outputs[wanted.name] = dataclasses.replace(value, tensor=tensor)
@@ -122,17 +127,27 @@ class Importer:
         operators = onnx_float.NODES if onnx_float.takes(self, node) else OPERATORS
         if node.op_type not in operators or node.domain not in ("", "ai.onnx"):
             raise self.refused(f"is not supported; supported are {', '.join(sorted({**MOVES, **operators}))}")
-        for name in node.input if node.op_type not in UNMOVED else ():
-            if isinstance(self.known.get(name), Value):
-                arranged(self, name)
+        if node.op_type not in UNMOVED:
+            self._bring([name for name in node.input if isinstance(self.known.get(name), Value)])
         return operators[node.op_type]
 
-    def _made(self, operator: Make, node: onnx.NodeProto) -> Value | Constant:
-        """The first output of a node; what goes wrong names it."""
+    def _bring(self, names: list[str]) -> None:
+        """Bring tensors that meet to the same rows and lanes, as some of them lie already."""
+        values = [x for x in map(self.known.__getitem__, names) if isinstance(x, Value)]
+        known = {x.tensor.image is not None for x in values if x.source is None and len(x.shape) == 4}
+        layout = "plain" if any(x.dtype == "float16" for x in values) else "image"
+        if len(known) == 1 and len({x.shape for x in values}) == 1:
+            layout = "image" if known.pop() else "plain"
+        for name in names:
+            arranged(self, name, layout if len(names) > 1 else "any")
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """What goes wrong names the node."""
         try:
-            return operator(self, node)
+            yield
         except InputError as error:
-            if str(error).startswith("node"):
+            if self.node is None or str(error).startswith(("node", "output")):
                 raise
             raise self.refused(str(error)) from None
 

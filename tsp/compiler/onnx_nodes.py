@@ -61,12 +61,12 @@ def matmul_integer(i: "Importer", node: Node) -> Value:
 
 
 def conv_integer(i: "Importer", node: Node) -> Value:
-    x, weights = i.value(node, 0), i.constant(node, 1).value
+    x, weights = i.value(node, 0, "image"), i.constant(node, 1).value
     return sums_of(i, x, int(i.scalar(node, 2, 0)), weights, i.constant(node, 3, 0).value, True)
 
 
 def max_pool(i: "Importer", node: Node) -> Value:
-    x = i.value(node, 0)
+    x = i.value(node, 0, "image")
     i.images(x)
     size = tuple(i.attribute("kernel_shape", []))
     if len(size) != 2 or len([name for name in node.output if name]) > 1:

@@ -41,6 +41,8 @@ def reduce(i: "Importer", node: Node) -> Value:
     """Sum, mean or greatest over some axes, or all."""
     shape = i.unsettled(node, 0).shape
     named = i.constant(node, 1).value.tolist() if len(node.input) > 1 and node.input[1] else i.attribute("axes", None)
+    if not named and i.attribute("noop_with_empty_axes", 0):
+        return i.value(node, 0)
     axes = [axis % len(shape) for axis in named or range(len(shape))]
     x, _ = _over(i, node, axes)
     half = floats.half(i.graph, x.tensor)

@@ -53,7 +53,7 @@ def qlinear_conv(i: "Importer", node: Node) -> Value:
 
 
 def _qlinear(i: "Importer", node: Node, images: bool) -> Value:
-    x, weights = i.value(node, 0) if images else i.rows(node, 0), i.constant(node, 3).value
+    x, weights = i.value(node, 0, "image") if images else i.rows(node, 0), i.constant(node, 3).value
     sums = sums_of(i, x, int(i.scalar(node, 2)), weights, i.constant(node, 5).value, images)
     if len(node.input) > 8 and node.input[8]:
         sums = _biased(i, sums, i.constant(node, 8).value)
@@ -124,7 +124,7 @@ def _quantised(i: "Importer", x: Value, scale: Any, zero: Any) -> Value:
 
 def _dequantised_product(i: "Importer", node: Node, images: bool, transposed: bool = False) -> Value:
     """A product of a dequantised tensor and dequantised weights, and its bias, whose scale is that of the sums."""
-    x, weights = i.value(node, 0) if images else i.rows(node, 0), i.constant(node, 1)
+    x, weights = i.value(node, 0, "image") if images else i.rows(node, 0), i.constant(node, 1)
     if x.scale is None or weights.scale is None:
         raise i.refused("multiplies floats; put DequantizeLinear before both inputs, or convert the model to float16")
     matrix = weights.value.T if transposed else weights.value
@@ -218,7 +218,7 @@ def _aligned(i: "Importer", parts: list[Value], shifts: list[Array], finer: Arra
 
 def average_pool(i: "Importer", node: Node) -> Value:
     """Sums of windows, to be divided by how many pixels they have."""
-    x = i.value(node, 0)
+    x = i.value(node, 0, "image")
     if x.scale is None:
         raise i.refused("averages floats; put DequantizeLinear before its input")
     i.images(x)
