@@ -32,7 +32,7 @@ MAX_BYTES = 1 << 31
 """Of a model file: protobuf's own limit."""
 Array = NDArray[Any]
 UNMOVED = (
-    "QuantizeLinear", "DequantizeLinear", "Relu", "MatMul", "Gemm", "QLinearMatMul", "MatMulInteger",
+    *MOVES, "QuantizeLinear", "DequantizeLinear", "Relu", "MatMul", "Gemm", "QLinearMatMul", "MatMulInteger",
 )  # fmt: skip
 """Operators that know what to do with numbers that are not moved yet."""
 
@@ -122,11 +122,9 @@ class Importer:
 
     def _operator(self, node: onnx.NodeProto) -> Make:
         """What makes a node; its inputs are brought to rows and lanes, but for operators that do it themselves."""
-        if node.op_type in MOVES and node.domain in ("", "ai.onnx"):
-            return MOVES[node.op_type]
         operators = onnx_float.NODES if onnx_float.takes(self, node) else OPERATORS
         if node.op_type not in operators or node.domain not in ("", "ai.onnx"):
-            raise self.refused(f"is not supported; supported are {', '.join(sorted({**MOVES, **operators}))}")
+            raise self.refused(f"is not supported; supported are {', '.join(sorted(operators))}")
         if node.op_type not in UNMOVED:
             self._bring([name for name in node.input if isinstance(self.known.get(name), Value)])
         return operators[node.op_type]
