@@ -109,6 +109,15 @@ def test_whole_images_times_a_matrix():
     same(made, TINY, x=numbers(np.random.default_rng(4), (2, 5, 3, 4), "uint8"))
 
 
+def test_channels_times_a_matrix():
+    """A row for each channel is no whole image."""
+    nodes = [node("Reshape", "x rows", "y"), node("MatMulInteger", "y w", "z")]
+    weights = np.random.default_rng(5).integers(0, 256, (6, 7)).astype(np.uint8)
+    made = model(nodes, {"x": (KINDS["uint8"], [1, 3, 3, 2])}, {"z": (KINDS["int32"], None)}, w=weights,
+                 rows=np.array([3, 6]))  # fmt: skip
+    same(made, HALVES, x=numbers(np.random.default_rng(6), (1, 3, 3, 2), "uint8"))
+
+
 def chain(rng, shape):
     """Some moves one after the other, with their constants; the shape that comes of them."""
     nodes, constants, name = [], {}, "x"

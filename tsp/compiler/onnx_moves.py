@@ -266,9 +266,11 @@ def moved(x: Value, move: Callable[[Array], Array]) -> Value:
 
 def flattened(x: Value) -> Tensor | None:
     """The images int8 whose channels and pixels are the rows of a matrix, if that is what these are."""
-    if x.source is None or x.source.ndim != 2 or len(x.parts) != 1 or x.parts[0].tensor.image is None:
+    if x.source is None or x.source.ndim != 2 or len(x.parts) != 1:
         return None
     tensor = x.parts[0].tensor
+    if tensor.image is None or len(x.source) != tensor.image[0]:
+        return None
     (numbers,) = moves.numbers_of([tensor])
     order = placed(x.parts[0], numbers).reshape(len(x.source), -1)
     return tensor if tensor.dtype == "int8" and np.array_equal(order, x.source) else None
