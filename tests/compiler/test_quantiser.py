@@ -1,6 +1,8 @@
 """What onnxruntime's static quantiser makes of float models, with a shortcut and with channels put together: every
 tensor is onnxruntime's."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -9,7 +11,10 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 import tsp
+from tests.compiler.test_onnx import model
+from tsp.compiler.onnx_import import import_model, load
 from tsp.config import preset
+from tsp.errors import InputError
 
 SIDE, CHANNELS = 8, 12
 
@@ -105,6 +110,38 @@ def test_every_tensor(quantised):
     assert len(want) >= 6
     for name in want:
         assert np.array_equal(found[name], want[name]), name
+
+
+def test_the_format_of_operators(tmp_path):
+    """QLinearConcat and the like instead of DequantizeLinear and QuantizeLinear; floats at both ends."""
+    rng, paths = np.random.default_rng(6), [str(tmp_path / name) for name in ("float.onnx", "whole.onnx")]
+    onnx.save(float_model(rng, "fire"), paths[0])
+    quantize_static(*paths, Images(rng), quant_format=QuantFormat.QOperator, activation_type=QuantType.QUInt8)
+    whole, imported = onnx.load(paths[1]), load(Path(paths[1]))
+    assert {"QLinearConcat", "QLinearAveragePool", "QGemm"} < {node.op_type for node in whole.graph.node}
+    x = rng.normal(size=(1, 3, SIDE, SIDE)).astype(np.float32)
+    (want,) = onnxruntime.InferenceSession(whole.SerializeToString()).run(None, {"x": x})
+    assert np.array_equal(tsp.compile(imported, preset("groqchip").override(["superlanes=2"]))(x)["y"], want)
+
+
+@pytest.mark.parametrize(
+    "op, inputs, sentence",
+    [
+        ("QLinearConcat", "s z x s", "node QLinearConcat → 'y': has 4 inputs, which are too few: each has a scale"),
+        ("QLinearAdd", "x s z x s z", "has 6 inputs, which are too few: its output has a scale and a zero point"),
+        ("QGemm", "x s z x s z", "makes floats; give it the scale and the zero point of its output"),
+        ("QLinearMul", "x s z x s z s z", "is not supported; supported are QGemm, QLinearAdd, QLinearAveragePool"),
+    ],
+)
+def test_sentences(op, inputs, sentence):
+    made = model(
+        [helper.make_node(op, inputs.split(), ["y"], domain="com.microsoft")], {"x": (TensorProto.INT8, [2, 3])},
+        {"y": (TensorProto.INT8, None)}, s=np.float32(0.5), z=np.int8(1),
+    )  # fmt: skip
+    made.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    with pytest.raises(InputError) as found:
+        import_model(made)
+    assert sentence in str(found.value)
 
 
 @pytest.mark.parametrize("quantised", SHORTCUT, indirect=True, scope="module")

@@ -17,7 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper, shape_inference
 
-from tsp.compiler import floats, onnx_float
+from tsp.compiler import floats, onnx_float, onnx_linear
 from tsp.compiler.graph import Graph
 from tsp.compiler.graph import Tensor as GraphTensor
 from tsp.compiler.onnx_moves import MOVES, arranged, channels_last, flattened
@@ -123,7 +123,8 @@ class Importer:
     def _operator(self, node: onnx.NodeProto) -> Make:
         """What makes a node; its inputs are brought to rows and lanes, but for operators that do it themselves."""
         operators = onnx_float.NODES if onnx_float.takes(self, node) else OPERATORS
-        if node.op_type not in operators or node.domain not in ("", "ai.onnx"):
+        operators = onnx_linear.NODES if node.domain == onnx_linear.DOMAIN else operators
+        if node.op_type not in operators or node.domain not in ("", "ai.onnx", onnx_linear.DOMAIN):
             raise self.refused(f"is not supported; supported are {', '.join(sorted(operators))}")
         if node.op_type not in UNMOVED:
             self._bring([name for name in node.input if isinstance(self.known.get(name), Value)])
