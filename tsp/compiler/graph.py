@@ -192,8 +192,6 @@ class Graph(Elementwise):
         """Of the features of each row, float32; see :func:`tsp.compiler.floats.layer_norm`."""
         return floats.layer_norm(self, x, gain, bias, epsilon, scale)
 
-    def rms_norm(
-        self, x: Tensor, gain: ArrayLike | None = None, epsilon: float = 1e-5, scale: float = 1.0
-    ) -> Tensor:
+    def rms_norm(self, x: Tensor, gain: ArrayLike | None = None, epsilon: float = 1e-5, scale: float = 1.0) -> Tensor:
         """Of the features of each row, float32; see :func:`tsp.compiler.floats.rms_norm`."""
         return floats.rms_norm(self, x, gain, epsilon, scale)

@@ -62,7 +62,6 @@ class Value:
         """Its floats are computed as such."""
         return self.tensor.dtype == "float32"
 
-
     @property
     def is_mean(self) -> bool:
         """Its numbers are still to be divided."""
