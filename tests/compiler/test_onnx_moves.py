@@ -171,6 +171,9 @@ def test_chains(seed):
         ([node("Gather", "x i", "y", axis=1)], "input 'i' is computed, but must be a constant"),
         ([node("Slice", "x far far", "y")], "makes an empty tensor, [0, 3, 4, 4]; leave it out"),
         ([node("Reshape", "x far", "y")], "node Reshape → 'y': of [1, 3, 4, 4]: cannot reshape array of size 48"),
+        ([node("Split", "x sizes", "a", "b", axis=9)], "node Split → 'a': of [1, 3, 4, 4]: there is no such axis"),
+        ([node("SpaceToDepth", "x", "y", blocksize=0)], "of [1, 3, 4, 4]: integer division or modulo by zero"),
+        ([node("Reshape", "x", "y")], "the model makes no sense: (op_type:Reshape): Input 1 is out of bounds."),
         ([node("Split", "x sizes", "a", "b", axis=1)], "splits an axis of 3 into [1, 1] for 2 outputs"),
         (
             [node("DequantizeLinear", "x s", "a"), node("DequantizeLinear", "x t", "b"),

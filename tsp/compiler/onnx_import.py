@@ -76,7 +76,12 @@ def load(path: Path) -> Imported:
 
 def import_model(model: onnx.ModelProto) -> Imported:
     """The graph of a model. InputError names the node that cannot be compiled and the nearest form that can."""
-    return Importer(shape_inference.infer_shapes(model)).run()
+    try:
+        inferred = shape_inference.infer_shapes(model)
+    except shape_inference.InferenceError as error:
+        reason = re.sub(r"\[\w+\] ", "", str(error)).splitlines()[0]
+        raise InputError(f"the model makes no sense: {reason}") from None
+    return Importer(inferred).run()
 
 
 def _array(tensor: onnx.TensorProto) -> Array:

@@ -136,9 +136,10 @@ def _made(move: Move) -> Make:
 def _moved(i: "Importer", node: Node, move: Move, arrays: Sequence[Array]) -> list[Array]:
     try:
         found = move(i, node, arrays)
-    except (ValueError, IndexError, TypeError) as error:
+    except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
         shapes = " and ".join(str(list(array.shape)) for array in arrays)
-        raise i.refused(f"of {shapes}: {str(error).splitlines()[0]}") from None
+        reason = "there is no such axis" if "tuple index" in str(error) else str(error).splitlines()[0]
+        raise i.refused(f"of {shapes}: {reason}") from None
     found = found if isinstance(found, list) else [found]
     if not all(array.size for array in found):
         raise i.refused(f"makes an empty tensor, {list(found[0].shape)}; leave it out")
@@ -184,6 +185,8 @@ def _computed(i: "Importer", x: Constant, like: Value) -> Value:
     """A constant among computed tensors."""
     if x.dtype != like.dtype and not (like.scale is not None and x.scale is not None):
         raise i.refused(f"takes {x.dtype} and {like.dtype} together; convert one of them")
+    if x.scale is not None and x.scale.size > 1:
+        raise i.refused("takes a constant with several scales; give it one for all")
     offset = 128 if x.dtype == "uint8" else 0
     held = x.value.astype(np.int64) - offset if x.value.dtype.kind in "iub" else x.value
     kind = like.tensor.dtype if x.value.dtype.kind == "f" else "int32" if x.dtype == "int32" else "int8"
