@@ -61,6 +61,9 @@ formal: $(STAMP) ## Prove blocks of the RTL by induction, and refute each proof 
 bench: $(STAMP) ## Measure speed and size
 	@$(PY) -m tb.bench
 
+links: $(STAMP) ## Count what becomes of packets of a link with wrong bits
+	@$(PY) -m tb.links
+
 mutate: $(STAMP) ## Plant mistakes in every block's Verilog, and count those that its benches notice
 	@$(PY) -m tb.mutation --block "$(BLOCK)" --count "$(MUTANTS)"
 

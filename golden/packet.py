@@ -68,7 +68,7 @@ def encode(vectors: Bytes, headers: Headers) -> Bytes:
     packets[:, -_TRAILER_BYTES:-_CRC_BYTES] = _bytes_of(crc32c(packets[:, :-_TRAILER_BYTES]))
     code_a, code_b = _with_parity(_sums(packets)).T
     packets[:, -_CRC_BYTES:] = _bytes_of(code_a | code_b << _CODE_BITS)
-    return packets.reshape(count, -1, WORD_BYTES)
+    return packets.reshape(count, size // WORD_BYTES + 1, WORD_BYTES)
 
 
 def idle_words(headers: Headers) -> Bytes:
@@ -85,8 +85,8 @@ def is_vector(words: Bytes) -> NDArray[np.bool_]:
 
 def decode(words: Bytes) -> Decoded:
     """Check and correct packets, uint8 [n, S + 1, 16]; whether they are idle or vectors is their length."""
-    count = len(words)
-    packets = words.reshape(count, -1).copy()
+    came = words.reshape(len(words), WORD_BYTES * words.shape[1])
+    packets = came.copy()
     turned, wrong, lost = _what_is_wrong(packets)
     for bit in turned.T:
         (at,) = np.nonzero(bit >= 0)
@@ -94,7 +94,7 @@ def decode(words: Bytes) -> Decoded:
     crc = packets[:, -_TRAILER_BYTES:-_CRC_BYTES]
     lost |= (_bytes_of(crc32c(packets[:, :-_TRAILER_BYTES])) != crc).any(axis=1)
     status = np.where(lost, UNCORRECTABLE, np.where(wrong, CORRECTED, RIGHT)).astype(np.int64)
-    packets[lost] = words.reshape(count, -1)[lost]
+    packets[lost] = came[lost]
     turned[lost] = -1
     header = np.ascontiguousarray(packets[:, :_HEADER_BYTES]).view(_HEADER)[:, 0]
     fields = (header[field].astype(np.int64) for field in Headers._fields)

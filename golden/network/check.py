@@ -79,8 +79,12 @@ def _torn(schedule: Schedule) -> Iterator[str]:
             if offset != reached:
                 break
             reached += size
-        if reached != transfer.size or sum(size for _, size in parts) != transfer.size:
-            yield f"transfer {number}: packets hold its bytes up to {reached} once, it has {transfer.size}"
+        held_in_all = sum(size for _, size in parts)
+        if not reached == held_in_all == transfer.size:
+            yield (
+                f"transfer {number}: its packets hold {held_in_all} bytes, the first {reached} in their order, "
+                f"must hold each of {transfer.size} once"
+            )
 
 
 def _name(link: int) -> str:

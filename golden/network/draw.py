@@ -17,6 +17,8 @@ from tsp.errors import InputError, counted
 from tsp.files import write_atomic
 
 KINDS = (".svg", ".png")
+_POINTS = 150
+"""Of a line over time."""
 _GREY, _BLUE, _RED = "#9aa0a6", "#1f4e8c", "#c0392b"
 
 
@@ -90,12 +92,16 @@ def coming_together(alignment: Alignment) -> Figure:
     axes = figure.subplots()
     depths = alignment.from_root.shape[1]
     shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, max(depths - 1, 1)))
-    every = max(len(alignment.time) // 300, 1)
-    time = alignment.time[::every] / 1000
+    # The most of so many records: a picture of all would be large, and one of some would leave peaks out.
+    every = -(-len(alignment.time) // _POINTS)
+    begins = np.arange(0, len(alignment.time), every)
+    time = alignment.time[begins] / 1000
     for depth in range(1, depths):
-        off = alignment.from_root[::every, depth]
+        off = np.maximum.reduceat(alignment.from_root[:, depth], begins)
         axes.plot(time, off, color=shades[depth - 1], linewidth=0.8, label=f"from the root, depth {depth}")
-    axes.plot(time, alignment.linked[::every], color=_RED, linewidth=0.8, label="chips of one cable")
+    axes.plot(
+        time, np.maximum.reduceat(alignment.linked, begins), color=_RED, linewidth=0.8, label="chips of one cable"
+    )
     axes.axhline(FROM_ROOT, color="black", linewidth=0.5, linestyle="--")
     axes.axhline(LINKED, color=_RED, linewidth=0.5, linestyle="--")
     axes.set_yscale("symlog", linthresh=10)

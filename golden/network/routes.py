@@ -21,43 +21,42 @@ def canonical(topology: Topology, source: int, destination: int) -> list[Route]:
 def detours(topology: Topology, source: int, destination: int) -> list[Route]:
     """Routes that are longer and share no cable between nodes or islands with the canonical ones: in a node by each
     other of its chips, in an island by each other of its nodes, else by each other island. Shortest first."""
-    size = topology.island_chips
-    if source // CHIPS == destination // CHIPS:
-        node = source - source % CHIPS
-        by = [chip for chip in range(node, node + CHIPS) if chip not in (source, destination)]
-    elif source // size == destination // size:
-        island = source - source % size
-        here, there = (chip % size // CHIPS for chip in (source, destination))
-        links = [topology.node_links[node, here] for node in range(topology.nodes) if node not in (here, there)]
-        by = [island + int(link) // PORTS for copies in links for link in copies]
-    else:
-        here, there = source // size, destination // size
-        links = [topology.island_links[other, here] for other in range(topology.islands) if other not in (here, there)]
-        by = [int(copies[0]) // PORTS for copies in links]
-    found = []
-    for turn, chip in enumerate(by):
-        onward = _canonical(topology, chip, destination)
-        found.append(_canonical(topology, source, chip)[0] + onward[turn % len(onward)])
+    levels = ((1, CHIPS), (CHIPS, topology.island_chips), (topology.island_chips, topology.chips))
+    size, of = next((size, of) for size, of in levels if source // of == destination // of)
+    first = source - source % of
+    ends = (source // size, destination // size)
+    found: list[Route] = []
+    for other in (chip for chip in range(first, first + of, size) if chip // size not in ends):
+        for link, back in _cables(topology, source, other):
+            begin = _canonical(topology, source, link // PORTS)
+            end = _canonical(topology, back // PORTS, destination)
+            turn = len(found)  # so that all cables get their share
+            found.append((*begin[turn % len(begin)], link, *end[turn % len(end)]))
     return sorted(found, key=len)
 
 
 def _canonical(topology: Topology, source: int, destination: int) -> list[Route]:
-    size = topology.island_chips
     if source == destination:
         return [()]
-    if source // CHIPS == destination // CHIPS:
-        node = source // CHIPS
-        return [(PORTS * CHIPS * node + int(topology.chip_links[source % CHIPS, destination % CHIPS]),)]
-    here, there = source // size, destination // size
-    if here == there:
-        first = PORTS * size * here
-        a, b = source % size // CHIPS, destination % size // CHIPS
-        cables = zip(first + topology.node_links[a, b], first + topology.node_links[b, a], strict=True)
-    else:
-        cables = zip(topology.island_links[here, there], topology.island_links[there, here], strict=True)
-    found = []
-    for link, back in cables:
-        for begin in _canonical(topology, source, int(link) // PORTS):
-            for end in _canonical(topology, int(back) // PORTS, destination):
-                found.append((*begin, int(link), *end))
+    found = [
+        (*begin, link, *end)
+        for link, back in _cables(topology, source, destination)
+        for begin in _canonical(topology, source, link // PORTS)
+        for end in _canonical(topology, back // PORTS, destination)
+    ]
     return sorted(found, key=len)
+
+
+def _cables(topology: Topology, source: int, other: int) -> list[tuple[int, int]]:
+    """The cables, as their link and the link back, that join two chips, or else their nodes, or else their islands."""
+    if source // CHIPS == other // CHIPS:
+        first, a, b = source // CHIPS * CHIPS, source % CHIPS, other % CHIPS
+        links = topology.chip_links[..., None]
+    else:
+        size = topology.island_chips
+        first, a, b = source // size * size, source % size // CHIPS, other % size // CHIPS
+        links = topology.node_links
+        if source // size != other // size:
+            first, a, b, links = 0, source // size, other // size, topology.island_links
+    there, back = (PORTS * first + way for way in (links[a, b], links[b, a]))
+    return list(zip(there.tolist(), back.tolist(), strict=True))

@@ -49,7 +49,8 @@ class Aligner(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         error = Signal(signed((self.period - 1).bit_length()))
-        fresh, cycle = Signal(), Signal(range(INTERVAL))
+        fresh = Signal()
+        cycle = Signal(range(INTERVAL))
         ends = cycle == INTERVAL - 1
         m.d.sync += [cycle.eq(cycle + 1), fresh.eq(self.stamp_valid | fresh & ~ends)]
         with m.If(self.stamp_valid):
@@ -78,6 +79,8 @@ class Aligner(wiring.Component):
     def _sum(self, m: Module, error: Signal) -> tuple[Signal, Signal, Signal]:
         """Number and sum of the errors so far, and the sum with this one."""
         bits = signed((SAMPLES * (self.jitter + 2)).bit_length() + 1)
-        count, total, sum_ = Signal(range(SAMPLES)), Signal(bits), Signal(bits, name="sum")
+        count = Signal(range(SAMPLES))
+        total = Signal(bits)
+        sum_ = Signal(bits, name="sum")
         m.d.comb += sum_.eq(total + error)
         return count, total, sum_

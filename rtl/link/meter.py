@@ -83,7 +83,8 @@ class LinkMeter(wiring.Component):
 
     def _trips(self, m: Module) -> None:
         """A probe is offered until it is taken, and waited for until it is back or given up."""
-        waiting, age = Signal(), Signal(range(TIMEOUT))
+        waiting = Signal()
+        age = Signal(range(TIMEOUT))
         back = waiting & self.reflection_came & (self.tag == self.probe_tag)
         lost = waiting & age.all() & ~back
         m.d.sync += age.eq(age + 1)

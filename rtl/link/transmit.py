@@ -143,25 +143,26 @@ class LinkTransmit(Component):
 
     def _trailer(self, m: Module, header: Value, here: Value, first: Value, ends: Value, place: Value) -> Value:
         """The trailer after what is summed up, or after the header alone."""
-        begun = Const(PLACES[0], PLACE_BITS), Const(PLACES[self.superlanes], PLACE_BITS)
+        places = Const(PLACES[self.superlanes], PLACE_BITS), Const(PLACES[0], PLACE_BITS)
         crc, sums = Signal(code.CRC_BITS, name="crc"), Signal(code.CODES * code.CHECK_BITS, name="sums")
         crc_begun, sums_begun = Signal.like(crc, name="header_crc"), Signal.like(sums, name="header_sums")
         m.d.comb += [
             crc_begun.eq(code.crc_of(header) ^ code.advanced(code.CRC_START, HALF_BITS)),
-            sums_begun.eq(code.sums_of(header, begun[0])),
+            sums_begun.eq(code.sums_of(header, places[1])),
         ]
-        upper = code.next_place(place)
+        upper, crc_before = Signal(PLACE_BITS, name="upper_place"), Signal.like(crc, name="crc_before")
         added = Cat(code.at_place(digest, place) for digest in self._digests[: code.CODES])
         added ^= Cat(code.at_place(digest, upper) for digest in self._digests[code.CODES :])
+        m.d.comb += [upper.eq(code.next_place(place)), crc_before.eq(Mux(first, crc_begun, crc))]
         with m.If(here):
             m.d.sync += [
-                crc.eq(code.crc_past(Mux(first, crc_begun, crc), WORD_BITS) ^ self._crc),
+                crc.eq(code.crc_past(crc_before, WORD_BITS) ^ self._crc),
                 sums.eq(Mux(first, sums_begun, sums) ^ added),
             ]
         crc_sent, sums_sent = Signal.like(crc, name="crc_sent"), Signal.like(sums, name="sums_sent")
         m.d.comb += [
             crc_sent.eq(~Mux(ends, crc, crc_begun)),
-            sums_sent.eq(Mux(ends, sums, sums_begun) ^ code.sums_of(crc_sent, Mux(ends, *begun[::-1]), HALF_BITS)),
+            sums_sent.eq(Mux(ends, sums, sums_begun) ^ code.sums_of(crc_sent, Mux(ends, *places), HALF_BITS)),
         ]
         checks = [sums_sent.word_select(i, code.CHECK_BITS) for i in range(code.CODES)]
         return Cat(crc_sent, *(Cat(check[:-1], check.xor()) for check in checks), Const(0, 8))

@@ -123,7 +123,9 @@ class _WrongBit:
     def _past(self, column: Value, words: Value, bits: range) -> Value:
         """A column past as many words of zeros as these bits of ``words`` count."""
         for bit in bits:
-            column = Mux(words[bit], code.crc_past(column, WORD_BITS << bit), column)
+            past = Signal(CRC_BITS, name=f"{self._name}_past_{1 << bit}")
+            self._m.d.comb += past.eq(Mux(words[bit], code.crc_past(column, WORD_BITS << bit), column))
+            column = past
         return column
 
     def _locate(self, turn: Value, low: Value, after: Value) -> None:

@@ -1,6 +1,6 @@
 """All proofs, in the order of the report."""
 
-from tb.formal import alu, barrier, counters, ecc, fetch, fifo, floats, mem, sequencer, stream
+from tb.formal import aligner, alu, barrier, counters, ecc, fetch, fifo, floats, mem, sequencer, stream
 
-MODULES = (fifo, sequencer, fetch, barrier, counters, stream, mem, alu, floats, ecc)
+MODULES = (fifo, sequencer, fetch, barrier, counters, stream, mem, alu, floats, ecc, aligner)
 PROOFS = [proof for module in MODULES for proof in module.PROOFS]

@@ -45,6 +45,8 @@ class Wires:
         measure: whether L_eff is measured, for which 256 epochs pass.
         aligned: whether children follow their parents.
         flipped: the share of words with up to ``flips`` bits wrong.
+        cut: cycles of alignment after which no wire carries anything any more; none if 0.
+        late: cycles by which the children are started after the root, not before it; none if 0.
     """
 
     ppm: Sequence[float] = ()
@@ -56,6 +58,8 @@ class Wires:
     aligned: bool = True
     flipped: float = 0.0
     flips: int = 2
+    cut: int = 0
+    late: int = 0
     seed: int = 1
 
 

@@ -82,3 +82,10 @@ def outside(scenario: Scenario, found: dict[str, Any], less: int = 0) -> list[in
     """Channels on which a word came later, or earlier, than the margin less ``less`` allows."""
     late = lateness(scenario, found)
     return [c for c, (least, most, margin) in enumerate(late) if max(-least, most) > margin - less]
+
+
+def epochs_later(found: dict[str, Any], chip: int) -> int:
+    """Epochs from the root's release to a chip's, by HACs that count on."""
+    first, total = found["ran"]["first_total"], found["ran"]["total"]
+    apart = round((total[0] - total[chip]) / rules.PERIOD)
+    return first[chip] // rules.PERIOD + apart - first[0] // rules.PERIOD

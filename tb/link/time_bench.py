@@ -12,7 +12,7 @@ from rtl.link.meter import HELD
 from tb.link import system
 from tb.link.system import CYCLE, Topology
 
-STEP, LIMIT = 0.86, 8
+STEP, LIMIT = 0.86, 8.5
 """Of a packet's jitter on the wire, in cycles, see wire_model.v; in the elastic buffer it becomes ±9."""
 
 
@@ -101,7 +101,7 @@ def start_clocks(chips: Chips, given: dict[str, Any]) -> None:
     chips.set(clear=0, measure_trips=0, measure_offsets=0, start=0, segment=given["segment"], stall=given["stall"])
     chips.set(forced=0, flipped=0, flips=given["flips"], rst=1, child=0, parent=0, latency=0, cut=0)
     chips.set(polls=0, send_at=0xFFFF)
-    chips.set(jitter_step=round(STEP * CYCLE) * jitter, jitter_limit=LIMIT * CYCLE * jitter)
+    chips.set(jitter_step=round(STEP * CYCLE) * jitter, jitter_limit=round(LIMIT * CYCLE) * jitter)
     chips.set(delay=[round(cycles * CYCLE) for cycles in given["delays"]])
     chips.set(seed=[given["seed"] * 65537 + 7919 * (c + 1) for c in range(len(given["delays"]))])
     chips.set(half=[round(CYCLE / 2 / (1 + ppm * 1e-6)) for ppm in given["ppm"]])

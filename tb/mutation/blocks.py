@@ -1,10 +1,12 @@
 """The blocks that are mutated, and the benches that must notice it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from rtl.stream import RESIDUES
+from rtl.sxm.bundle import UNITS
 from tb.benches import BENCHES, Bench
-from tb.mutation.machine import Terms
+from tb.mutation.machine import Terms, When
 from tb.small import small
 from tsp.config import ChipConfig
 
@@ -27,7 +29,7 @@ class Block:
     modules: tuple[str, ...]
     wires: tuple[str, ...] = ()
     within: str = ""
-    valid: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    valid: Mapping[str, When] = field(default_factory=dict)
     numbers: Mapping[str, str] = field(default_factory=dict)
     alone: bool = False
 
@@ -51,8 +53,27 @@ class Block:
         return Terms(FAULT | self.valid, {name: getattr(config, of) - 1 for name, of in self.numbers.items()})
 
 
-FAULT = {name: ("fault_valid", 0) for name in ("fault_queue", "fault_kind")}
+FAULT = {name: When("fault_valid") for name in ("fault_queue", "fault_kind")}
 """Every module that raises faults says what they are only when there is one (docs/rtl.md)."""
+
+
+def config() -> ChipConfig:
+    """The configuration in which blocks are mutated."""
+    return small().override(["mxm_planes_w=0", "links_w=0"])
+
+
+def across_terms() -> Iterator[tuple[str, When]]:
+    """A tile takes a result of ``sxm_across`` in the cycle that it is done, one later for each superlane; what moves
+    bytes looks at nothing unless it is to."""
+    for unit in UNITS:
+        yield f"{unit}_result_0", When(f"{unit}_done")
+        for superlane in range(1, config().superlanes):
+            before = f"{unit}_out_{superlane}_valid_{superlane - 2}" if superlane > 1 else f"{unit}_done"
+            yield f"{unit}_result_{superlane}", When(before, ago=1)
+    movers = {unit: ("source", "select", "control") for unit in UNITS if unit != "permute"}
+    movers |= {f"row_{superlane}": ("source", "low", "high") for superlane in range(config().superlanes)}
+    yield from ((f"{mover}.{port}", When(f"{mover}.valid")) for mover, ports in movers.items() for port in ports)
+
 
 BLOCKS: dict[str, Block] = {
     "stream": Block(("stream",), ("sxm_site",)),
@@ -61,33 +82,35 @@ BLOCKS: dict[str, Block] = {
     # Of a map that names no word it does not matter which.
     "select": Block(("mem",), ("select_*",), within="mem_site"),
     "trace": Block(("mem",), ("mem_tile",), ("hasher__*",)),
-    "vxm_alu": Block(("vxm",), ("vxm_alu",)),
+    "vxm_alu": Block(
+        ("vxm",), ("vxm_alu",), valid={f"drive_word_{i}": When("drive_valid") for i in range(RESIDUES)}, alone=True
+    ),
     "vxm_site": Block(("vxm",), ("vxm_site",)),
     "mxm_supercell": Block(("mxm",), ("mxm_supercell",)),
     "mxm_plane_row": Block(
         ("mxm",),
         ("mxm_plane_row",),
-        valid={"sum": ("sum_valid", 0), "south_out_1": ("south_out_valid", 1)}
-        | {f"supercell_{k}.load_data": (f"supercell_{k}.load", 0) for k in range(2)}
-        | {f"supercell_{k}.activation": (f"supercell_{k}.activate", 0) for k in range(2)},
+        valid={"south_out_1": When("south_out_valid", 1)}
+        | {f"supercell_{k}.load_data": When(f"supercell_{k}.load") for k in range(2)}
+        | {f"supercell_{k}.activation": When(f"supercell_{k}.activate") for k in range(2)},
         numbers={"load_index": "superlanes"},
         alone=True,
     ),
-    "mxm_tile": Block(("mxm",), ("mxm_tile",)),
-    "mxm_site": Block(("mxm",), ("mxm_site_*",), alone=True),
+    "mxm_tile": Block(
+        ("mxm",),
+        ("mxm_tile",),
+        valid={"load_index": When("load"), "load_data": When("load"), "activation": When("activate")},
+    ),
+    "mxm_site": Block(("mxm",), ("mxm_site_*",)),
     "sxm_tile": Block(("sxm",), ("sxm_tile",)),
     "sxm_site": Block(("sxm",), ("sxm_site",)),
-    # Its results count in the cycles that the tiles know.
-    "sxm_across": Block(("sxm",), ("sxm_across",), within="sxm_column"),
+    "sxm_across": Block(("sxm",), ("sxm_across",), valid=dict(across_terms())),
     "sxm_movers": Block(("sxm",), ("sxm_permute_row", "sxm_shifter")),
     "station": Block(("station",), ("station",)),
     "host_port": Block(("host_port",), ("host_port",)),
+    "link_transmit": Block(("link",), ("link_transmit",), alone=True),
+    "link_receive": Block(("link",), ("link_receive",), alone=True),
     "icu_queue": Block(("icu", "counters"), ("icu_queue_*",)),
     "icu_control": Block(("icu", "counters"), ("icu",), ("control__*",), alone=True),
     "counters": Block(("counters", "icu"), ("icu",), ("control__counters__*", "hac", "sac", "delta"), alone=True),
 }
-
-
-def config() -> ChipConfig:
-    """The configuration in which blocks are mutated."""
-    return small().override(["mxm_planes_w=0", "links_w=0"])

@@ -13,7 +13,7 @@ from typing import Any
 import z3
 
 from tb.mutation.limits import holds
-from tb.mutation.machine import Machine, Terms, Texts, machines
+from tb.mutation.machine import Machine, Terms, Texts, When, machines
 from tb.mutation.netlist import Mutant
 
 EFFORT = 20_000_000
@@ -44,7 +44,7 @@ def _induct(right: Machine, wrong: Machine, steps: int, effort: int) -> bool:
     same = {part: _ones(variable) for part, variable in right.state.items()}
     while True:
         others = {part: _mixed(variable, same[part]) for part, variable in right.state.items()}
-        fewer = _kept(_unrolled(right, wrong, dict(right.state), others, same, steps), same, effort)
+        fewer = _kept(_unrolled(right, wrong, [], dict(right.state), others, same, steps), same, effort)
         if fewer is same:
             fewer = _begun(right, wrong, same, steps, effort)
             if fewer is same:
@@ -59,8 +59,10 @@ def _begun(
 ) -> Mapping[str, Any] | None:
     """Those of the chosen bits that are the same in the first ``steps - 1`` cycles from the start; ``same`` itself if
     all are, None if an output is not."""
+    before, ours = right.begun()
+    _, theirs = wrong.begun()
     for count in range(steps):
-        cycles = _unrolled(right, wrong, right.begun(), wrong.begun(), same, count)
+        cycles = _unrolled(right, wrong, before, ours, theirs, same, count)
         fewer = _kept(cycles, same, effort)
         if fewer is not same:
             return fewer
@@ -86,29 +88,44 @@ def _kept(cycles: Cycles, same: Mapping[str, Any], effort: int) -> Mapping[str, 
 
 
 def _unrolled(
-    right: Machine, wrong: Machine, ours: dict[str, Any], theirs: dict[str, Any], same: Mapping[str, Any], steps: int
+    right: Machine,
+    wrong: Machine,
+    before: Sequence[Mapping[str, Any]],
+    ours: dict[str, Any],
+    theirs: dict[str, Any],
+    same: Mapping[str, Any],
+    steps: int,
 ) -> Cycles:
-    """Some cycles of both, from a state of each: bits ``same`` and outputs do not differ before the last one."""
+    """Some cycles of both, from a state of each: bits ``same`` and outputs do not differ before the last one.
+    ``before``: what the right one showed in cycles before these, if that is known."""
     assumed: list[Any] = []
     outputs: list[Any] = []
+    history = list(before)
     for number in range(steps):
         said, shown, ours = right.cycle(ours, number)
         _, seen, theirs = wrong.cycle(theirs, number)
+        history.append(shown)
         assumed += said
-        outputs = [z3.And(_holds(right.terms, port, shown), _differs(shown[port], seen[port])) for port in shown]
+        looks = {port: _looked(right.terms, port, history) for port in right.ports}
+        outputs = [z3.And(look is None or look, _differs(shown[port], seen[port])) for port, look in looks.items()]
         if number < steps - 1:
-            differences = [*outputs, *(_differs(ours[part], theirs[part], same[part]) for part in same)]
+            # Where nobody knows whether an output counts nothing can be taken from it.
+            known = [difference for difference, look in zip(outputs, looks.values(), strict=True) if look is not None]
+            differences = [*known, *(_differs(ours[part], theirs[part], same[part]) for part in same)]
             assumed += [z3.Not(difference) for difference in differences if not z3.is_false(difference)]
     return assumed, outputs, ours, theirs
 
 
-def _holds(terms: Terms, port: str, shown: Mapping[str, Any]) -> Any:
-    """Whether somebody looks at an output in a cycle."""
+def _looked(terms: Terms, port: str, history: Sequence[Mapping[str, Any]]) -> Any:
+    """Whether somebody looks at an output in the last cycle; None if that would be said by one before all."""
     # What an instance looks at is not for its ports' names to say.
-    name, bit = terms.valid.get(port, ("" if "." in port else port + VALID, 0))
-    if name not in shown:
+    when = terms.valid.get(port, When("" if "." in port else port + VALID))
+    if when.name not in history[-1]:
         return z3.BoolVal(True)
-    return shown[name] if z3.is_bool(shown[name]) else z3.Extract(bit, bit, shown[name]) == 1
+    if when.ago >= len(history):
+        return None
+    said = history[-1 - when.ago][when.name]
+    return said if z3.is_bool(said) else z3.Extract(when.bit, when.bit, said) == 1
 
 
 def _left(mask: Any, model: Any, ours: Any, theirs: Any) -> Any:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import z3
 
@@ -16,23 +16,32 @@ PASSES = ("memory_collect", "memory_nordff", "async2sync", "dffunmap", "opt_clea
 """What makes of a module registers and memories that SMT-LIB can say."""
 
 
+class When(NamedTuple):
+    """Bit ``bit`` of a signal, ``ago`` cycles before."""
+
+    name: str
+    bit: int = 0
+    ago: int = 0
+
+
 @dataclass(frozen=True)
 class Terms:
     """What the neighbours of a module make of it: a difference that they never see is none.
 
     Attributes:
-        valid: output → the output, and its bit, without which nobody looks at it, if that is not named like it.
+        valid: output → the output or inner signal without which nobody looks at it, if that is not named like it.
         most: input → the largest value it ever has.
     """
 
-    valid: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    valid: Mapping[str, When] = field(default_factory=dict)
     most: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A module as expressions over its inputs and state: ``outputs`` in a cycle, ``following`` state after it; what
-    holds of its inputs is ``assumed``; ``reset`` is an input, None if it has none."""
+    """A module as expressions over its inputs and state: ``outputs`` in a cycle, and signals that say when these
+    count, ``following`` state after it; what holds of its inputs is ``assumed``; ``reset`` is an input, None if it has
+    none. ``ports``: the outputs that can be looked at."""
 
     control: Any
     reset: Any
@@ -41,6 +50,7 @@ class Machine:
     outputs: Mapping[str, Any]
     following: Mapping[str, Any]
     assumed: Sequence[Any]
+    ports: Sequence[str]
     terms: Terms
 
     def with_mutant(self, number: int) -> "Machine":
@@ -50,15 +60,16 @@ class Machine:
         following = {part: replaced(value, choice) for part, value in self.following.items()}
         return replace(self, outputs=outputs, following=following)
 
-    def begun(self) -> dict[str, Any]:
-        """The state in which it starts: what a cycle of reset makes of any."""
+    def begun(self) -> tuple[list[Mapping[str, Any]], dict[str, Any]]:
+        """(outputs in the cycles before, the state) in which it starts: what a cycle of reset makes of any state."""
         if self.reset is None:
-            return dict(self.state)
+            return [], dict(self.state)
         swap = [(variable, z3.Const(f"{variable} before", variable.sort())) for variable in self.inputs]
         swap += [(variable, z3.Const(f"{variable} before", variable.sort())) for variable in self.state.values()]
         swap = [(variable, other) for variable, other in swap if not variable.eq(self.reset)]
-        one = z3.BoolVal(True) if z3.is_bool(self.reset) else z3.BitVecVal(1, 1)
-        return {part: replaced(value, [*swap, (self.reset, one)]) for part, value in self.following.items()}
+        swap.append((self.reset, z3.BoolVal(True) if z3.is_bool(self.reset) else z3.BitVecVal(1, 1)))
+        outputs = {port: replaced(value, swap) for port, value in self.outputs.items()}
+        return [outputs], {part: replaced(value, swap) for part, value in self.following.items()}
 
     def cycle(self, state: Mapping[str, Any], number: int) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
         """(what is assumed, outputs, state after it) of a cycle that begins in ``state``; inputs of each ``number`` are
@@ -98,18 +109,17 @@ def smt(netlist: Netlist, module: str, within: str = "", alone: bool = False) ->
 
 
 def _written(script: Sequence[str], target: str, source: Path) -> str:
-    run_yosys([*script, *PASSES, f"write_smt2 {target}"], source)
+    run_yosys([*script, *PASSES, f"write_smt2 -wires {target}"], source)
     return (source / target).read_text()
 
 
 def machines(texts: Texts, terms: Terms | None = None) -> list[Machine]:
-    """A module in SMT-LIB: without what stands in it, as it is, and with products of any function.
+    """A module in SMT-LIB: without what stands in it, and as it is; of each first with products of any function.
 
-    The first and the last can do more than the module, so what holds for them holds, and z3 need not multiply.
+    Without, and with such products, it can do more than the module, so what holds then holds, and z3 need not multiply.
     """
-    readings = [text for text in (texts.alone, texts.whole) if text]
-    if texts.whole and "bvmul" in texts.whole:
-        readings.append(_any_product(texts.whole))
+    exact = [text for text in (texts.alone, texts.whole) if text]
+    readings = [reading for text in exact for reading in dict.fromkeys((_any_product(text), text))]
     return [parse(text, texts.top, terms or Terms()) for text in readings]
 
 
@@ -130,7 +140,8 @@ def parse(text: str, module: str, terms: Terms) -> Machine:
     for part, kind in parts:
         lines += [f"(declare-const |now {part}| {kind})", f"(assert (= |now {part}| (|{part}| now)))"]
     resets = [RESET] if RESET in kinds else []
-    for output in [*outputs, CONTROL, *resets, *terms.most]:
+    signs = {when.name for when in terms.valid.values() if when.name in kinds}.difference(outputs)
+    for output in [*outputs, *sorted(signs), CONTROL, *resets, *terms.most]:
         lines += [f"(declare-const |out {output}| {kinds[output]})"]
         lines += [f"(assert (= |out {output}| (|{module}_n {output}| now)))"]
     said = z3.parse_smt2_string("\n".join([*lines, f"(assert (|{module}_t| now then))"]))
@@ -146,7 +157,7 @@ def parse(text: str, module: str, terms: Terms) -> Machine:
     state = {part: variables[part] for part in following}
     inputs = [variable for part, variable in variables.items() if part not in state and not variable.eq(control)]
     assumed = [z3.ULE(shown.pop(name), most) for name, most in terms.most.items()]
-    return Machine(control, reset, inputs, state, shown, following, assumed, terms)
+    return Machine(control, reset, inputs, state, shown, following, assumed, outputs, terms)
 
 
 def replaced(value: Any, pairs: list[tuple[Any, Any]]) -> Any:

@@ -1,5 +1,7 @@
 """HAC, SAC and δ, and the DESKEW instructions that live on them, in the whole ICU while the HAC drifts."""
 
+from itertools import pairwise
+
 import cocotb
 
 from tb.unit.icu_driver import IcuDriver
@@ -17,9 +19,11 @@ DELTA_MIN, DELTA_MAX = -2048, 2047
 NO_QUEUE = 255
 
 
-async def deskews(dut, steps: Steps, seed: int, kind: str = "") -> ScheduleClock:  # type: ignore[no-untyped-def]
+async def deskews(  # type: ignore[no-untyped-def]
+    dut, steps: Steps, seed: int, phases: int = PHASES, kind: str = ""
+) -> ScheduleClock:
     """Run a program with DESKEWs under a drift; dispatches, schedule time and counters are what they must be."""
-    programs, waits = deskew_programs(seed, config(), PHASES, kind)
+    programs, waits = deskew_programs(seed, config(), phases, kind)
     clock = ScheduleClock(waits, steps, config().hac_period)
     run = await IcuDriver(dut, config()).run(programs, LONGEST, steps)
     check_drifting(run, expected(programs, config()), clock)
@@ -45,7 +49,7 @@ async def deskews_with_drift(dut):
 async def every_kind_of_queue_deskews(dut):
     rng = seeded("kinds")
     for kind in sorted({queue.kind for queue in floorplan(config()).queues}):
-        await deskews(dut, wandering(rng), rng.getrandbits(32), kind)
+        await deskews(dut, wandering(rng), rng.getrandbits(32), phases=1, kind=kind)
 
 
 def fast(cycle: int) -> int:
@@ -60,15 +64,15 @@ def fast_at_first(cycle: int) -> int:
 
 @cocotb.test()
 async def every_queue_deskews_alone(dut):
-    """And then waits with a RUNTIME_DESKEW for no cycles, or for less."""
+    """And then waits with a RUNTIME_DESKEW for no cycles, or, every other queue, for less."""
     icu = IcuDriver(dut, config())
     words = [instruction("DESKEW"), instruction("NOP", n=2), instruction("RUNTIME_DESKEW", t=0)]
     for queue in range(len(icu.queues)):
+        steps = (fast_at_first, fast)[queue % 2]
         programs: Programs = {queue: [word.encode() for word in words]}
-        for steps in (fast_at_first, fast):
-            clock = ScheduleClock([Wait(0, queue, None), Wait(3, queue, 0)], steps, config().hac_period)
-            check_drifting(await icu.run(programs, LONGEST, steps), expected(programs, config()), clock)
-            assert bool(clock.negative) == (steps is fast)
+        clock = ScheduleClock([Wait(0, queue, None), Wait(3, queue, 0)], steps, config().hac_period)
+        check_drifting(await icu.run(programs, LONGEST, steps), expected(programs, config()), clock)
+        assert bool(clock.negative) == (steps is fast)
 
 
 async def saturate(dut, step: int, limit: int) -> None:  # type: ignore[no-untyped-def]
@@ -90,3 +94,15 @@ async def a_slow_hac_saturates_delta(dut):
 @cocotb.test()
 async def a_fast_hac_saturates_delta(dut):
     await saturate(dut, 2, DELTA_MIN)
+
+
+@cocotb.test()
+async def a_deskew_takes_the_step_that_would_be_lost(dut):
+    """δ is at its limit until the DESKEW ends: in its last cycle no step is lost."""
+    words = [instruction("NOP", n=abs(DELTA_MIN) + 10), instruction("DESKEW")]
+    run = await IcuDriver(dut, config()).run({0: [word.encode() for word in words]}, LONGEST, fast)
+    deltas = [cycle.delta for cycle in run.cycles]
+    after = next(number for number, pair in enumerate(pairwise(deltas), 1) if pair == (DELTA_MIN, 0))
+    # A pulse belongs to the cycle before.
+    assert run.cycles[after - 1].fault == (NO_QUEUE, DRIFT_SATURATED)
+    assert run.cycles[after].fault is None

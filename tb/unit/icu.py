@@ -18,6 +18,8 @@ from tb.unit.icu_programs import Writer, barrier_programs, expected, faulty_prog
 from tb.unit.icu_record import COLLISION, ILLEGAL_INSTRUCTION, RUN_DRY, Run, check_steady
 from tb.unit.ports import config, seeded
 from tb.unit.schedule_clock import steady
+from tb.unit.words import broken_words
+from tsp.floorplan import Queue
 from tsp.flow.fetch import expand_program
 from tsp.randprog import deskew_count, legal
 
@@ -50,6 +52,12 @@ class IcuBench:
         return run
 
 
+def kinds_of(icu: IcuDriver) -> list[Queue]:
+    """A queue of each kind; only the MXM's rules know a hemisphere."""
+    kinds = {(queue.kind, queue.kind.startswith("mxm") and queue.hemisphere): queue for queue in icu.queues}
+    return list(kinds.values())
+
+
 @cocotb.test()
 async def programs_with_barriers(dut):
     """The only illegal instructions are those of REPEATs that leave their range."""
@@ -80,15 +88,26 @@ async def illegal_words_take_a_cycle_and_the_lowest_queue_reports(dut):
 async def every_kind_of_queue_refuses_what_is_illegal(dut):
     """A queue at a time, so that each of its faults is seen."""
     icu, rng = IcuDriver(dut, config()), seeded("kinds")
-    # Only the MXM's rules know a hemisphere.
-    kinds = {(queue.kind, queue.kind.startswith("mxm") and queue.hemisphere): queue for queue in icu.queues}
+    kinds = kinds_of(icu)
     # An ALU has many more instructions than the others.
-    alu = next(queue for queue in kinds.values() if queue.kind == "vxm")
-    for queue in [*kinds.values(), alu, alu, alu] * ROUNDS:
+    alu = next(queue for queue in kinds if queue.kind == "vxm")
+    for queue in [*kinds, alu, alu, alu] * ROUNDS:
         programs = {queue.index: Writer(rng, queue, config()).doubtful(WORDS)}
         want = expected(programs, config())
         check_steady(await icu.run(programs, 2 * WORDS + WATCH, steady), want)
         assert want.illegal
+
+
+@cocotb.test()
+async def every_rule_makes_a_word_illegal(dut):
+    icu, rng = IcuDriver(dut, config()), seeded("rules")
+    for queue in kinds_of(icu):
+        words = broken_words(rng, queue, config())
+        for first in range(0, len(words), config().queue_depth):
+            programs = {queue.index: words[first : first + config().queue_depth]}
+            want = expected(programs, config())
+            assert len(want.illegal) == len(programs[queue.index])
+            check_steady(await icu.run(programs, len(want.illegal) + WATCH, steady), want)
 
 
 @cocotb.test()

@@ -74,6 +74,8 @@ class SiteDriver:
         inputs = {f"host_{name}": value for name, value in fields.items()}
         await self.ports.cycle(inputs | {self.port("host_select", superlane): 1})
         await self.ports.cycle({self.port("host_select", superlane): 0})
+        for other in set(range(self.superlanes)) - {superlane}:
+            assert not self.ports[self.port("host_rvalid", other)], f"superlane {other} answers for {superlane}"
         valid, data = self.port("host_rvalid", superlane), self.port("host_rdata", superlane)
         if not self.ports[valid]:
             assert self.ports[data] == 0, "host_rdata is not zero without host_rvalid"

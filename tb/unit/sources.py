@@ -1,5 +1,6 @@
 """The Verilog of the modules that benches run on (see :data:`tb.benches.BENCHES`)."""
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from rtl.vxm.float_lane import FloatLanes
 from tb.generated import generated
 from tb.unit.frame import frame
 from tb.unit.hemisphere import Hemisphere, SxmColumn
+from tb.unit.link_loop import LinkLoop
+from tb.unit.window import window
 from tsp.config import LANES_PER_SUPERLANE, ChipConfig
 from tsp.errors import InputError
 
@@ -65,6 +68,22 @@ def host_port(config: ChipConfig) -> Sequence[Path]:
 def icu(config: ChipConfig) -> Sequence[Path]:
     """The ICU."""
     return _module(config, Icu)
+
+
+def link(config: ChipConfig) -> Sequence[Path]:
+    """A link's two ends and a wire, in a window."""
+    key = [config.superlanes, "window_link_loop"]
+
+    def write(folder: Path) -> Sequence[Path]:
+        component = LinkLoop(config.superlanes)
+        files = verilog.generate(config, folder, component)
+        around = folder / "window_link_loop.v"
+        around.write_text(window(component))
+        return [*files, around]
+
+    return generated(
+        f"{config.name}-window_link_loop", key, write, [Path(inspect.getfile(part)) for part in (LinkLoop, window)]
+    )
 
 
 def _module(

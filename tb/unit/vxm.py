@@ -16,11 +16,16 @@ from tb.unit.words import legal_word, put
 from tsp import isa, isa_rules
 from tsp.config import ChipConfig
 from tsp.floorplan import Queue, floorplan
-from tsp.isa import Instruction, OperandKind, Type
+from tsp.isa import INTEGER_TYPES, Instruction, OperandKind, Type
 from tsp.timing import timing
 
 LANES = 16
+RESIDUES = 4
+"""Streams of an int32."""
 SHIFTS = ("SHL", "SRA", "SRL")
+CORNERS = ("MUL", "MUL", "MUL", *SHIFTS, *SHIFTS, "SELECT", "SELECT", "SELECT", "MASK", "MASK")
+"""Operations that are tried more often than all others on numbers near powers of two."""
+CORNER_CYCLES = 300
 FIRST_TIME = 2**32 - 100
 """The signature counts time modulo 2^32: it wraps during a test."""
 
@@ -124,6 +129,7 @@ class VxmBench:
         self.site = SiteDriver(Ports(dut), self.config, self.config.alus, self.place)
         self.model = VxmModel(self.config, FIRST_TIME)
         self.operations = isa_rules.operations("vxm", self.config)
+        self.integer = [o for o in self.operations if o.arity and o.mnemonic not in isa.FLOAT_ONLY]
         queues = [queue for queue in floorplan(self.config).queues if queue.kind == "vxm"]
         self.traffic = Traffic(self.model, self.rng, queues, self.propose, operands(self.config), LANES)
 
@@ -141,6 +147,57 @@ class VxmBench:
             number = int(np.float32(value / 8).view(np.int32)) if is_float else value
             word = put(word, immediate.lo, immediate.width, number)
         return word
+
+    def corners(self) -> None:
+        """A row in which every ALU computes with numbers near powers of two, and drives streams of its own."""
+        starts = [32 * direction + stream for direction in (0, 1) for stream in range(0, 16, RESIDUES)]
+        numbers, *smalls = self.rng.sample(starts, 3)
+        row = Row({}, {})
+        for group in starts:
+            values = [self._corner(group in smalls) for _ in range(LANES)]
+            planes = np.array(values, np.int64).astype(np.int32).view(np.uint8).reshape(LANES, RESIDUES).T
+            row.arrivals |= {group + i: int.from_bytes(plane.tobytes(), "little") for i, plane in enumerate(planes)}
+        for queue in range(self.config.alus):
+            mnemonic = self.rng.choice(CORNERS) if self.rng.random() < 0.6 else self.rng.choice(self.integer).mnemonic
+            arity = isa.BY_MNEMONIC[mnemonic].arity
+            values = {"saturate": self.rng.getrandbits(1), "to_stream": 1, "to_next": self.rng.getrandbits(1)}
+            values |= {"type": self.rng.choice(INTEGER_TYPES), "stream": 32 * (queue % 2) + RESIDUES * (queue // 2)}
+            for name in isa.OPERAND_NAMES[:arity]:
+                group = self.rng.choice(smalls)
+                is_small = isa.CONDITIONS.get(mnemonic) == name or (mnemonic in SHIFTS and name == "b")
+                if not is_small and self.rng.random() >= 0.2:
+                    group = self.rng.choice([numbers, *starts])
+                kind = self.rng.choice([*INTEGER_TYPES, Type.INT32, Type.INT32])
+                source = group + self.rng.randrange(0, RESIDUES, kind.planes)
+                values |= {f"{name}_kind": OperandKind.STREAM, f"{name}_source": source, f"{name}_type": kind}
+            row.instructions[queue] = isa.instruction(mnemonic, **values).encode()
+        self.traffic.add(row)
+
+    def choose(self, first: int, bit: int) -> None:
+        """A row in which every ALU chooses between two streams by a third, its condition, of those from ``first`` on.
+
+        In lane l of a condition bit ``bit`` + l is the only one, or, from ``bit`` 8 on, there is none.
+        """
+        streams, alus = operands(self.config), self.config.alus
+        row = Row({}, {operand: self.rng.getrandbits(8 * LANES) for operand in streams})
+        for queue in range(alus):
+            start = first + queue
+            places = {"a": start + len(streams) // 2, "b": start + len(streams) // 2 + alus, "c": start}
+            values = {"to_stream": 1, "type": Type.INT8, "stream": queue}
+            for name, place in places.items():
+                values |= {f"{name}_kind": OperandKind.STREAM, f"{name}_type": Type.INT8}
+                values[f"{name}_source"] = streams[place % len(streams)]
+            condition = bytes(1 << (bit + lane) % 8 if bit < 8 else 0 for lane in range(LANES))
+            row.arrivals[values["c_source"]] = int.from_bytes(condition, "little")
+            row.instructions[queue] = isa.instruction("SELECT", **values).encode()
+        self.traffic.add(row)
+
+    def _corner(self, small: bool) -> int:
+        """A number near a power of two, of either sign, or any; ``small``: such as one shifts by."""
+        if small:
+            return self.rng.choice([0, self.rng.randint(-2, 36), *[1 << self.rng.randrange(32)] * 2])
+        near = (1 << self.rng.randrange(32)) + self.rng.choice([-1, 0, 0, 1])
+        return self.rng.choice([near, -near, self.rng.getrandbits(32)])
 
     async def check_signature(self) -> None:
         """The host reads the hash of all events, and another place does not answer."""
@@ -168,6 +225,31 @@ async def legal_traffic(dut):
     await bench.site.reset()
     await bench.play()
     await bench.check_signature()
+
+
+@cocotb.test()
+async def arithmetic_near_powers_of_two(dut):
+    """Every lane sees overflow, rounding and shifts of all distances."""
+    bench = VxmBench(dut, "corners")
+    for _ in range(CORNER_CYCLES // bench.config.beats):
+        bench.corners()
+    bench.traffic.settle()
+    assert bench.traffic.faults() == 0
+    await bench.site.reset()
+    await bench.play()
+    await bench.check_signature()
+
+
+@cocotb.test()
+async def every_bit_of_every_stream_is_a_condition(dut):
+    """By itself, and every stream is both of what is chosen from."""
+    bench = VxmBench(dut, "conditions")
+    for bit in range(0, 12, bench.config.beats):
+        for first in range(0, len(operands(bench.config)), bench.config.alus):
+            bench.choose(first, bit)
+    bench.traffic.settle()
+    await bench.site.reset()
+    await bench.play()
 
 
 @cocotb.test()

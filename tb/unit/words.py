@@ -35,6 +35,27 @@ def any_word(rng: random.Random, queue: Queue, config: ChipConfig) -> int:
     return word
 
 
+def broken_words(rng: random.Random, queue: Queue, config: ChipConfig, tries: int = 20) -> list[int]:
+    """For each rule of a queue's instructions, words that keep all others, and break it on its borders and at the top.
+
+    ``tries``: random legal words of each operation, among which those are looked for to which a rule applies.
+    """
+    bound: dict[isa_rules.Rule, list[int]] = {}
+    for operation in isa_rules.operations_of(queue, config):
+        words = [legal_word(rng, queue, config, operation) for _ in range(tries)]
+        for rule in isa_rules.rules(operation, queue.hemisphere, config):
+            applies = (all(word >> lo & (1 << width) - 1 == value for lo, width, value in rule.when) for word in words)
+            bound.setdefault(rule, []).extend(word for word, does in zip(words, applies, strict=True) if does)
+    found = []
+    for rule, words in bound.items():
+        top = (1 << rule.width) - 1
+        values = {rule.low - 1, rule.low + 1, rule.high + 1, top}
+        for value in sorted(value for value in values if words and 0 <= value <= top):
+            word = put(rng.choice(words), rule.lo, rule.width, value)
+            found += [word] if not rule.holds(word) else []
+    return found
+
+
 def put(word: int, lo: int, width: int, value: int) -> int:
     """``word`` with other bits at ``lo``."""
     mask = (1 << width) - 1

@@ -154,6 +154,16 @@ def test_a_pool_is_padded_with_less_than_anything(kind, low):
     assert np.array_equal(tsp.compile(imported.graph, TINY)(rows)["y"], imported.graph.evaluate({"x": rows})["y"])
 
 
+@pytest.mark.parametrize("places", [{"strides": [2, 2]}, {"strides": [2, 3], "pads": [1, 0, 0, 1]}])
+def test_a_pool_whose_last_windows_the_edge_cuts(places):
+    """As SqueezeNet has them."""
+    made = model(
+        [helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[3, 3], ceil_mode=1, **places)],
+        {"x": (TensorProto.UINT8, [1, 5, 8, 7])}, {"y": (TensorProto.UINT8, None)},
+    )  # fmt: skip
+    same(made, TINY, x=np.random.default_rng(6).integers(0, 256, (1, 5, 8, 7)).astype(np.uint8))
+
+
 def test_dequantised_graph():
     """QDQ: a float graph between quantised tensors becomes sums of whole numbers, scaled once."""
     rng = np.random.default_rng(4)

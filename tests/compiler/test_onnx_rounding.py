@@ -100,6 +100,39 @@ def test_means(pool, scale, out, zero):
     assert floats == (scale != 0.25)
 
 
+EDGES = [
+    {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]},
+    {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1},
+    {"kernel_shape": [3, 2], "strides": [2, 2], "ceil_mode": 1},
+    {"kernel_shape": [9, 8], "pads": [0, 0, 1, 1]},
+    {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [0, 1, 0, 1], "ceil_mode": 1},
+]
+
+
+@pytest.mark.parametrize("scale, out, zero", [(0.5, 0.5, np.int8(3)), (0.5, 1, np.uint8(4)), (0.04, 0.03, np.uint8(9))])
+@pytest.mark.parametrize("places", EDGES)
+def test_means_of_windows_that_an_edge_cuts(places, scale, out, zero):
+    """Half of the channels have few values, so that many means are halves."""
+    made = model(
+        {"a": (scale, np.uint8(7))}, [helper.make_node("AveragePool", ["ar"], ["real"], **places)], out, zero,
+        [1, 6, 8, 7], None,
+    )  # fmt: skip
+    x = np.random.default_rng(1).integers(0, 256, (1, 6, 8, 7)).astype(np.uint8)
+    x[:, 3:] %= 16
+    _, found, want = both(made, {"a": x})
+    want = np.moveaxis(want, 1, -1).reshape(-1, 6)
+    assert np.array_equal(found, want) and len(np.unique(want)) > 2
+
+
+@pytest.mark.parametrize("kind, zero", [("uint8", 0), ("uint8", 100), ("uint8", 255), ("int8", -128), ("int8", 5)])
+def test_relu_of_bytes(kind, zero):
+    """The greater of a byte and its zero point."""
+    point = np.array(zero, kind)
+    made = model({"a": (0.5, point)}, [helper.make_node("Relu", ["ar"], ["real"])], 0.5, point, [16, 16], [16, 16])
+    _, found, want = both(made, {"a": of(kind, BYTES.reshape(16, 16))})
+    assert np.array_equal(found, want) and want.min() == zero
+
+
 def test_fixed_point():
     """Every sum of up to 49 bytes, divided by 49; and what no factor can do."""
     sums = np.arange(49 * 255 + 1)
@@ -115,10 +148,13 @@ def test_what_is_not_supported_is_named():
     x = {"a": (0.5, np.uint8(0))}
     for middle, sentence in (
         (
-            [helper.make_node("AveragePool", ["ar"], ["real"], kernel_shape=[2, 2], pads=[1, 1, 0, 0])],
-            "without padding",
+            [helper.make_node("AveragePool", ["ar"], ["real"], kernel_shape=[2, 2], ceil_mode=1, count_include_pad=1)],
+            "without padding that counts if there is ceil_mode",
         ),
-        ([helper.make_node("AveragePool", ["ar"], ["real"], kernel_shape=[2, 2], ceil_mode=1)], "without ceil_mode"),
+        (
+            [helper.make_node("AveragePool", ["ar"], ["real"], kernel_shape=[1, 1], pads=[1, 0, 0, 0])],
+            "one has no pixel of the image to average",
+        ),
         ([helper.make_node("Add", ["ar", "ys"], ["real"])], "takes two dequantised tensors"),
         ([helper.make_node("GlobalAveragePool", ["a"], ["real"])], "put DequantizeLinear before"),
     ):

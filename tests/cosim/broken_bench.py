@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 import golden.machine
-from tb.unit import host_port_model, icu, schedule_clock, site_model, station, vxm_float
+from tb.unit import host_port_model, icu, link, schedule_clock, site_model, station, vxm_float
 
 SITES = ("stream", "mem", "vxm", "mxm", "sxm")
 LATE = 30
@@ -88,6 +88,18 @@ def wrong_register() -> None:
     host_port_model.HostPortModel.register = register  # type: ignore[method-assign]
 
 
+def wrong_tag() -> None:
+    """The tags of idle words should be one more."""
+    right = link.send
+
+    def send(stimuli: Any, *arguments: Any) -> Any:
+        changed = stimuli.copy()
+        changed["probe_tag"] += 1
+        return right(changed, *arguments)
+
+    link.send = send
+
+
 BREAK = {
     **dict.fromkeys(SITES, wrong_word),
     "icu": wrong_issue,
@@ -95,6 +107,7 @@ BREAK = {
     "station": wrong_time,
     "host_port": wrong_register,
     "vxm_float": wrong_sum,
+    "link": wrong_tag,
     "chip": wrong_prediction,
 }
 name = os.environ["TSP_BROKEN"]

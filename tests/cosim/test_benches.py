@@ -29,6 +29,7 @@ NOTICED = {
     "sxm": ("legal_traffic", r"cycle \d+, superlane 0: [ew]\d+ is 0x.*, must be 0x"),
     "station": ("everything_is_a_cycle_later_on_the_other_side", r"cycle \d+: north_time is 0x.*, must be 0x"),
     "host_port": ("accesses_answers_and_events_in_every_cycle", r"cycle \d+: host_rdata is 0x.*, must be 0x"),
+    "link": ("vectors_without_errors", r"cycle \d+: tx is .*, must be "),
     "icu": ("programs_with_barriers", r"issued \(\d+, .*, must be \(\d+, "),
     "counters": ("deskews_without_drift", r"\(now, HAC, SAC, delta\) are .*, must be "),
     "chip": ("the_example_adds", r"took \d+ cycles, predicted \d+"),
@@ -40,8 +41,8 @@ NOTICED = {
 SIMS = simulator.SIMULATORS
 RUNS = [(name, CONFIG, sim) for name in UNITS for sim in SIMS if FULL or sim == "icarus" or name == "chip"]
 RUNS += [(name, small(), "verilator") for name in UNITS if name not in ("chip", "mxm")]
-# The whole chip with several beats is what test_random runs, counters and stations have none, board has no SXM.
-WHOLE = ("chip", "counters", "station", "sxm", "vxm", "vxm_float")
+# The whole chip with several beats is what test_random runs, counters, stations and links have none, board has no SXM.
+WHOLE = ("chip", "counters", "station", "sxm", "vxm", "vxm_float", "link")
 RUNS += [(name, BEATS, "icarus") for name in UNITS if name not in WHOLE]
 RUNS += [("vxm", BEATS.override([f"vxm_float={floats}"]), "icarus") for floats in ("off", "on")]
 FEW_STREAMS = CONFIG.override(["streams=16"])

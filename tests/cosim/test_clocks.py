@@ -72,15 +72,7 @@ def test_steps_at_any_time_lose_no_epoch_and_no_cycle(disturbed):
 
 def test_a_child_starts_in_the_epoch_that_was_computed(disturbed):
     scenario, found = disturbed
-    assert epochs_later(found) == rules.start(128, CONFIG.superlanes, 0)[1]
-
-
-def epochs_later(found):
-    """Epochs from the root's release to the child's, by HACs that count on."""
-    first, total = found["ran"]["first_total"], found["ran"]["total"]
-    apart = round((total[0] - total[1]) / rules.PERIOD) * rules.PERIOD
-    epoch = [first[0] // rules.PERIOD, (first[1] + apart) // rules.PERIOD]
-    return epoch[1] - epoch[0]
+    assert figures.epochs_later(found, 1) == rules.start(128, CONFIG.superlanes, 0)[1]
 
 
 @pytest.mark.parametrize(("superlanes", "least"), [(2, 0), (20, 90)])

@@ -50,6 +50,44 @@ def test_every_port_has_at_most_one_cable_and_every_cable_two_directions(size):
     assert all((np.delete(np.arange(8), chip % 8) == local[chip]).all() for chip in range(0, network.chips, 29))
 
 
+def ends(network):
+    """Both ends of each cable out of a node: (chip, port of the chip)."""
+    found = np.stack(np.divmod(network.cables, PORTS), -1).tolist()
+    return [(tuple(a), tuple(b)) for a, b in found if a[1] >= 7]
+
+
+@pytest.mark.parametrize("nodes", [2, 9, 20, 33])
+def test_nodes_are_wired_as_the_contract_says(nodes):
+    expected = set()
+    for a, d, copy in itertools.product(range(nodes), range(1, nodes), range(32 // (nodes - 1))):
+        here, there = (copy * (nodes - 1) + port for port in (d - 1, nodes - d - 1))
+        b = (a + d) % nodes
+        expected.add(frozenset({(8 * a + here % 8, 7 + here // 8), (8 * b + there % 8, 7 + there // 8)}))
+    assert {frozenset(cable) for cable in ends(topology(nodes=nodes))} == expected
+
+
+def test_racks_are_wired_as_the_contract_says():
+    racks = 4
+    inside, between = set(), {}
+    for (a, p), (b, q) in ends(topology(racks=racks)):
+        if p < 9:
+            assert p == q and a // 72 == b // 72
+            inside.add((p, a, b) if (b // 8 - a // 8) % 9 < 5 else (p, b, a))
+        else:
+            between.setdefault(frozenset({a // 72, b // 72}), []).append((a, b))
+    for rack, a, d in itertools.product(range(racks), range(9), range(1, 5)):
+        here, there = 72 * rack + 8 * a, 72 * rack + 8 * ((a + d) % 9)
+        assert (7, here + (d - 1) % 8, there + (8 - d) % 8) in inside
+        assert (8, here + (d + 3) % 8, there + (4 - d) % 8) in inside
+    assert len(inside) == racks * 9 * 4 * 2
+    assert len(between) == 6 and all(len(cables) == 144 // 3 for cables in between.values())
+
+
+def test_a_seed_wires_the_racks():
+    first, again, other = (topology(racks=3, seed=seed).cables for seed in (4, 4, 5))
+    assert (first == again).all() and (first != other).any()
+
+
 @FEW
 @given(SIZES, st.data())
 def test_every_pair_is_reached_in_as_many_hops_as_a_search_needs(size, data):

@@ -19,7 +19,7 @@ def test_264_chips_are_aligned(aligned):
     found = aligned.as_dict()
     assert aligned.from_root[0].max() > 100  # from any phases
     assert found["locked"] < 40_000
-    assert found["from_root"] <= FROM_ROOT and found["from_parent"] <= LINKED
+    assert 1 < found["from_root"] <= FROM_ROOT and 1 < found["from_parent"] <= LINKED
     assert found["linked"] <= LINKED + 2 and found["linked_over_limit"] < 1e-3
     assert found["chips_by_depth"] == [1, 11, 56, 196]
     # What a packet may be late beyond its jitter is what the HACs of both chips move meanwhile.
@@ -82,6 +82,32 @@ def test_a_fine_step_waits_for_32_samples(error, step):
         assert (system.steps[1:] == 0).all()
     system.exchange(SAMPLES - 1)
     assert (system.steps[1:] == step).all()
+
+
+@pytest.mark.parametrize("then, steps", [(-1.0, 2), (0.0, 1)])
+def test_a_coarser_step_empties_the_sum(then, steps):
+    system = quiet(1)
+    late = 0.0
+    system.jitter = lambda *shape: np.full(shape, late)
+    for exchange in range(SAMPLES - 1):
+        system.exchange(exchange)
+    late = -20.0  # the parent's HAC seems 21 ahead
+    system.exchange(SAMPLES - 1)
+    assert (system.steps[1:] == 1).all()
+    late = then
+    for exchange in range(SAMPLES, 2 * SAMPLES - 1):
+        system.exchange(exchange)
+        assert (system.steps[1:] == 1).all()
+    system.exchange(2 * SAMPLES - 1)
+    assert (system.steps[1:] == steps).all()
+
+
+def test_the_latency_is_half_of_the_round_trip(monkeypatch):
+    monkeypatch.setattr(hac, "ASYMMETRY", 40)
+    system = System(topology(nodes=1), np.random.default_rng(1))
+    back = system.topology.ends.ravel()[system.down]
+    mean = (system.latency[system.down] + system.latency[back]) / 2
+    assert np.abs(system.measured - mean).max() < 1 < np.abs(system.measured - system.latency[system.down]).max()
 
 
 def test_a_mean_of_half_a_cycle_is_no_step():

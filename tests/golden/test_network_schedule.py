@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from golden.network import routes
 from golden.network.check import mistakes
 from golden.network.schedule import MOST_PACKETS, LinkTiming, Packet, Transfer, schedule
 from golden.network.topology import PORTS, topology
@@ -139,9 +140,9 @@ def without(found, dropped):
 @pytest.mark.parametrize(
     "packet, said",
     [
-        (Packet(0, 1600, 320), "packets hold its bytes up to 1920 once, it has 1927"),
-        (Packet(0, 1920, 6), "up to 1926 once"),
-        (Packet(0, 1920, 8), "up to 1928 once"),
+        (Packet(0, 1600, 320), "packets hold 2240 bytes, the first 1920 in their order, must hold each of 1927 once"),
+        (Packet(0, 1920, 6), "packets hold 1926 bytes, the first 1926"),
+        (Packet(0, 1920, 8), "packets hold 1928 bytes, the first 1928"),
         (Packet(0, 1920, 0), "packet 6 holds 0 bytes, must hold 1…320"),
     ],
 )
@@ -149,6 +150,20 @@ def test_bytes_that_are_lost_or_doubled_are_found(made, packet, said):
     assert made.packets[6] == Packet(0, 1920, 7)
     packets = [*made.packets[:6], packet, *made.packets[7:]]
     assert any(said in each for each in mistakes(dataclasses.replace(made, packets=packets)))
+
+
+def test_a_packet_that_is_sent_twice_is_found(made):
+    again = [placed._replace(packet=10, slot=placed.slot + 99) for placed in made.placed if placed.packet == 6]
+    twice = dataclasses.replace(made, packets=[*made.packets, made.packets[6]], placed=[*made.placed, *again])
+    said = "transfer 0: its packets hold 1934 bytes, the first 1927 in their order, must hold each of 1927 once"
+    assert mistakes(twice) == [said]
+
+
+def test_detours_use_all_cables_that_lie_side_by_side():
+    network = topology(nodes=3)
+    found = routes.detours(network, 0, 9)
+    for way in ((0, 2), (2, 1)):
+        assert set(network.node_links[way].tolist()) <= {link for route in found for link in route}
 
 
 def test_what_is_not_there_is_found(made):

@@ -171,7 +171,7 @@ def test_equivalence_is_of_all_states_and_bit_by_bit(files, tmp_path):
     assert verdicts("always", "Q", 0, wire="loaded") == {False}
     high = [m for m in made.mutants if (m.port, m.bit, m.mode) == ("A", 3, "const0") and "if (kept) late" in lines[
         int(m.source.split(":")[1].split(".")[0]) - 1]]  # fmt: skip
-    small = machine.machines(text, machine.Terms({"q": ("used", 0)}, {"d": 7}))
+    small = machine.machines(text, machine.Terms({"q": machine.When("used")}, {"d": 7}))
     assert all(equivalence.equivalent(small, m.number) for m in high)
     clocks = [mutant for mutant in made.mutants if mutant.port == "CLK"]
     assert clocks and not equivalence.decide({"counter": text}, clocks)

@@ -72,6 +72,7 @@ def test_a_program_is_assembled_checked_and_run(python: Python, tmp_path: Path) 
         (["check", "add.tsp"], "add.tsp: legal, 6 cycles"),
         (["asm", "add.tsp", "-o", "add.npz"], "add.npz: 6 words in 4 queues"),
         (["disasm", "add.npz"], ".queue mem.e0"),
+        (["network", "hops", "--nodes", "3"], "24 chips, 3 nodes: pairs by hops"),
         (["run", "add.npz", "--on", "golden", "--dump", "z"], SUM),
         (["timeline", "add.npz", "--html", "add.html"], "add.html: "),
     ]:

@@ -5,10 +5,7 @@ import numpy as np
 from tsp.checker.report import Writer
 from tsp.flow import Flow
 from tsp.flow.issues import Ints
-from tsp.flow.links import next_send
-
-IDLE_EVERY = 1250
-"""Of so many words of a channel that follow each other at least one is idle *(published)*."""
+from tsp.flow.links import IDLE_EVERY, next_send
 
 
 def check_links(flow: Flow, writer: Writer) -> None:

@@ -10,12 +10,16 @@ rows are the outputs: it is *stationary*, laid out in memory as LW reads it.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tsp.compiler.graph import Graph, Tensor, wide
+from tsp.compiler.tensor import Tensor, wide
 from tsp.errors import InputError
+
+if TYPE_CHECKING:
+    from tsp.compiler.graph import Graph
 
 Factor = Tensor | ArrayLike
 """Constant weights [inputs, outputs], or a stationary tensor [outputs, inputs]."""
@@ -23,15 +27,17 @@ LARGEST = 65504.0
 """The largest float16."""
 
 
-def half(graph: Graph, x: Tensor) -> Tensor:
+def half(graph: "Graph", x: Tensor) -> Tensor:
     """Rounded to float16."""
     return x if x.dtype == "float16" else graph.convert(x, "float16")
 
 
-def products(graph: Graph, pairs: Sequence[tuple[Tensor, Factor]]) -> Tensor:
+def products(
+    graph: "Graph", pairs: Sequence[tuple[Tensor, Factor]], image: tuple[int, int, int] | None = None
+) -> Tensor:
     """The sum of products of float16 [n, k] with weights: float32 [n, m]. Up to 16·S products are summed exactly and
     rounded once; such sums are added up in float32, in the order of the pairs. With one output, [n, 1], the number is
-    in every lane, and meets every feature of another tensor."""
+    in every lane, and meets every feature of another tensor. ``image``: what the rows are the pixels of."""
     if not pairs:
         raise InputError("products: no pair is given; give at least one of a tensor and weights")
     inputs, shapes = [], []
@@ -49,10 +55,10 @@ def products(graph: Graph, pairs: Sequence[tuple[Tensor, Factor]]) -> Tensor:
     if len(set(shapes)) > 1:
         raise InputError(f"products of different shapes cannot be added: {', '.join(map(str, shapes))}")
     taps = (None,) * len(pairs)
-    return graph.make("matmul", shapes[0], "float32", tuple(inputs), pairs[0][0].image, taps=taps, fill=0)
+    return graph.make("matmul", shapes[0], "float32", tuple(inputs), image, taps=taps, fill=0)
 
 
-def _weights(graph: Graph, factor: ArrayLike) -> Tensor:
+def _weights(graph: "Graph", factor: ArrayLike) -> Tensor:
     """InputError for numbers that float16 does not hold exactly."""
     given = np.asarray(factor)
     with np.errstate(over="ignore"):
@@ -68,13 +74,13 @@ def is_stationary(x: Tensor) -> bool:
     return x.op == "concat" and bool(x.attribute("stationary"))
 
 
-def matmul_transposed(graph: Graph, x: Tensor, y: Tensor) -> Tensor:
+def matmul_transposed(graph: "Graph", x: Tensor, y: Tensor) -> Tensor:
     """float16 [n, k] times the transpose of a computed [m, k], which is rounded to float16: float32 [n, m]."""
     return products(graph, [(x, y if is_stationary(y) else stationary(graph, y.rows, [(0, y)]))])
 
 
 def stationary(
-    graph: Graph, rows: int, parts: Sequence[tuple[int, Tensor]], keep: tuple[int, int] | None = None
+    graph: "Graph", rows: int, parts: Sequence[tuple[int, Tensor]], keep: tuple[int, int] | None = None
 ) -> Tensor:
     """float16 [rows, k] of parts, each from a row on, and zeros between; for products only. Of the features those from
     ``keep[0]`` to ``keep[1]`` - 1 are kept, the others are zero."""
@@ -83,7 +89,7 @@ def stationary(
     return _stack(graph, rows, [at for at, _ in parts], pieces, True)
 
 
-def concat_rows(graph: Graph, parts: Sequence[Tensor]) -> Tensor:
+def concat_rows(graph: "Graph", parts: Sequence[Tensor]) -> Tensor:
     """One below the other, in the type of the first."""
     dtype = parts[0].dtype
     if len({part.dtype for part in parts}) > 1:
@@ -93,7 +99,7 @@ def concat_rows(graph: Graph, parts: Sequence[Tensor]) -> Tensor:
     return _stack(graph, offsets.pop(), offsets, pieces, False)
 
 
-def _stack(graph: Graph, rows: int, offsets: list[int], pieces: list[Tensor], weights: bool) -> Tensor:
+def _stack(graph: "Graph", rows: int, offsets: list[int], pieces: list[Tensor], weights: bool) -> Tensor:
     features, end = pieces[0].features, 0
     for offset, piece in sorted(zip(offsets, pieces, strict=True), key=lambda part: part[0]):
         if piece.features != features or offset < end or offset + piece.rows > rows:
@@ -103,7 +109,7 @@ def _stack(graph: Graph, rows: int, offsets: list[int], pieces: list[Tensor], we
     return graph.make("concat", (rows, features), pieces[0].dtype, tuple(pieces), None, **attributes)
 
 
-def take_rows(graph: Graph, x: Tensor, rows: Sequence[int]) -> Tensor:
+def take_rows(graph: "Graph", x: Tensor, rows: Sequence[int]) -> Tensor:
     """Rows of a tensor by constant numbers, in any order; nothing is moved."""
     wrong = [row for row in rows if not 0 <= row < x.rows]
     if wrong or not len(rows):
@@ -111,13 +117,13 @@ def take_rows(graph: Graph, x: Tensor, rows: Sequence[int]) -> Tensor:
     return graph.take(x, rows)
 
 
-def transpose(graph: Graph, x: Tensor) -> Tensor:
+def transpose(graph: "Graph", x: Tensor) -> Tensor:
     """float32 [k, n] of float16 [n, k], exactly: a product of the unit matrix and x."""
     unit = graph.constant(np.eye(x.features, dtype=np.float16))
     return matmul_transposed(graph, unit, x)
 
 
-def concat_features(graph: Graph, parts: Sequence[Tensor]) -> Tensor:
+def concat_features(graph: "Graph", parts: Sequence[Tensor]) -> Tensor:
     """float32 [n, all features] of float16 tensors side by side, exactly: each times a matrix that moves its lanes."""
     ends = np.cumsum([part.features for part in parts])
     pairs: list[tuple[Tensor, Factor]] = []
@@ -126,49 +132,49 @@ def concat_features(graph: Graph, parts: Sequence[Tensor]) -> Tensor:
     return products(graph, pairs)
 
 
-def take_features(graph: Graph, x: Tensor, features: Sequence[int]) -> Tensor:
+def take_features(graph: "Graph", x: Tensor, features: Sequence[int]) -> Tensor:
     """float32 [n, len(features)] of a float16 tensor, exactly: times a matrix that chooses."""
     return products(graph, [(x, np.eye(x.features, dtype=np.float16)[:, list(features)])])
 
 
-def exp(graph: Graph, x: Tensor) -> Tensor:
+def exp(graph: "Graph", x: Tensor) -> Tensor:
     """e to the power of each number, by docs/float.md within 2 units in the last place."""
     return _function(graph, "exp", x)
 
 
-def tanh(graph: Graph, x: Tensor) -> Tensor:
+def tanh(graph: "Graph", x: Tensor) -> Tensor:
     """Hyperbolic tangent, by docs/float.md within 2 units in the last place."""
     return _function(graph, "tanh", x)
 
 
-def rsqrt(graph: Graph, x: Tensor) -> Tensor:
+def rsqrt(graph: "Graph", x: Tensor) -> Tensor:
     """1 / √x, by docs/float.md within 2 units in the last place."""
     return _function(graph, "rsqrt", x)
 
 
-def _function(graph: Graph, op: str, x: Tensor) -> Tensor:
+def _function(graph: "Graph", op: str, x: Tensor) -> Tensor:
     if wide(x.dtype) != "float32":
         raise InputError(f"{op} of {x}: takes floats; convert it")
     return graph.make(op, x.shape, "float32", (x,), x.image)
 
 
-def reciprocal(graph: Graph, x: Tensor) -> Tensor:
+def reciprocal(graph: "Graph", x: Tensor) -> Tensor:
     """1 / x of positive numbers: the square of 1 / √x."""
     root = rsqrt(graph, x)
     return graph.mul(root, root)
 
 
-def sum_features(graph: Graph, x: Tensor) -> Tensor:
+def sum_features(graph: "Graph", x: Tensor) -> Tensor:
     """float32 [n, 1] of float16: a product with ones."""
     return products(graph, [(x, ones(graph, x.features))])
 
 
-def ones(graph: Graph, inputs: int) -> Tensor:
+def ones(graph: "Graph", inputs: int) -> Tensor:
     """float16 [inputs, 1]."""
     return _shared(graph, f"ones.{inputs}", np.ones((inputs, 1), np.float16))
 
 
-def max_features(graph: Graph, x: Tensor, width: int = 0) -> Tensor:
+def max_features(graph: "Graph", x: Tensor, width: int = 0) -> Tensor:
     """float16 [n, k]: in each lane the greatest of the row. Every step takes the greater of a lane and of one twice as
     far away as before, round the end; a product with a permutation moves them, exactly. ``width``: 16·S of the chip if
     k may be more, then of the blocks the greatest is taken first, and the result is [n, width]."""
@@ -183,7 +189,7 @@ def max_features(graph: Graph, x: Tensor, width: int = 0) -> Tensor:
     return found
 
 
-def _greatest_block(graph: Graph, x: Tensor, width: int) -> Tensor:
+def _greatest_block(graph: "Graph", x: Tensor, width: int) -> Tensor:
     """[n, width]: of each lane the greatest over the blocks; the last one counts as far as it goes."""
     *firsts, last = range(0, x.features, width)
     there = graph.constant((np.arange(width) < x.features - last).astype(np.int8))
@@ -193,12 +199,12 @@ def _greatest_block(graph: Graph, x: Tensor, width: int) -> Tensor:
     return found
 
 
-def _block(graph: Graph, x: Tensor, first: int, width: int) -> Tensor:
+def _block(graph: "Graph", x: Tensor, first: int, width: int) -> Tensor:
     """Features from ``first`` on, which begin a block; nothing is moved. What lies beyond the last means nothing."""
     return graph.make("columns", (x.rows, width), x.dtype, (x,), None, first=first)
 
 
-def softmax(graph: Graph, x: Tensor, width: int = 0) -> Tensor:
+def softmax(graph: "Graph", x: Tensor, width: int = 0) -> Tensor:
     """exp(x - max x) / the sum of it over the features, float32, for x up to 65504; -inf counts nothing. The maximum is
     that of x in float16, the numerator is rounded to float16, and so its sum is exact but for roundings to float32.
     ``width``: see :func:`max_features`."""
@@ -212,7 +218,7 @@ def softmax(graph: Graph, x: Tensor, width: int = 0) -> Tensor:
 
 
 def rms_norm(
-    graph: Graph, x: Tensor, gain: ArrayLike | None = None, epsilon: float = 1e-5, scale: float = 1.0
+    graph: "Graph", x: Tensor, gain: ArrayLike | None = None, epsilon: float = 1e-5, scale: float = 1.0
 ) -> Tensor:
     """x / √(mean of x² + epsilon) · gain, float32. Squares of x · ``scale`` are rounded to float16 before they are
     summed, so |x| · scale must be below 256, and should be far from its least number, 2^-24, in the mean."""
@@ -224,7 +230,7 @@ def rms_norm(
 
 
 def layer_norm(
-    graph: Graph, x: Tensor, gain: ArrayLike | None = None, bias: ArrayLike | None = None, epsilon: float = 1e-5,
+    graph: "Graph", x: Tensor, gain: ArrayLike | None = None, bias: ArrayLike | None = None, epsilon: float = 1e-5,
     scale: float = 1.0,
 ) -> Tensor:  # fmt: skip
     """(x - mean) / √(variance + epsilon) · gain + bias, float32. The mean is that of x in float16; squares as in
@@ -234,16 +240,16 @@ def layer_norm(
     return found if bias is None else graph.add(found, np.asarray(bias, np.float32))
 
 
-def sigmoid(graph: Graph, x: Tensor) -> Tensor:
+def sigmoid(graph: "Graph", x: Tensor) -> Tensor:
     """1 / (1 + exp(-x)) as ½ + ½ tanh(x / 2)."""
     return graph.add(graph.mul(tanh(graph, graph.mul(x, np.float32(0.5))), np.float32(0.5)), np.float32(0.5))
 
 
-def silu(graph: Graph, x: Tensor) -> Tensor:
+def silu(graph: "Graph", x: Tensor) -> Tensor:
     """x · sigmoid(x)."""
     return graph.mul(sigmoid(graph, x), x)
 
 
-def _shared(graph: Graph, name: str, value: np.ndarray) -> Tensor:
+def _shared(graph: "Graph", name: str, value: np.ndarray) -> Tensor:
     """A constant that is there once."""
     return graph.tensors.get(name) or graph.constant(value, name=name)

@@ -46,7 +46,8 @@ class _Folding(Graph):
             self._tensor(x)
         for name, x in self.old.outputs.items():
             self.outputs[name] = self.tensors[x.name]
-            self.layouts[x.name] = Layout(self.plan.fold(x))
+            # An output may be an image as rows that are none.
+            self.layouts[x.name] = Layout(self.plan.fold(self.old.tensors[x.name]))
         return self
 
     def _tensor(self, x: Tensor) -> None:
@@ -65,7 +66,8 @@ class _Folding(Graph):
         else:
             fold = self.plan.fold(x)
             shape, image = _folded(x, fold)
-            inputs = tuple(self._repeated(y, fold) for y in x.inputs)
+            repeated = self._diagonal if self.plan.joins(x) else self._repeated
+            inputs = tuple(repeated(y, fold) for y in x.inputs)
             self._add(dataclasses.replace(x, shape=shape, image=image, inputs=inputs))
 
     def _given(self, x: Tensor) -> None:
@@ -99,6 +101,12 @@ class _Folding(Graph):
             return self.tensors[y.name]
         value = np.tile(y.value, (1, fold)) if y.rows == 1 else y.value.reshape(y.rows // fold, -1)
         return self.constant(value, y.dtype)
+
+    def _diagonal(self, y: Tensor, fold: int) -> Tensor:
+        """An operand of products of the same pixel: weights as often as there are pixels in a row."""
+        if y.value is None or fold == 1:
+            return self.tensors[y.name]
+        return self.constant(np.kron(np.eye(fold, dtype=y.value.dtype), y.value))
 
     def _product(self, x: Tensor, before: int, taken: Tensor, parts: Array, windows: Windows) -> Tensor:
         """``x`` from an image that is folded by ``before`` to ``taken``: weights [part, lines, columns, in, out]."""

@@ -117,6 +117,7 @@ class Plan:
             and x not in graph.outputs.values()
         }  # fmt: skip
         self.convs = [x for x in graph.tensors.values() if self.window(x) is not None]
+        self.joined = [x for x in graph.tensors.values() if self.joins(x)]
         self.pools = [x for x in graph.tensors.values() if x.op == "max_pool"]
 
     def key(self, x: Tensor) -> Key | None:
@@ -131,12 +132,18 @@ class Plan:
     def window(self, x: Tensor) -> tuple[tuple[int, int], Windows] | None:
         """Kernel and windows of a convolution of bytes; a product of pixels is one of 1 × 1. Sums of floats would be
         other ones, and infinities meet zeros."""
-        if x.op != "matmul" or x.dtype != "int32" or x.inputs[0].image is None or x.image is None:
+        products = x.op == "matmul" and x.dtype == "int32" and len(x.inputs) == 2
+        if not products or x.inputs[0].image is None or x.image is None:
             return None
         if dict(x.attributes).get("window") is not None:
             found: tuple[tuple[int, int], Windows] = x.attribute("window")
             return found
         return ((1, 1), Windows()) if all(rows is None for rows in x.attribute("taps")) else None
+
+    def joins(self, x: Tensor) -> bool:
+        """Whether it is a sum of products of bytes, each of the same pixel of an image of its own."""
+        several = x.op == "matmul" and x.dtype == "int32" and len(x.inputs) > 2
+        return several and x.image is not None and all(y.image == x.image for y in x.inputs[::2])
 
     def kernel(self, x: Tensor) -> tuple[tuple[int, int], Windows]:
         """The same of what is one."""
@@ -153,7 +160,7 @@ class Plan:
         fixed: set[Key] = set()
         channels: dict[Key, int] = defaultdict(lambda: self.config.lanes)
         for x in self.graph.tensors.values():
-            known = x.op in ("", "max_pool") or self.window(x) is not None or _pixelwise(x)
+            known = x.op in ("", "max_pool") or self.window(x) is not None or self.joins(x) or _pixelwise(x)
             # An operation may take an image as rows that are none.
             inputs = [self.graph.tensors[y.name] for y in x.inputs]
             known = known and all(y.image == taken.image for y, taken in zip(inputs, x.inputs, strict=True))
@@ -174,7 +181,7 @@ class Plan:
 
     def cost(self) -> float:
         """Cycles of all products and pools, about; infinite if it cannot be done."""
-        return sum(map(self._conv, self.convs)) + sum(map(self._pool, self.pools))
+        return sum(map(self._conv, self.convs)) + sum(map(self._join, self.joined)) + sum(map(self._pool, self.pools))
 
     def _conv(self, x: Tensor) -> float:
         key = x.name, self.fold(x.inputs[0]), self.fold(x)
@@ -197,6 +204,13 @@ class Plan:
                 return math.inf
             tiles = lines * columns.tiles(features, x.features, self.config.lanes)
         return self._cycles(tiles, x.rows // after, -(-after * x.features // self.config.lanes))
+
+    def _join(self, x: Tensor) -> float:
+        fold = self.fold(x)
+        assert x.image is not None
+        columns = Columns(fold, fold, Windows(), 1, x.image[2])
+        tiles = sum(columns.tiles(y.features, x.features, self.config.lanes) for y in x.inputs[::2])
+        return self._cycles(tiles, x.rows // fold, -(-fold * x.features // self.config.lanes))
 
     def _cycles(self, tiles: int, rows: int, blocks: int) -> float:
         if rows > self.config.mem_words // 2:

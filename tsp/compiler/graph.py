@@ -7,73 +7,34 @@ g.output("logits", g.add(g.matmul(h, w2), b2))   # int32
 """
 
 import dataclasses
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tsp.compiler import floats, moves
+from tsp.compiler.elementwise import Elementwise
 from tsp.compiler.tensor import BITS, COMPARES, DTYPES, ELEMENTWISE, INTEGERS, Array, Rows, Tensor, is_column, wide
 from tsp.compiler.windows import Windows
-from tsp.errors import InputError, nearest
+from tsp.errors import InputError
 
 __all__ = [
     "BITS", "COMPARES", "DTYPES", "ELEMENTWISE", "INTEGERS", "Array", "Graph", "Rows", "Tensor", "Windows",
     "is_column", "wide",
 ]  # fmt: skip
-
-MOST_ROWS = 1 << 24
-"""Of a tensor: more than the words of the largest chip, with sixteen pixels in each."""
+Image = tuple[int, int, int] | None
 
 
-class Graph:
-    """Inputs, operations in the order of their making, outputs. Methods raise InputError, which names the tensors."""
-
-    def __init__(self) -> None:
-        self.tensors: dict[str, Tensor] = {}
-        self.inputs: list[Tensor] = []
-        self.outputs: dict[str, Tensor] = {}
-        self._numbers: Counter[str] = Counter()
-
-    def input(
-        self, name: str, shape: tuple[int, int], dtype: str = "int8", image: tuple[int, int, int] | None = None,
-        **attributes: Any,
-    ) -> Tensor:  # fmt: skip
-        """What is given for each run."""
-        if dtype not in DTYPES:
-            raise InputError(f"input {name!r} is {dtype}{nearest(dtype, DTYPES)}; known: {', '.join(DTYPES)}")
-        if len(shape) != 2 or min(shape) < 1:
-            raise InputError(f"input {name!r} has shape {list(shape)}, must be [rows, features], each at least 1")
-        if image is not None and np.prod(image) != shape[0]:
-            raise InputError(f"input {name!r} has {shape[0]} rows, but its image {list(image)} {np.prod(image)} pixels")
-        found = self._add(Tensor(name, shape, dtype, attributes=tuple(attributes.items()), image=image))
-        self.inputs.append(found)
-        return found
-
-    def constant(self, value: ArrayLike, dtype: str | None = None, name: str = "") -> Tensor:
-        """A matrix, or a vector, which is one row."""
-        array = np.asarray(value)
-        array = array.reshape(1, -1) if array.ndim < 2 else array
-        found = dtype or str(array.dtype)
-        if found not in DTYPES or array.ndim != 2 or not array.size:
-            kinds = ", ".join(DTYPES)
-            raise InputError(
-                f"constant {name or 'of ' + found} {list(array.shape)} must be a matrix or vector of {kinds}"
-            )
-        cast = array.astype(found)
-        if not np.array_equal(cast, array, equal_nan=array.dtype.kind == "f") and found in INTEGERS:
-            raise InputError(f"constant {name or 'given'} has values that are no {found}")
-        return self._add(Tensor(name or self._fresh("constant"), cast.shape, found, value=cast))
+class Graph(Elementwise):
+    """A network: inputs, operations in the order of their making, outputs. Methods raise InputError, which names the
+    tensors."""
 
     def matmul(self, x: Tensor, *weights: ArrayLike) -> Tensor:
         """int8 [n, k] times constant int8 [k, m], or times the sum of several: int32 [n, m], modulo 2^32. float16 times
         float16: float32, as :func:`tsp.compiler.floats.products` says."""
         parts = [np.asarray(part) for part in weights]
         if x.dtype == "float16":
-            from tsp.compiler.floats import products
-
-            return products(self, [(x, part) for part in parts])
+            return floats.products(self, [(x, part) for part in parts], x.image)
         for part in parts:
             if x.dtype != "int8" or part.dtype != np.int8 or part.ndim != 2:
                 raise InputError(f"matmul takes int8 times int8, not {x} times {part.dtype}{list(part.shape)}")
@@ -81,6 +42,22 @@ class Graph:
                 raise InputError(f"matmul: {x} has {x.features} features, but the weights have {len(part)} rows")
         w = self.constant(np.concatenate(parts))
         return self.make("matmul", (x.rows, w.features), "int32", (x, w), x.image, taps=(None,) * len(parts), fill=0)
+
+    def products(self, pairs: Sequence[tuple[Tensor, ArrayLike]], image: Image = None) -> Tensor:
+        """The sum of products of tensors of one type, each with weights of its own: of int8 [n, k] times constant int8
+        [k, m] int32 [n, m], of float16 float32. ``image``: what its rows are the pixels of."""
+        if pairs and pairs[0][0].dtype == "float16":
+            return floats.products(self, pairs, image)
+        inputs: list[Tensor] = []
+        for x, weights in pairs:
+            w = self.constant(weights)
+            if x.dtype != "int8" or w.dtype != "int8" or x.features != w.rows:
+                raise InputError(f"products take int8 [n, k] times int8 [k, m], not {x} times {w}")
+            inputs += [x, w]
+        shapes = {(x.rows, w.features) for x, w in zip(inputs[::2], inputs[1::2], strict=True)}
+        if len(shapes) != 1:
+            raise InputError(f"products of different shapes cannot be added: {', '.join(map(str, sorted(shapes)))}")
+        return self.make("matmul", shapes.pop(), "int32", tuple(inputs), image, taps=(None,) * len(pairs), fill=0)
 
     def matmul_each(self, x: Tensor, of_row: NDArray[np.int64], *stacks: ArrayLike) -> Tensor:
         """Row r times matrix ``of_row[r]`` of int8 [matrices, k, m], or times the sum of those of several stacks:
@@ -129,80 +106,72 @@ class Graph:
         taps, image = (windows or Windows(strides=size)).rows(x, size)
         return self.make("sum_pool", (len(taps[0]), x.features), "int32", (x,), image, taps=taps, fill=fill)
 
-    def flatten(self, x: Tensor, weights: ArrayLike) -> Tensor:
-        """Whole images, [n, channels·h·w] in ONNX's order, times int8 [channels·h·w, out]: int32 [n, out]."""
+    def average_pool(
+        self, x: Tensor, size: tuple[int, int], windows: Windows | None = None, count_padding: bool = False
+    ) -> Tensor:
+        """The mean of each window of images int8 or float16, in their type: the sum times 1 / (pixels of the window) in
+        float32, of int8 rounded half to even. Windows stand side by side if nothing else is said. Padding is zeros,
+        which are pixels of a window only with ``count_padding``."""
+        windows = windows or Windows(strides=size)
+        share = 1 / windows.pixels(x, size, count_padding)
+        if x.dtype == "int8":
+            return self.requantise(self.sum_pool(x, size, windows), scale=share)
+        if x.dtype != "float16":
+            raise InputError(f"average_pool takes images of int8 or float16, not {x}")
+        taps, image = windows.rows(x, size)
+        unit = np.eye(x.features, dtype=np.float16)
+        sums = floats.products(self, [(self.take(x, rows), unit) for rows in taps], image)
+        return self.convert(self.mul(sums, share.astype(np.float32)), "float16")
+
+    def flatten(self, x: Tensor, *weights: ArrayLike) -> Tensor:
+        """Whole images, [n, channels·h·w] in ONNX's order, times int8 [channels·h·w, out], or the sum of several: int32
+        [n, out]."""
         if x.image is None:
             raise InputError(f"flatten: {x} is no image; use matmul")
         _, lines, columns = x.image
-        w = np.asarray(weights)
-        kernel = w.T.reshape(w.shape[1], x.features, lines, columns)
-        found = self.conv2d(x, np.ascontiguousarray(kernel))
+        kernels = [np.asarray(w).T.reshape(-1, x.features, lines, columns) for w in weights]
+        found = self.conv2d(x, *map(np.ascontiguousarray, kernels))
         return dataclasses.replace(found, image=None)
-
-    def add(self, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
-        """int32 modulo 2^32, or float32."""
-        return self.elementwise("add", a, b)
-
-    def sub(self, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
-        """int32 modulo 2^32, or float32."""
-        return self.elementwise("sub", a, b)
-
-    def mul(self, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
-        """int32 modulo 2^32, or float32."""
-        return self.elementwise("mul", a, b)
-
-    def minimum(self, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
-        """The lesser of each two."""
-        return self.elementwise("minimum", a, b)
-
-    def maximum(self, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
-        """The greater of each two."""
-        return self.elementwise("maximum", a, b)
 
     def take(self, x: Tensor, rows: Iterable[int]) -> Tensor:
         """Rows of a tensor, in any order and any number of times."""
         chosen = tuple(rows)
         return self.make("rows", (len(chosen), x.features), x.dtype, (x,), None, rows=chosen, fill=0)
 
-    def relu(self, x: Tensor) -> Tensor:
-        """max(x, 0)."""
-        return self.make("relu", x.shape, x.dtype, (x,), x.image)
+    def concat(self, parts: Sequence[Tensor], axis: int = 1) -> Tensor:
+        """Tensors of one type side by side (axis 1 or -1), or one below the other (axis 0). Of images side by side are
+        their channels, below each other the images."""
+        if axis not in (0, 1, -1) or not parts:
+            raise InputError(f"concat of {len(parts)} tensors along axis {axis}: takes some, along 0 (rows) or 1")
+        if len({part.shape[1 if axis == 0 else 0] for part in parts}) > 1:
+            kind = "features" if axis == 0 else "rows"
+            raise InputError(f"concat of {' and '.join(map(str, parts))}: they must have as many {kind}")
+        images = {part.image if axis else part.image and part.image[1:] for part in parts}
+        image = parts[0].image if len(images) == 1 else None
+        if image is not None and axis == 0:
+            image = sum(part.image[0] for part in parts if part.image), *image[1:]
+        return moves.arranged(self, parts, np.concatenate(moves.numbers_of(parts), axis), image)
 
-    def convert(self, x: Tensor, dtype: str, wrap: bool = False) -> Tensor:
-        """The nearest number of another type, ties to even. An integer beyond the type saturates, or with ``wrap``
-        keeps its low bits."""
-        if dtype not in DTYPES:
-            raise InputError(f"convert {x} to {dtype}{nearest(dtype, DTYPES)}; known: {', '.join(DTYPES)}")
-        if wrap and x.dtype not in INTEGERS:
-            raise InputError(f"convert {x}: floats saturate; they have no low bits to keep")
-        return self.make("wrap" if wrap else "convert", x.shape, dtype, (x,), x.image)
+    def reshape(self, x: Tensor, shape: tuple[int, int], image: Image = None) -> Tensor:
+        """The same numbers, row by row, in another shape. ``image``: what its rows are the pixels of."""
+        if len(shape) != 2 or min(shape) < 1 or shape[0] * shape[1] != x.rows * x.features:
+            raise InputError(f"reshape {x} to {list(shape)}: must be [rows, features] of {x.rows * x.features} numbers")
+        if image is not None and np.prod(image) != shape[0]:
+            raise InputError(f"reshape {x}: its image {list(image)} must have {shape[0]} pixels")
+        return moves.arranged(self, [x], moves.numbers_of([x])[0].reshape(shape), image)
 
-    def requantise(
-        self, x: Tensor, *, shift: ArrayLike | None = None, scale: ArrayLike | None = None, zero: int = 0
-    ) -> Tensor:
-        """int32 to int8: x / 2^shift, or x · scale in float32, rounded half to even, plus ``zero``, saturated. One
-        shift or scale for all, or one for each feature."""
-        if x.dtype != "int32" or (shift is None) == (scale is None) or (shift is not None and zero):
-            raise InputError(f"requantise {x}: takes int32 and either shift, or scale and zero")
-        if shift is not None:
-            shifts = np.asarray(shift).reshape(-1)
-            if shifts.min() < 0 or shifts.max() > 31 or shifts.size not in (1, x.features):
-                raise InputError(f"requantise {x}: shift is {shift}, must be 0…31, for all or for each feature")
-            by = self.constant(shifts[:1] if (shifts == shifts[0]).all() else shifts, "int32")
-            return self.make("shift", x.shape, "int8", (x, by), x.image)
-        if not -128 <= zero <= 127:
-            raise InputError(f"requantise {x}: zero is {zero}, must be -128…127")
-        scaled = self.mul(self.convert(x, "float32"), np.asarray(scale, np.float32))
-        if not zero:
-            return self.convert(scaled, "int8")
-        whole, moved = self.convert(scaled, "int32"), self.constant(np.int32(zero))
-        return self.make("add_saturated", x.shape, "int8", (whole, moved), x.image)
+    def transpose(self, x: Tensor) -> Tensor:
+        """[features, rows]: of more than a few numbers through float16, which needs an MXM that multiplies it."""
+        return moves.arranged(self, [x], moves.numbers_of([x])[0].T)
 
-    def lines(self) -> Iterator[str]:
-        """A line of text for each tensor."""
-        for x in self.tensors.values():
-            image = f" image {list(x.image)}" if x.image is not None else ""
-            yield f"{x}{image} = {x.op or 'given'}({', '.join(y.name for y in x.inputs)})"
+    def gather(self, x: Tensor, numbers: ArrayLike, axis: int = 0) -> Tensor:
+        """Rows (axis 0) or features (axis 1) by constant numbers, in any order and any number of times. Negative ones
+        count from the end."""
+        wanted, size = np.asarray(numbers), x.shape[axis % 2]
+        wrong = wanted.dtype.kind not in "iu" or wanted.ndim != 1 or not wanted.size
+        if wrong or wanted.min() < -size or wanted.max() >= size:
+            raise InputError(f"gather of {x} along axis {axis}: takes a list of whole numbers {-size}…{size - 1}")
+        return moves.arranged(self, [x], moves.numbers_of([x])[0].take(wanted, axis % 2), x.image if axis % 2 else None)
 
     def output(self, name: str, x: Tensor) -> None:
         """What a run gives. Of an input a copy is made."""
@@ -212,104 +181,17 @@ class Graph:
             raise InputError(f"output {name!r} is there twice, or an input; choose another name")
         self.outputs[name] = x
 
-    def evaluate(self, values: Mapping[str, ArrayLike], lanes: int = 320) -> dict[str, Array]:
-        """Every output in numpy. ``lanes``: 16·S of the chip; sums of that many products of floats are rounded once."""
-        from tsp.compiler.reference import evaluate
+    def softmax(self, x: Tensor, width: int = 0) -> Tensor:
+        """Of the features of each row, float32; see :func:`tsp.compiler.floats.softmax`."""
+        return floats.softmax(self, x, width)
 
-        known: dict[str, Array] = {x.name: self.given(x, values) for x in self.inputs}
-        for x in self.tensors.values():
-            if x.value is not None:
-                known[x.name] = x.value
-            elif x.op:
-                known[x.name] = evaluate(x, [known[y.name] for y in x.inputs], lanes)
-        return {name: known[x.name] for name, x in self.outputs.items()}
-
-    def given(self, x: Tensor, values: Mapping[str, ArrayLike]) -> Array:
-        """What was given for an input; InputError if it is not that tensor."""
-        if x.name not in values:
-            raise InputError(f"no value for input {x}; inputs are {', '.join(map(str, self.inputs))}")
-        array = np.asarray(values[x.name])
-        if array.shape != x.shape or array.dtype != x.dtype:
-            raise InputError(f"input {x.name!r} is {array.dtype}{list(array.shape)}, must be {x.dtype}{list(x.shape)}")
-        return array
-
-    def elementwise(self, op: str, a: Tensor, b: Tensor | ArrayLike) -> Tensor:
-        """One of :data:`ELEMENTWISE`; in int32 or float32, or bits and shifts in int32. Compares give int32, 1 or 0;
-        the lesser or greater of two tensors of one type has that type."""
-        if op not in ELEMENTWISE:
-            raise InputError(f"unknown operation '{op}'{nearest(op, ELEMENTWISE)}; known: {', '.join(ELEMENTWISE)}")
-        other = b if isinstance(b, Tensor) else self.constant(b, wide(a.dtype))
-        if (a.dtype in INTEGERS) != (other.dtype in INTEGERS):
-            raise InputError(f"{op}: {a} and {other} are an integer and a float; convert one of them")
-        compares, bits = ELEMENTWISE[op] in COMPARES, ELEMENTWISE[op] in BITS
-        if bits and a.dtype not in INTEGERS:
-            raise InputError(f"{op}: {a} is a float; bits are of integers")
-        kept = op in ("minimum", "maximum") and other.dtype == a.dtype
-        dtype = "int32" if compares else a.dtype if kept else wide(a.dtype)
-        return self._each(op, dtype, (a, other))
-
-    def select(self, condition: Tensor, a: Tensor | ArrayLike, b: Tensor | ArrayLike) -> Tensor:
-        """``a`` where the condition, an integer, is not 0, else ``b``: int32, or float32 of floats."""
-        kind = next((wide(x.dtype) for x in (a, b) if isinstance(x, Tensor)), "int32")
-        given = [x if isinstance(x, Tensor) else self.constant(x, kind) for x in (a, b)]
-        if condition.dtype not in INTEGERS or any(wide(x.dtype) != kind for x in given):
-            raise InputError(
-                f"select: {given[0]} and {given[1]} must be of one kind, and {condition} an integer; see bits"
-            )
-        return self._each("select", kind, (*given, condition))
-
-    def bits(self, x: Tensor, dtype: str) -> Tensor:
-        """The same 32 bits, read as int32 or float32."""
-        if {x.dtype, dtype} != {"int32", "float32"}:
-            raise InputError(f"bits of {x} as {dtype}: must be int32 as float32, or the other way round")
-        return self.make("bits", x.shape, dtype, (x,), x.image)
-
-    def rsqrt(self, x: Tensor) -> Tensor:
-        """About 1/√x, within 2 units in the last place: who uses it corrects for that."""
-        return self.make("rsqrt", x.shape, "float32", (x,), x.image)
-
-    def _each(self, op: str, dtype: str, operands: tuple[Tensor, ...]) -> Tensor:
-        """An operation element by element. One row meets every row; of a constant one number meets every feature."""
-        rows, features = (max(x.shape[axis] for x in operands) for axis in (0, 1))
-        found, immediate = [], True
-        for x in operands:
-            if x.rows not in (1, rows) or x.features not in (1, features):
-                names = " and ".join(map(str, operands))
-                raise InputError(f"{op}: {names} have different shapes; one may have one row or one number")
-            if x.features < features and x.value is None and not is_column(x):
-                raise InputError(f"{op}: {x} has its numbers in one lane, so it must have {features} features")
-            number = x.value is not None and x.shape == (1, 1)
-            # An instruction has one immediate: the other numbers are rows.
-            if x.value is not None and x.features < features and not (number and immediate):
-                x = self.constant(np.repeat(x.value, features, axis=1))
-            immediate = immediate and not number
-            found.append(x)
-        image = next((x.image for x in found if x.rows == rows and x.image is not None), None)
-        return self.make(op, (rows, features), dtype, tuple(found), image)
-
-    def make(
-        self, op: str, shape: tuple[int, int], dtype: str, inputs: tuple[Tensor, ...],
-        image: tuple[int, int, int] | None, **attributes: Any,
+    def layer_norm(
+        self, x: Tensor, gain: ArrayLike | None = None, bias: ArrayLike | None = None, epsilon: float = 1e-5,
+        scale: float = 1.0,
     ) -> Tensor:  # fmt: skip
-        """A new tensor; of constants alone a constant."""
-        made = Tensor(self._fresh(op), shape, dtype, op, inputs, tuple(attributes.items()), image)
-        known = [x.value for x in inputs if x.value is not None]
-        if len(known) == len(inputs):
-            from tsp.compiler.reference import evaluate
+        """Of the features of each row, float32; see :func:`tsp.compiler.floats.layer_norm`."""
+        return floats.layer_norm(self, x, gain, bias, epsilon, scale)
 
-            return self.constant(evaluate(made, known, 1))
-        return self._add(made)
-
-    def _add(self, tensor: Tensor) -> Tensor:
-        if tensor.name in self.tensors:
-            raise InputError(f"tensor {tensor.name!r} is there twice; choose another name")
-        if tensor.rows > MOST_ROWS:
-            raise InputError(f"{tensor} has {tensor.rows} rows; no chip holds more than {MOST_ROWS}")
-        self.tensors[tensor.name] = tensor
-        return tensor
-
-    def _fresh(self, kind: str) -> str:
-        """A name that no tensor has yet."""
-        while (name := f"{kind}_{self._numbers[kind]}") in self.tensors:
-            self._numbers[kind] += 1
-        return name
+    def rms_norm(self, x: Tensor, gain: ArrayLike | None = None, epsilon: float = 1e-5, scale: float = 1.0) -> Tensor:
+        """Of the features of each row, float32; see :func:`tsp.compiler.floats.rms_norm`."""
+        return floats.rms_norm(self, x, gain, epsilon, scale)

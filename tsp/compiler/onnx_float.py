@@ -14,14 +14,21 @@ import onnx
 
 from tsp.compiler import floats
 from tsp.compiler.graph import COMPARES, ELEMENTWISE, Graph, Tensor
-from tsp.compiler.onnx_shapes import SHAPES, is_float, made
-from tsp.compiler.onnx_values import Constant, Value
+from tsp.compiler.onnx_moves import MOVES, arranged
+from tsp.compiler.onnx_operands import fitted
+from tsp.compiler.onnx_over import OVER
+from tsp.compiler.onnx_values import Constant, Value, made
 
 if TYPE_CHECKING:
     from tsp.compiler.onnx_import import Importer
 
 Node = onnx.NodeProto
 Maker = Callable[["Importer", Node], Value | Constant]
+
+
+def is_float(x: Value | Constant | None) -> bool:
+    """Whether these are numbers that the chip computes with as floats."""
+    return isinstance(x, Value) and x.scale is None and x.tensor.dtype.startswith("float")
 
 
 def matmul(i: "Importer", node: Node) -> Value:
@@ -32,22 +39,23 @@ def matmul(i: "Importer", node: Node) -> Value:
         if other.value.ndim != 2:
             raise i.refused(f"takes a constant matrix, not {list(other.value.shape)}")
         return made(x, i.graph.matmul(x.tensor, _weights(i, other.value)), (*x.shape[:-1], other.value.shape[1]))
-    crossed = i.crossed.get(node.input[1])
-    y = i.value(node, 1)
+    y = i.unsettled(node, 1)
     lead, *matrix = x.shape[:-2], *x.shape[-2:]
     if len(matrix) < 2 or len(y.shape) < 2 or y.shape[:-2] != lead or y.shape[-2] != matrix[1]:
         raise i.refused(f"multiplies {list(x.shape)} and {list(y.shape)}; computed stacks must be alike")
-    (n, k), m, parts = x.shape[-2:], y.shape[-1], []
+    # Of a computed matrix that is multiplied with, the rows are the outputs.
+    (n, _), m, parts, columns = x.shape[-2:], y.shape[-1], [], _crossed(i, node.input[1])
     for number in range(int(np.prod(lead))):
         left = floats.take_rows(i.graph, x.tensor, range(number * n, (number + 1) * n)) if lead else x.tensor
-        if crossed is not None:
-            rows = floats.take_rows(i.graph, crossed.tensor, range(number * m, (number + 1) * m))
-        else:
-            part = floats.take_rows(i.graph, floats.half(i.graph, y.tensor), range(number * k, (number + 1) * k))
-            rows = floats.transpose(i.graph, part)
+        rows = floats.take_rows(i.graph, columns, range(number * m, (number + 1) * m))
         parts.append(floats.matmul_transposed(i.graph, left, rows))
     tensor = parts[0] if len(parts) == 1 else floats.concat_rows(i.graph, parts)
     return made(x, tensor, (*lead, n, m))
+
+
+def _crossed(i: "Importer", name: str) -> Tensor:
+    """The transposes of a stack of computed matrices."""
+    return arranged(i, name, "plain", lambda x: x.swapaxes(-1, -2)).tensor
 
 
 def gemm(i: "Importer", node: Node) -> Value:
@@ -63,7 +71,7 @@ def gemm(i: "Importer", node: Node) -> Value:
 
 def _half(i: "Importer", node: Node, number: int) -> Value:
     """An input of a product. InputError for one that is float32 in the model."""
-    x = i.value(node, number)
+    x = i.value(node, number, "plain")
     if x.dtype != "float16":
         raise i.refused(f"multiplies {x.dtype}; the chip multiplies float16; convert the model to it, or quantise it")
     return dataclasses.replace(x, tensor=floats.half(i.graph, x.tensor))
@@ -107,15 +115,7 @@ def _operand(i: "Importer", x: Value, other: Value | Constant) -> Any:
         if other.shape not in (x.shape, (*x.shape[:-1], 1)):
             raise i.refused(f"of {list(x.shape)} and {list(other.shape)}: a computed one must be alike, or end in 1")
         return other.tensor
-    value = other.value.astype(np.float32)
-    if value.size == 1:
-        return value.reshape(1, 1)
-    try:
-        whole = np.broadcast_to(value, x.shape)
-    except ValueError:
-        raise i.refused(f"of {list(x.shape)} and {list(value.shape)}, which do not fit") from None
-    rows = whole.reshape(x.tensor.shape)
-    return rows[:1] if (rows == rows[:1]).all() else rows
+    return fitted(i, x, other.value, "float32")
 
 
 def div(i: "Importer", node: Node) -> Value:
@@ -170,49 +170,6 @@ def clip(i: "Importer", node: Node) -> Value:
     return made(x, tensor, x.shape)
 
 
-def softmax(i: "Importer", node: Node) -> Value:
-    x = _last(i, node, i.attribute("axis", -1))
-    return made(x, floats.softmax(i.graph, x.tensor), x.shape)
-
-
-def layer_normalization(i: "Importer", node: Node) -> Value:
-    x = _last(i, node, i.attribute("axis", -1))
-    gain = i.constant(node, 1).value.reshape(-1)
-    bias = i.constant(node, 2).value.reshape(-1) if len(node.input) > 2 and node.input[2] else None
-    return made(x, floats.layer_norm(i.graph, x.tensor, gain, bias, i.attribute("epsilon", 1e-5)), x.shape)
-
-
-def rms_normalization(i: "Importer", node: Node) -> Value:
-    x = _last(i, node, i.attribute("axis", -1))
-    gain = i.constant(node, 1).value.reshape(-1)
-    return made(x, floats.rms_norm(i.graph, x.tensor, gain, i.attribute("epsilon", 1e-5)), x.shape)
-
-
-def reduce(i: "Importer", node: Node) -> Value:
-    """Sum, mean or greatest over the last axis, which stays with one number."""
-    found = i.attribute("axes", None) or (i.constant(node, 1).value.tolist() if len(node.input) > 1 else [])
-    if len(found) != 1 or not i.attribute("keepdims", 1):
-        raise i.refused("is supported over one axis, the last, with keepdims")
-    x = _last(i, node, found[0])
-    half = floats.half(i.graph, x.tensor)
-    if node.op_type == "ReduceMax":
-        tensor = floats.take_features(i.graph, floats.max_features(i.graph, half), [0])
-    else:
-        tensor = floats.sum_features(i.graph, half)
-        if node.op_type == "ReduceMean":
-            tensor = i.graph.mul(tensor, np.float32(1 / x.shape[-1]))
-    return made(x, tensor, (*x.shape[:-1], 1))
-
-
-def _last(i: "Importer", node: Node, axis: int) -> Value:
-    x = i.value(node, 0)
-    if axis not in (-1, len(x.shape) - 1):
-        raise i.refused(f"over axis {axis} of {list(x.shape)}: only the last lies in the lanes; transpose before")
-    if x.dtype != "float16":
-        raise i.refused(f"sums {x.dtype}; the chip sums float16, so convert the model to it")
-    return x
-
-
 def cast(i: "Importer", node: Node) -> Value:
     """Between float16 and float32."""
     x, to = i.value(node, 0), i.element("to")
@@ -241,7 +198,7 @@ def takes(i: "Importer", node: Node) -> bool:
     to_half = node.op_type == "Cast" and i.attribute("to", 0) == onnx.TensorProto.FLOAT16
     if not any(x.dtype == "float16" for x in parts) and not (parts and (to_half or node.op_type in ALONE)):
         return False
-    if any(x.tensor.image is not None for x in parts) and node.op_type not in _EACH:
+    if any(x.tensor.image is not None and x.dtype == "float32" for x in parts) and node.op_type not in _EACH:
         raise i.refused("of images of float32 is not supported; give float16, or two or three axes")
     return True
 
@@ -257,11 +214,10 @@ _EACH: dict[str, Maker] = {
 }  # fmt: skip
 ALONE = (
     "Exp", "Tanh", "Sigmoid", "Sqrt", "Neg", "Abs", "Pow", "Softmax", "LayerNormalization", "RMSNormalization",
-    "ReduceSum", "ReduceMean", *(name for name in SHAPES if name not in ("Identity", "Flatten")),
+    "ReduceSum", "ReduceMean",
 )  # fmt: skip
 """Operators that float32 has here too."""
-NODES: dict[str, Maker] = SHAPES | _EACH | {
-    "MatMul": matmul, "Gemm": gemm, "Softmax": softmax, "LayerNormalization": layer_normalization,
-    "RMSNormalization": rms_normalization, "ReduceSum": reduce, "ReduceMean": reduce, "ReduceMax": reduce,
+NODES: dict[str, Maker] = MOVES | OVER | _EACH | {
+    "MatMul": matmul, "Gemm": gemm,
 }  # fmt: skip
 """Operator → what makes it of floats."""

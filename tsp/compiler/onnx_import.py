@@ -5,8 +5,10 @@ node means is taken from the ONNX standard (onnx.ai/onnx/operators); scales are 
 which onnxruntime does.
 """
 
+import contextlib
 import dataclasses
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +17,25 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper, shape_inference
 
-from tsp.compiler import floats, onnx_float, onnx_tables, tables
+from tsp.compiler import floats, onnx_float, onnx_linear, onnx_tables, tables
 from tsp.compiler.graph import Graph
 from tsp.compiler.graph import Tensor as GraphTensor
+from tsp.compiler.onnx_moves import MOVES, arranged, channels_last, flattened
 from tsp.compiler.onnx_operands import Make, is_exact, real
 from tsp.compiler.onnx_operators import OPERATORS
 from tsp.compiler.onnx_values import ELEMENTS, Constant, Value
+from tsp.compiler.onnx_windows import windows_of
 from tsp.compiler.tensor import table_of
-from tsp.compiler.windows import Windows
 from tsp.errors import InputError
 from tsp.program import NARROW, Tensor
 
 MAX_BYTES = 1 << 31
 """Of a model file: protobuf's own limit."""
 Array = NDArray[Any]
+UNMOVED = (
+    *MOVES, "QuantizeLinear", "DequantizeLinear", "Relu", "MatMul", "Gemm", "QLinearMatMul", "MatMulInteger",
+)  # fmt: skip
+"""Operators that know what to do with numbers that are not moved yet."""
 
 
 @dataclasses.dataclass
@@ -71,7 +78,12 @@ def load(path: Path) -> Imported:
 
 def import_model(model: onnx.ModelProto) -> Imported:
     """The graph of a model. InputError names the node that cannot be compiled and the nearest form that can."""
-    return Importer(shape_inference.infer_shapes(model)).run()
+    try:
+        inferred = shape_inference.infer_shapes(model)
+    except shape_inference.InferenceError as error:
+        reason = re.sub(r"\[\w+\] ", "", str(error)).splitlines()[0]
+        raise InputError(f"the model makes no sense: {reason}") from None
+    return Importer(inferred).run()
 
 
 def _array(tensor: onnx.TensorProto) -> Array:
@@ -89,8 +101,6 @@ class Importer:
         self.node: onnx.NodeProto | None = None
         self.tables: dict[str, int] = {}
         """Input → how many rows the table has of which it gives numbers."""
-        self.crossed: dict[str, Value] = {}
-        """Matrices of float16 whose transposes these are."""
 
     def run(self) -> Imported:
         for tensor in self.model.initializer:
@@ -101,32 +111,59 @@ class Importer:
                 self.known[given.name] = self.inputs[given.name] = self._input(given)
         for node in self.model.node:
             self.node = node
-            operators = onnx_float.NODES if onnx_float.takes(self, node) else OPERATORS
-            operators = onnx_tables.NODES if onnx_tables.takes(self, node) else operators
-            if node.op_type not in operators or node.domain not in ("", "ai.onnx"):
-                raise self.refused(f"is not supported; supported are {', '.join(sorted(operators))}")
-            self.known[node.output[0]] = self._made(operators[node.op_type], node)
-        outputs = {}
+            for name in node.input:
+                if name and name not in self.known:
+                    raise self.refused(f"takes {name!r}, which is not made: of most nodes only the first output is")
+            with self._named():
+                self.known[node.output[0]] = self._operator(node)(self, node)
+        outputs, makers = {}, {name: node for node in self.model.node for name in node.output}
         for wanted in self.model.output:
-            if not isinstance(self.known.get(wanted.name), Value):
+            if wanted.name not in self.known:
+                raise InputError(f"output {wanted.name!r} is not made: of most nodes only the first output is")
+            self.node = makers.get(wanted.name, self.node)
+            if not isinstance(self.known[wanted.name], Value):
                 raise InputError(f"output {wanted.name!r} is a constant; nothing is computed")
-            value = self._outcome(wanted.name)
+            with self._named():
+                value = self._outcome(wanted.name)
             self.graph.output(wanted.name, value.tensor)
             tensor = self.graph.outputs[wanted.name]
             outputs[wanted.name] = dataclasses.replace(value, tensor=tensor)
         return Imported(self.graph, self.inputs, outputs)
 
-    def _made(self, operator: Make, node: onnx.NodeProto) -> Value | Constant:
-        """The first output of a node; what goes wrong names it."""
+    def _operator(self, node: onnx.NodeProto) -> Make:
+        """What makes a node; its inputs are brought to rows and lanes, but for operators that do it themselves."""
+        operators = onnx_float.NODES if onnx_float.takes(self, node) else OPERATORS
+        operators = onnx_linear.NODES if node.domain == onnx_linear.DOMAIN else operators
+        operators = onnx_tables.NODES if onnx_tables.takes(self, node) else operators
+        if node.op_type not in operators or node.domain not in ("", "ai.onnx", onnx_linear.DOMAIN):
+            raise self.refused(f"is not supported; supported are {', '.join(sorted(operators))}")
+        if node.op_type not in UNMOVED or operators is onnx_tables.NODES:
+            self._bring([name for name in node.input if isinstance(self.known.get(name), Value)])
+        return operators[node.op_type]
+
+    def _bring(self, names: list[str]) -> None:
+        """Bring tensors that meet to the same rows and lanes, as some of them lie already."""
+        values = [x for x in map(self.known.__getitem__, names) if isinstance(x, Value)]
+        known = {x.tensor.image is not None for x in values if x.source is None and len(x.shape) == 4}
+        layout = "plain" if any(x.dtype == "float16" for x in values) else "image"
+        if len(known) == 1 and len({x.shape for x in values}) == 1:
+            layout = "image" if known.pop() else "plain"
+        for name in names:
+            arranged(self, name, layout if len(names) > 1 else "any")
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """What goes wrong names the node."""
         try:
-            return operator(self, node)
+            yield
         except InputError as error:
-            if str(error).startswith("node"):
+            if self.node is None or str(error).startswith(("node", "output")):
                 raise
             raise self.refused(str(error)) from None
 
     def _outcome(self, name: str) -> Value:
         """What a run gives: floats that are only called so are computed."""
+        arranged(self, name, "any")
         value = self.settled(name)
         if value.dtype == "int64":
             raise InputError(f"output {name!r} is int64; end the model with a Cast to int32")
@@ -160,21 +197,26 @@ class Importer:
             return Value(tensor, onnx_tables.NUMBERS[kind.elem_type], tuple(sizes))
         dtype = ELEMENTS[kind.elem_type]
         offset = 128 if dtype == "uint8" else 0
-        image = (sizes[0], sizes[2], sizes[3]) if len(sizes) == 4 and dtype != "float16" else None
-        features = sizes[1] if image else [1, *sizes][-1]
-        rows = int(np.prod(sizes)) // features
+        last = len(sizes) == 4 and channels_last(self.model, given.name)
+        if last:
+            image, features = (sizes[0], sizes[1], sizes[2]), sizes[3]
+        elif len(sizes) == 4 and dtype != "float16":
+            image, features = (sizes[0], sizes[2], sizes[3]), sizes[1]
+        else:
+            image, features = None, [1, *sizes][-1]
         stored = dtype if dtype in ("int32", "float16", "float32") else "int8"
-        return Value(self.graph.input(given.name, (rows, features), stored, image), dtype, tuple(sizes), offset)
+        tensor = self.graph.input(given.name, (int(np.prod(sizes)) // features, features), stored, image)
+        return Value(dataclasses.replace(tensor, image=None) if last else tensor, dtype, tuple(sizes), offset)
 
     def refused(self, reason: str) -> InputError:
         assert self.node is not None
         name = f" {self.node.name!r}" if self.node.name else ""
         return InputError(f"node{name} {self.node.op_type} → {self.node.output[0]!r}: {reason}")
 
-    def value(self, node: onnx.NodeProto, number: int) -> Value:
-        """An input that is computed."""
+    def value(self, node: onnx.NodeProto, number: int, layout: str = "") -> Value:
+        """An input that is computed, in rows and lanes as :func:`arranged` says."""
         self.unsettled(node, number)
-        return self.settled(node.input[number])
+        return self.settled(node.input[number], layout)
 
     def unsettled(self, node: onnx.NodeProto, number: int) -> Value:
         """An input that is computed, maybe but for what is still to be added."""
@@ -183,20 +225,28 @@ class Importer:
             raise self.refused(f"input {node.input[number]!r} is a constant, but must be computed")
         return found
 
-    def settled(self, name: str) -> Value:
-        """A computed tensor with all that is to be added."""
-        found = self.known[name]
-        assert isinstance(found, Value)
-        tensor = found.tensor
-        if found.addends:
-            raise self.refused(f"takes {name!r}, a sum of tensors whose scales have no common step; quantise it first")
-        if found.plus is not None and found.plus.any():
-            tensor = self.graph.add(tensor, found.plus.astype(np.int32))
-        if found.positive:
-            tensor = self.graph.relu(tensor)
-        found = dataclasses.replace(found, tensor=tensor, plus=None, positive=False)
-        self.known[name] = found
+    def settled(self, name: str, layout: str = "") -> Value:
+        """A computed tensor with all that is to be added, in rows and lanes as :func:`arranged` says."""
+        x = self.known[name]
+        assert isinstance(x, Value)
+        self.known[name] = found = self.complete(name, arranged(self, name, layout) if layout or x.parts else x)
         return found
+
+    def rows(self, node: onnx.NodeProto, number: int) -> Value:
+        """An input that is multiplied with matrices: all its axes but the last are rows, but if these are images."""
+        x = self.unsettled(node, number)
+        return x if flattened(x) is not None else self.value(node, number, "plain")
+
+    def complete(self, name: str, x: Value) -> Value:
+        """With all that is to be added."""
+        tensor = x.tensor
+        if x.addends:
+            raise self.refused(f"takes {name!r}, a sum of tensors whose scales have no common step; quantise it first")
+        if x.plus is not None and x.plus.any():
+            tensor = self.graph.add(tensor, x.plus.astype(np.int32))
+        if x.positive:
+            tensor = self.graph.relu(tensor)
+        return dataclasses.replace(x, tensor=tensor, plus=None, positive=False)
 
     def constant(self, node: onnx.NodeProto, number: int, default: Any = None) -> Constant:
         """An input that is a constant."""
@@ -235,7 +285,7 @@ class Importer:
         stack, rows = shape[:-2], x.shape[:-2]
         axes = zip(reversed(stack), reversed(rows), strict=False)
         right = len(shape) >= 2 and len(stack) <= len(rows) and all(n in (1, m) for n, m in axes)
-        return right and x.tensor.dtype == "int8" and x.tensor.image is None and shape[-2] == x.shape[-1]
+        return right and x.tensor.dtype == "int8" and shape[-2] == x.shape[-1]
 
     def products(self, x: Value, zero: int, weights: Array, images: bool) -> tuple[GraphTensor, Array]:
         """Sums of (x - zero) times whole-number weights, [in, out] or a stack of such, or [out, in, h, w] with images;
@@ -251,29 +301,13 @@ class Importer:
             sums = self.graph.matmul_each(x.tensor, of_row, *stacks)
             constant = (shift * weights.sum(-2)).reshape(-1, weights.shape[-1])[of_row]
         elif images:
-            sums = self.graph.conv2d(x.tensor, *parts, windows=self.windows(x, weights.shape[2:]), fill=-shift)
+            sums = self.graph.conv2d(x.tensor, *parts, windows=windows_of(self, x, weights.shape[2:]), fill=-shift)
             constant = shift * weights.sum((1, 2, 3))
         else:
-            sums = self.graph.matmul(x.tensor, *parts)
+            whole = flattened(x)
+            sums = self.graph.matmul(x.tensor, *parts) if whole is None else self.graph.flatten(whole, *parts)
             constant = shift * weights.sum(0)
         return sums, constant
-
-    def windows(self, x: Value, size: tuple[int, ...]) -> Windows:
-        strides = tuple(self.attribute("strides", [1, 1]))
-        dilations = tuple(self.attribute("dilations", [1, 1]))
-        pads = tuple(self.attribute("pads", [0, 0, 0, 0]))
-        auto = self.attribute("auto_pad", b"NOTSET").decode()
-        if auto not in ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER") or (auto == "VALID" and any(pads)):
-            raise self.refused(f"has auto_pad={auto} and pads={list(pads)}; give one of NOTSET, VALID, SAME_UPPER")
-        if auto.startswith("SAME"):
-            assert x.tensor.image is not None
-            missing = []
-            for axis in (0, 1):
-                span, length = (size[axis] - 1) * dilations[axis] + 1, x.tensor.image[1 + axis]
-                missing.append(max(0, (-(-length // strides[axis]) - 1) * strides[axis] + span - length))
-            small = [m // 2 if auto == "SAME_UPPER" else -(-m // 2) for m in missing]
-            pads = (*small, *(m - s for m, s in zip(missing, small, strict=True)))
-        return Windows(strides, pads, dilations)
 
     def images(self, x: Value) -> None:
         """InputError unless these are images."""

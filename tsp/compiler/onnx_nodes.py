@@ -9,6 +9,7 @@ import onnx
 
 from tsp.compiler.graph import COMPARES, ELEMENTWISE, Tensor
 from tsp.compiler.onnx_values import Constant, Value
+from tsp.compiler.onnx_windows import windows_of
 
 if TYPE_CHECKING:
     from tsp.compiler.onnx_import import Importer
@@ -55,22 +56,22 @@ def image_shape(x: Tensor) -> tuple[int, ...]:
 
 
 def matmul_integer(i: "Importer", node: Node) -> Value:
-    x, weights = i.value(node, 0), i.constant(node, 1).value
+    x, weights = i.rows(node, 0), i.constant(node, 1).value
     return sums_of(i, x, int(i.scalar(node, 2, 0)), weights, i.constant(node, 3, 0).value, False)
 
 
 def conv_integer(i: "Importer", node: Node) -> Value:
-    x, weights = i.value(node, 0), i.constant(node, 1).value
+    x, weights = i.value(node, 0, "image"), i.constant(node, 1).value
     return sums_of(i, x, int(i.scalar(node, 2, 0)), weights, i.constant(node, 3, 0).value, True)
 
 
 def max_pool(i: "Importer", node: Node) -> Value:
-    x = i.value(node, 0)
+    x = i.value(node, 0, "image")
     i.images(x)
     size = tuple(i.attribute("kernel_shape", []))
-    if len(size) != 2 or i.attribute("ceil_mode", 0) or len([name for name in node.output if name]) > 1:
-        raise i.refused("is supported with two axes, without ceil_mode and indices")
-    tensor = i.graph.max_pool(x.tensor, (int(size[0]), int(size[1])), i.windows(x, size))
+    if len(size) != 2 or len([name for name in node.output if name]) > 1:
+        raise i.refused("is supported with two axes, without indices")
+    tensor = i.graph.max_pool(x.tensor, (int(size[0]), int(size[1])), windows_of(i, x, size))
     return dataclasses.replace(x, tensor=tensor, shape=image_shape(tensor))
 
 
@@ -157,24 +158,10 @@ def _broadcast(i: "Importer", x: Value, parts: list[Any]) -> Any:
     return rows[:1] if (rows == rows[:1]).all() else rows
 
 
-def identity(i: "Importer", node: Node) -> Value | Constant:
-    return i.known[node.input[0]]
-
-
-def flatten(i: "Importer", node: Node) -> Value:
-    """Of images of one pixel, or of what is flat already."""
-    x = i.value(node, 0)
-    features = int(np.prod(x.shape[1:]))
-    if x.tensor.features != features:
-        raise i.refused(f"of images of {list(x.shape[2:])} pixels is not supported; make them 1×1 by a convolution")
-    tensor = dataclasses.replace(x.tensor, image=None)
-    return dataclasses.replace(x, tensor=tensor, shape=(x.shape[0], features))
-
-
 NODES: dict[str, Callable[["Importer", Node], Value | Constant]] = {
     "MatMulInteger": matmul_integer, "ConvInteger": conv_integer, "MaxPool": max_pool, "Sub": binary("sub"),
-    "Mul": binary("mul"), "Min": binary("minimum"), "Max": binary("maximum"), "Identity": identity,
-    "Flatten": flatten, "BitwiseAnd": binary("bit_and"), "BitwiseOr": binary("bit_or"), "BitwiseNot": bitwise_not,
+    "Mul": binary("mul"), "Min": binary("minimum"), "Max": binary("maximum"),
+    "BitwiseAnd": binary("bit_and"), "BitwiseOr": binary("bit_or"), "BitwiseNot": bitwise_not,
     "BitwiseXor": binary("bit_xor"), "BitShift": bit_shift, "Clip": clip, "Equal": binary("equal"),
     "Less": binary("less"), "LessOrEqual": binary("less_equal"), "Greater": binary("greater"),
     "GreaterOrEqual": binary("greater_equal"),

@@ -47,7 +47,7 @@ def whole(i: "Importer", x: Value) -> Tensor:
 
 def is_exact(x: Value) -> bool:
     """Whether floats that are only called so can be computed: products and means are not, they are quantised first."""
-    return x.scale is not None and x.count == 1 and (x.dtype != "float32" or bool((x.scale == 1).all()))
+    return x.scale is not None and not x.is_mean and (x.dtype != "float32" or bool((x.scale == 1).all()))
 
 
 def real(i: "Importer", x: Value) -> Value:

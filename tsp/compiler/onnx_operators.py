@@ -1,6 +1,7 @@
 """Every ONNX operator that can be compiled, and what makes it."""
 
 from tsp.compiler import onnx_nodes, onnx_qdq, onnx_real, onnx_whole
+from tsp.compiler.onnx_moves import MOVES
 from tsp.compiler.onnx_operands import Make
 from tsp.compiler.onnx_real import by_type
 
@@ -12,7 +13,7 @@ _BITS = ("BitwiseAnd", "BitwiseOr", "BitwiseXor")
 _LOGIC = {"And": "bit_and", "Or": "bit_or", "Xor": "bit_xor"}
 
 OPERATORS: dict[str, Make] = {
-    **onnx_whole.NODES,
+    **MOVES, **onnx_whole.NODES,
     **{name: by_type(onnx_whole.either_way(name), onnx_real.binary(op)) for name, op in _ELEMENTWISE.items()},
     **{name: onnx_whole.either_way(name) for name in _BITS},
     **{name: onnx_whole.logical(op) for name, op in _LOGIC.items()},

@@ -15,6 +15,7 @@ import numpy as np
 from tsp.compiler.onnx_nodes import Node, binary, image_shape, sums_of
 from tsp.compiler.onnx_rounding import bytes_quantised, mean, power_of_two, requantised, shifts_between
 from tsp.compiler.onnx_values import Array, Constant, Value
+from tsp.compiler.onnx_windows import windows_of
 
 if TYPE_CHECKING:
     from tsp.compiler.onnx_import import Importer
@@ -52,7 +53,7 @@ def qlinear_conv(i: "Importer", node: Node) -> Value:
 
 
 def _qlinear(i: "Importer", node: Node, images: bool) -> Value:
-    x, weights = i.value(node, 0), i.constant(node, 3).value
+    x, weights = i.value(node, 0, "image") if images else i.rows(node, 0), i.constant(node, 3).value
     sums = sums_of(i, x, int(i.scalar(node, 2)), weights, i.constant(node, 5).value, images)
     if len(node.input) > 8 and node.input[8]:
         sums = _biased(i, sums, i.constant(node, 8).value)
@@ -76,18 +77,42 @@ def dequantize(i: "Importer", node: Node) -> Value | Constant:
         return Constant(x.value, scale, zero, int(i.attribute("axis", 1)))
     if scale.size != 1 or x.scale is not None:
         raise i.refused("takes one scale for all of a tensor that is not dequantised already")
-    return dataclasses.replace(i.value(node, 0), scale=scale.reshape(()), zero=int(zero.reshape(-1)[0]))
+    found = x if x.parts else i.value(node, 0)
+    return found.scaled(scale.reshape(()), int(zero.reshape(-1)[0]))
 
 
-def quantize(i: "Importer", node: Node) -> Value:
+def quantize(i: "Importer", node: Node) -> Value | Constant:
     """Sums of a matmul or convolution of dequantised tensors are scaled once, as onnxruntime does."""
+    if isinstance(given := i.known[node.input[0]], Constant):
+        return _constant_quantised(i, node, given)
     x, scale = i.unsettled(node, 0), _scale(i, node, 1)
     zero = i.scalar(node, 2, np.uint8(0))
+    if not x.parts:
+        return _quantised(i, x, scale, zero)
+    # Each of the tensors before it is moved.
+    parts = tuple(_quantised(i, part, scale, zero) for part in x.parts)
+    return dataclasses.replace(parts[0], shape=x.shape, parts=parts, source=x.source)
+
+
+def _constant_quantised(i: "Importer", node: Node, x: Constant) -> Constant:
+    """One scale for all, or one for each index of an axis."""
+    scale, zero = _scales(i, node, 1), i.constant(node, 2, np.uint8(0)).value
+    if x.scale is not None or x.value.dtype.kind != "f" or i.attribute("block_size", 0):
+        raise i.refused("of a constant takes floats, and is supported without block_size")
+    if scale.size > 1:
+        shape = [-1 if axis == i.attribute("axis", 1) % x.value.ndim else 1 for axis in range(x.value.ndim)]
+        scale, zero = scale.reshape(shape), zero.reshape(shape if zero.size > 1 else [])
+    limits = np.iinfo(zero.dtype)
+    whole = np.rint(x.value.astype(np.float32) / scale) + zero
+    return Constant(np.clip(whole, limits.min, limits.max).astype(zero.dtype))
+
+
+def _quantised(i: "Importer", x: Value, scale: Any, zero: Any) -> Value:
     if x.scale is None:
         raise i.refused("quantises a float that is computed as such; only sums of dequantised tensors are supported")
     if x.addends:
         return bytes_quantised(i, x.addends, x.positive, scale, zero)
-    if x.count > 1:
+    if x.is_mean:
         return mean(i, x, scale, zero)
     if x.tensor.dtype == "int32":
         return requantised(i, x, np.asarray(x.scale, np.float32) / scale, zero)
@@ -99,7 +124,7 @@ def quantize(i: "Importer", node: Node) -> Value:
 
 def _dequantised_product(i: "Importer", node: Node, images: bool, transposed: bool = False) -> Value:
     """A product of a dequantised tensor and dequantised weights, and its bias, whose scale is that of the sums."""
-    x, weights = i.value(node, 0), i.constant(node, 1)
+    x, weights = i.value(node, 0, "image") if images else i.rows(node, 0), i.constant(node, 1)
     if x.scale is None or weights.scale is None:
         raise i.refused("multiplies floats; put DequantizeLinear before both inputs, or convert the model to float16")
     matrix = weights.value.T if transposed else weights.value
@@ -137,12 +162,22 @@ def conv(i: "Importer", node: Node) -> Value:
 def relu(i: "Importer", node: Node) -> Value:
     """Of sums it is remembered: what quantises them may do it by saturating."""
     x = i.unsettled(node, 0)
+    if not x.parts:
+        return _positive(i, x)
+    parts = tuple(_positive(i, part) for part in x.parts)
+    return dataclasses.replace(x, tensor=parts[0].tensor, parts=parts)
+
+
+def _positive(i: "Importer", x: Value) -> Value:
     if x.scale is not None and (x.tensor.dtype == "int32" or x.addends):
         return dataclasses.replace(x, positive=True)
-    x = i.value(node, 0)
-    if x.offset or x.zero or x.tensor.dtype not in ("int32", "int8"):
-        raise i.refused("is supported on int32, on sums, and on int8 with zero point 0")
-    return dataclasses.replace(x, tensor=i.graph.relu(x.tensor))
+    if x.tensor.dtype not in ("int32", "int8"):
+        raise i.refused(f"is supported on whole numbers and on floats, not on {x.dtype}")
+    # Bytes are held less something, and zero is the zero point.
+    level = x.zero - x.offset
+    if not level:
+        return dataclasses.replace(x, tensor=i.graph.relu(x.tensor))
+    return dataclasses.replace(x, tensor=i.graph.maximum(x.tensor, i.graph.constant([level], x.tensor.dtype)))
 
 
 def add(i: "Importer", node: Node) -> Value:
@@ -150,7 +185,7 @@ def add(i: "Importer", node: Node) -> Value:
     parts = [x for x in (i.known[name] for name in node.input) if isinstance(x, Value)]
     if all(x.scale is None for x in parts):
         return binary("add")(i, node)
-    if len(parts) != 2 or any(x.scale is None or x.count > 1 for x in parts):
+    if len(parts) != 2 or any(x.scale is None or x.is_mean for x in parts):
         raise i.refused("of real numbers takes two dequantised tensors or sums of such")
     if parts[0].shape != parts[1].shape:
         raise i.refused(f"of {list(parts[0].shape)} and {list(parts[1].shape)}: only a constant is broadcast")
@@ -183,21 +218,22 @@ def _aligned(i: "Importer", parts: list[Value], shifts: list[Array], finer: Arra
 
 def average_pool(i: "Importer", node: Node) -> Value:
     """Sums of windows, to be divided by how many pixels they have."""
-    x = i.value(node, 0)
+    x = i.value(node, 0, "image")
     if x.scale is None:
         raise i.refused("averages floats; put DequantizeLinear before its input")
     i.images(x)
     assert x.tensor.image is not None
     size = x.tensor.image[1:] if node.op_type == "GlobalAveragePool" else tuple(i.attribute("kernel_shape", []))
-    windows = i.windows(x, size)
-    padded = any(windows.pads) and not i.attribute("count_include_pad", 0)
-    if len(size) != 2 or i.attribute("ceil_mode", 0) or padded:
-        raise i.refused("is supported with two axes, without ceil_mode, and without padding that does not count")
-    shift, count = x.offset - x.zero, int(np.prod(size))
+    ceil, counted = i.attribute("ceil_mode", 0), bool(i.attribute("count_include_pad", 0))
+    if len(size) != 2 or (ceil and counted):
+        raise i.refused("is supported with two axes, and without padding that counts if there is ceil_mode")
+    windows, whole = windows_of(i, x, size), int(np.prod(size))
+    counts = windows.pixels(x.tensor, (size[0], size[1]), counted)
+    shift, count = x.offset - x.zero, counts if counts.size > 1 else int(counts[0, 0])
     tensor = i.graph.sum_pool(x.tensor, (size[0], size[1]), windows, -shift)
     return Value(
-        tensor, "float32", image_shape(tensor), scale=x.scale, count=count, plus=np.full(1, shift * count),
-        bound=255 * count,
+        tensor, "float32", image_shape(tensor), scale=x.scale, count=count, plus=np.full(1, shift * whole),
+        bound=255 * whole,
     )  # fmt: skip
 
 

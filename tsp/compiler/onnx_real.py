@@ -151,6 +151,7 @@ def dequantize(i: "Importer", node: Node) -> Value | Constant:
     scale = i.constant(node, 1).value
     if isinstance(x, Constant) or scale.size == 1:
         return onnx_qdq.dequantize(i, node)
+    x = i.value(node, 0)
     if x.scale is not None or x.is_real:
         raise i.refused(f"takes whole numbers, not {x.dtype}")
     zero = _along(i, x, i.constant(node, 2, np.zeros((), np.int32)).value, "int32")

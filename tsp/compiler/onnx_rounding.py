@@ -79,9 +79,15 @@ def power_of_two(scale: Array) -> bool:
 
 def mean(i: "Importer", x: Value, scale: Any, zero: Any) -> Value:
     """Sums of ``x.count`` bytes, divided by that and quantised: exact where the scales differ by a power of two, else
-    times one float32 number, as onnxruntime's QLinearAveragePool does it."""
+    times one float32 number, as onnxruntime's QLinearAveragePool does it; or one for each row, where the edge of an
+    image cuts windows."""
     moved, offset, dtype = _moved(i, zero)
-    assert x.scale is not None and x.plus is not None
+    assert x.scale is not None
+    if not isinstance(x.count, int):
+        numbers = _added(i, x.tensor, np.zeros(1) if x.plus is None else x.plus)
+        factors = (x.scale / (np.float32(scale) * x.count.astype(np.float32))).astype(np.float32)
+        numbers = i.graph.relu(numbers) if x.positive else numbers
+        return Value(i.graph.requantise(numbers, scale=factors, zero=moved), dtype, x.shape, offset)
     ratio = float(x.scale) / float(scale)
     if not power_of_two(np.asarray(ratio)):
         return requantised(i, x, np.asarray(x.scale / np.float32(scale * np.float32(x.count))), zero)
@@ -91,10 +97,12 @@ def mean(i: "Importer", x: Value, scale: Any, zero: Any) -> Value:
     want = np.clip(np.rint(sums * ratio / x.count) + moved, floor, 127).astype(np.int64)
     found = fixed_point([sums], [ratio / x.count], want, floor)
     if found is None:
-        numbers = i.graph.convert(_added(i, x.tensor, x.plus), "float32")
+        plus = np.zeros(1) if x.plus is None else x.plus
+        numbers = i.graph.convert(_added(i, x.tensor, plus), "float32")
         return _divided(i, i.graph.relu(numbers) if x.positive else numbers, x.count / ratio, zero, x.shape)
     (factor,), level, shift = found
-    tensor = _multiplied(i, [x.tensor], ((factor,), level + factor * int(x.plus[0]), shift), floor)
+    level += factor * (0 if x.plus is None else int(x.plus[0]))
+    tensor = _multiplied(i, [x.tensor], ((factor,), level, shift), floor)
     return Value(tensor, dtype, x.shape, offset)
 
 

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
-from tsp.compiler import floats, onnx_real, tables
+from tsp.compiler import onnx_real, tables
 from tsp.compiler.graph import Tensor
-from tsp.compiler.lanes import moved
 from tsp.compiler.onnx_operands import Make, Node
 from tsp.compiler.onnx_values import Constant, Value
 from tsp.compiler.tensor import table_of
@@ -97,11 +96,7 @@ def gather(i: "Importer", node: Node) -> Value:
 def _column(i: "Importer", which: Value) -> Tensor:
     """Each number in a row of its own."""
     x = which.tensor
-    if x.features == 1:
-        return x
-    parts = [moved(i.graph, x, [number]) for number in range(x.features)]
-    order = np.arange(x.rows * x.features).reshape(x.features, x.rows).T.reshape(-1)
-    return floats.take_rows(i.graph, floats.concat_rows(i.graph, parts), order.tolist())
+    return x if x.features == 1 else i.graph.reshape(x, (x.rows * x.features, 1))
 
 
 def identity(i: "Importer", node: Node) -> Value:

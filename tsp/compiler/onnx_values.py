@@ -1,6 +1,7 @@
 """Tensors of an ONNX model while it is read."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,11 +34,13 @@ class Value:
             last.
         dtype, shape: as the model says.
         scale, zero: of what DequantizeLinear makes, or of sums of such: the real number is
-            (number - zero) · scale / ``count``.
+            (number - zero) · scale / ``count``, of means; there may be one for each row.
         plus: what is still to be added to sums, a whole number for each feature; None for nothing.
         positive: of sums; what is below zero counts as zero.
         bound: the number of sums is in -bound…bound.
         addends: dequantised tensors without a common scale whose sum it is; ``tensor`` is the first of them.
+        parts, source: tensors whose numbers it takes, and which of them where, in its shape; ``tensor`` is the first's.
+            None is moved yet (``onnx_moves.py``), and each may have a scale of its own.
     """
 
     tensor: Tensor
@@ -46,16 +49,28 @@ class Value:
     offset: int = 0
     scale: Array | None = None
     zero: int = 0
-    count: int = 1
+    count: int | Array = 1
     plus: Array | None = None
     positive: bool = False
     bound: int = ANY
     addends: tuple["Value", ...] = ()
+    parts: tuple["Value", ...] = ()
+    source: Array | None = None
 
     @property
     def is_real(self) -> bool:
         """Its floats are computed as such."""
         return self.tensor.dtype == "float32"
+
+    @property
+    def is_mean(self) -> bool:
+        """Its numbers are still to be divided."""
+        return not isinstance(self.count, int) or self.count > 1
+
+    def scaled(self, scale: Array | None, zero: int) -> "Value":
+        """The same numbers with a scale, or without."""
+        parts = tuple(part.scaled(scale, zero) for part in self.parts)
+        return dataclasses.replace(self, scale=scale, zero=zero, parts=parts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,3 +100,8 @@ def laid(like: Value, value: Array, dtype: str) -> Array:
     moved = np.moveaxis(whole, 1, -1) if like.tensor.image is not None else whole
     rows = moved.reshape(like.tensor.shape).astype(dtype)
     return rows[:1] if (rows == rows[:1]).all() else rows
+
+
+def made(like: Value, tensor: Tensor, shape: Sequence[int]) -> Value:
+    """What a node makes, in the model's type of ``like``."""
+    return dataclasses.replace(like, tensor=tensor, shape=tuple(int(n) for n in shape))

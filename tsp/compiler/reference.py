@@ -55,13 +55,17 @@ def _taken(x: Array, rows: Rows, fill: float) -> Array:
     return x if rows is None else np.vstack([x, np.full((1, x.shape[1]), fill, x.dtype)])[np.asarray(rows)]
 
 
-def _products(x: Tensor, value: Array, weights: Array) -> Array:
-    """Sums over all taps, modulo 2^32. float64 holds sums of bytes' products exactly, and is multiplied fast."""
-    taps, features = x.attribute("taps"), value.shape[1]
-    parts = (weights[tap * features : (tap + 1) * features].astype(np.float64) for tap in range(len(taps)))
+def _products(x: Tensor, inputs: list[Array]) -> Array:
+    """Sums over all taps, modulo 2^32: taps of one tensor share a matrix, or each has a tensor and a matrix of its own.
+    float64 holds sums of bytes' products exactly, and is multiplied fast."""
+    taps, features = x.attribute("taps"), inputs[0].shape[1]
+    weights = inputs[1::2]
+    if len(inputs) == 2:
+        weights = [inputs[1][tap * features : (tap + 1) * features] for tap in range(len(taps))]
+    values = inputs[::2] * (len(taps) if len(inputs) == 2 else 1)
     exact = sum(
-        _taken(value, rows, x.attribute("fill")).astype(np.float64) @ part
-        for rows, part in zip(taps, parts, strict=True)
+        _taken(value, rows, x.attribute("fill")).astype(np.float64) @ part.astype(np.float64)
+        for value, rows, part in zip(values, taps, weights, strict=True)
     )
     return np.asarray(exact).astype(np.int64).astype(np.int32)
 
@@ -76,7 +80,7 @@ def evaluate(x: Tensor, inputs: list[Array], lanes: int) -> Array:
     if x.op == "matmul" and x.dtype == "float32":
         return _float_products(x, inputs, lanes)
     if x.op == "matmul":
-        return _products(x, inputs[0], inputs[1])
+        return _products(x, inputs)
     if x.op == "concat":
         return reference_float.stacked(inputs, x.attribute("offsets"), x.shape)
     if x.op == "keep":

@@ -4,11 +4,12 @@ A number goes to memory as a map: each superlane's first two bytes are the addre
 table, which lies from address 0 on.
 """
 
+from functools import reduce
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from tsp.compiler.graph import Graph
-from tsp.compiler.lanes import moved
 from tsp.compiler.tensor import Tensor, is_column, is_map, table_of
 from tsp.errors import InputError, counted
 
@@ -38,10 +39,21 @@ def look_up(graph: Graph, table: ArrayLike, which: Tensor) -> Tensor:
     return graph.make("look_up", (which.rows, rows.features), rows.dtype, (rows, which), None)
 
 
+def _in_every_lane(graph: Graph, x: Tensor) -> Tensor:
+    """int32 [n, 1]: a product does it, byte by byte."""
+    e = graph.elementwise
+    parts = []
+    for place in range(0, 32, 8):
+        octet = graph.convert(e("shift_right", x, np.int32(place)), "int8", wrap=True)
+        low = e("bit_and", graph.matmul(octet, np.ones((1, 1), np.int8)), np.int32(255))
+        parts.append(e("shift_left", low, np.int32(place)))
+    return reduce(lambda a, b: e("bit_or", a, b), parts)
+
+
 def _map(graph: Graph, which: Tensor, rows: int) -> Tensor:
     """Computed numbers, in every lane and within the table."""
     if not is_column(which):
-        which = moved(graph, which, [0])
+        which = _in_every_lane(graph, which)
     below = graph.elementwise("shift_right", which, np.int32(31))
     from_start = graph.add(which, graph.mul(below, np.int32(rows)))
     bounded = graph.minimum(graph.maximum(from_start, np.int32(0)), np.int32(rows - 1))

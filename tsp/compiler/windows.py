@@ -4,6 +4,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsp.errors import InputError
 
@@ -48,3 +49,14 @@ class Windows:
             inside = (at >= 0) & (at < lines) & (beside >= 0) & (beside < columns)
             taps.append(tuple(np.where(inside, (n * lines + at) * columns + beside, -1).tolist()))
         return tuple(taps), (count, high, wide)
+
+    def pixels(self, x: "Tensor", size: tuple[int, int], padding: bool) -> NDArray[np.int64]:
+        """How many pixels each window has: one number for all, or one for each row; padding counts only if so said.
+        InputError for a window of padding alone."""
+        taps, _ = self.rows(x, size)
+        counts = np.sum([np.asarray(rows) >= 0 for rows in taps], axis=0)
+        if padding or (counts == len(taps)).all():
+            return np.array([[len(taps)]])
+        if not counts.all():
+            raise InputError(f"windows of {list(size)} on {x} with {self}: one has no pixel of the image to average")
+        return np.asarray(counts).reshape(-1, 1)

@@ -10,6 +10,9 @@ from tsp.flow import faults
 from tsp.flow.issues import Ints, Issues, Specs
 from tsp.flow.tables import Bools
 
+IDLE_EVERY = 1250
+"""Of so many words of a channel that follow each other at least one is idle *(published)*."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Sends:

@@ -1,0 +1,181 @@
+"""Chips with clocks of their own and wires between them: RTL equals the golden model, cycle for cycle."""
+
+import functools
+import os
+
+import numpy as np
+import pytest
+
+from golden.system import run_system
+from tb.link.chips import Run, Wires, run
+from tb.machine import Fault, Job
+from tb.small import linked
+from tsp.assembler import assemble
+from tsp.config import ChipConfig
+from tsp.floorplan import floorplan
+from tsp.program import Program
+from tsp.run import clock_limit
+from tsp.start import started
+from tsp.system import Chip, Link, Port, System
+from tsp.timing import timing
+
+FULL = bool(os.environ.get("TSP_FULL"))
+CONFIG = linked()
+LOOPED = CONFIG.override(["hac_period=16", "link_buffer=2"])
+SIMS = ("icarus", "verilator") if FULL else ("icarus",)
+IN_FULL = pytest.mark.skipif(not FULL, reason="full counts only: a simulation of many thousand cycles each")
+LATENCY = 216
+QUEUES = {queue.name: queue.index for queue in floorplan(CONFIG).queues}
+OVERRUN, UNDERRUN, SILENT, UNEXPECTED, NO_QUEUE = 12, 13, 14, 15, 255
+THERE, BACK = 290, 620
+"""Cycles of the RECEIVEs: legal, by the checker, with clocks that differ by 200 ppm."""
+
+
+def program(text: str, config: ChipConfig = CONFIG) -> Program:
+    return assemble(text, "text", config)
+
+
+PING = program(f"""
+.data x: mem.e4 int8 = [{", ".join(map(str, range(32)))}], [7], [-100, 100]
+.space z: mem.e5, 3
+.queue mem.e4
+        READ x, e0
+        REPEAT 2, 3, 1
+.queue c2c.e0
+@2      SEND 0, e0
+        REPEAT 2, 3
+@{BACK} RECEIVE 0, w3
+        REPEAT 2, 3
+.queue mem.e5
+@{BACK + 3} WRITE z, w3
+        REPEAT 2, 3, 1
+""")
+PONG = program(f"""
+.data y: mem.w0 int8 = [{", ".join(str(3 * i - 50) for i in range(32))}], [-9], [-100, 100]
+.queue c2c.w0
+@{THERE} RECEIVE 0, e1
+        REPEAT 2, 3
+.queue mem.w0
+@{THERE + 3} READ y, e2
+        REPEAT 2, 3, 1
+.queue vxm.r0s0
+@{THERE + 5} ADD.sat e1:int8, e2:int8 -> w5:int8
+        REPEAT 2, 3
+.queue c2c.w1
+@{THERE + 9} SEND 0, w5
+        REPEAT 2, 3
+""")
+
+
+def pair(first: Program = PING, second: Program = PONG) -> System:
+    """Chip a's e0 joined to chip b's w0."""
+    chips = (Chip("a", first.config, first), Chip("b", second.config, second))
+    links = {link.name: link.index for link in floorplan(first.config).links}
+    ends = Port(0, links["e0"]), Port(1, links["w0"])
+    return System("pair", chips, (Link(ends, (LATENCY, LATENCY), (LATENCY, LATENCY)),), 0, (0,))
+
+
+def simulated(system: System, wires: Wires, sim: str) -> Run:
+    """The system behind its preambles, with all symbols of its programs read back."""
+    begun, _ = started(system)
+    jobs = []
+    for chip, expected in zip(begun.chips, run_system(system), strict=True):
+        words = [
+            (symbol.slice, symbol.address + i) for symbol in chip.program.symbols.values() for i in range(symbol.count)
+        ]
+        jobs.append(Job(chip.program, clock_limit(expected.flow) + 20 * chip.config.hac_period, read=sorted(words)))
+    return run(begun, jobs, wires, sim)
+
+
+def hold(system: System, found: Run) -> None:
+    """Every event of every chip is the golden model's, in its cycle."""
+    for chip, got, expected in zip(system.chips, found.chips, run_system(system), strict=True):
+        slices = floorplan(chip.config).slices
+        assert got.done and got.fault is None, (chip.name, got.fault)
+        assert got.cycles == expected.cycles
+        assert {slices[place].name: value for place, value in got.signatures.items()} == expected.signature
+
+
+@pytest.mark.parametrize("sim", SIMS)
+@pytest.mark.parametrize("seed", range(1, 7 if FULL else 2))
+def test_two_chips_do_what_the_golden_model_does(seed: int, sim: str) -> None:
+    ppm = [(100, -100), (-100, 100), (0, 0), (100, 100), (-70, 30), (3, -99)][seed - 1]
+    system = pair()
+    found = simulated(system, Wires(ppm=ppm, settle=3_000, uneven=(8, -8)[:: (-1) ** seed], seed=seed), sim)
+    hold(system, found)
+    sums = np.clip(np.add(*(np.arange(32), 3 * np.arange(32) - 50)), -128, 127)
+    z = PING.symbols["z"]
+    assert np.array_equal(found.chips[0].memory[z.slice, z.address].view(np.int8), sums)
+
+
+@functools.cache
+def looped(cycle: int, sends: int = 1, measure: bool = False) -> Run:
+    """One chip, its east link joined to its west link: SENDs from cycle 2 on, a RECEIVE in a cycle."""
+    text = f"""
+    .data x: mem.w4 int8 = [1, 2, 3]
+    .space z: mem.e4, 1
+    .queue mem.w4
+            READ x, w0
+            REPEAT {max(1, sends - 1)}, 3
+    .queue c2c.w0
+    @2      SEND 0, w0
+            {f"REPEAT {sends - 1}, 3" if sends > 1 else "NOP 1"}
+    .queue c2c.e0
+    @{cycle} RECEIVE 0, w3
+    .queue mem.e4
+    @{cycle + 3} WRITE z, w3
+    """
+    made = program(text, LOOPED)
+    ends = Port(0, 0), Port(0, 1)
+    system = System("loop", (Chip("a", LOOPED, made),), (Link(ends, (LATENCY,) * 2, (LATENCY,) * 2),))
+    z = made.symbols["z"]
+    wires = Wires(jitter=False, settle=300, measure=measure)
+    return run(system, [Job(made, 5000, read=[(z.slice, z.address)])], wires, "icarus")
+
+
+def test_latencies_of_links_are_those_of_the_table() -> None:
+    table, words = timing(CONFIG), CONFIG.superlanes + 1
+    measured = looped(400, measure=True).l_eff[0]
+    assert measured == int(measured) and abs(measured - LATENCY) <= 2
+    # One more, because the header waits in the elastic buffer for the word behind it, and idle words do not.
+    first = 2 + table.send_wire + int(measured) + words + table.receive_ready + 1
+    found = looped(first).chips[0]
+    assert found.done and found.fault is None
+    # The WRITE is in the one cycle in which receive_func puts the vector there.
+    (word,) = found.memory.values()
+    assert word[:4].tolist() == [1, 2, 3, 0]
+    early = looped(first - 1).chips[0]
+    assert early.fault == Fault(first - 1, QUEUES["c2c.e0"], UNDERRUN)
+
+
+@IN_FULL
+def test_a_vector_without_room_is_a_fault() -> None:
+    fault = looped(400, sends=3).chips[0].fault
+    assert fault is not None and (fault.queue, fault.kind) == (NO_QUEUE, OVERRUN)
+    assert looped(400, sends=2).chips[0].fault is None
+
+
+@IN_FULL
+def test_a_child_that_starts_late_is_told_of() -> None:
+    found = simulated(pair(), Wires(settle=3_000, late=1_000), "icarus").chips
+    fault = found[1].fault
+    assert fault is not None and (fault.queue, fault.kind) == (NO_QUEUE, UNEXPECTED)
+
+
+@IN_FULL
+def test_a_parent_that_is_not_heard_any_more_is_told_of() -> None:
+    found = simulated(pair(), Wires(settle=5_000, cut=1_000), "icarus").chips
+    fault = found[1].fault
+    assert fault is not None and (fault.queue, fault.kind) == (NO_QUEUE, SILENT)
+    assert not found[1].done
+
+
+@IN_FULL
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_wrong_bits_are_corrected_or_told_of(seed: int) -> None:
+    system = pair()
+    found = simulated(system, Wires(ppm=(100, -100), settle=3_000, flipped=0.2, flips=1, seed=seed), SIMS[-1])
+    if all(chip.fault is None for chip in found.chips):
+        hold(system, found)
+    else:
+        assert any(chip.fault is not None and chip.fault.kind in (11, 13) for chip in found.chips)
