@@ -68,7 +68,7 @@ def test_a_fault_ends_with_exit_code_3(tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["run", "--system", str(EXAMPLE), "--on", "verilog"], "unknown machine 'verilog'; did you mean verilator?"),
+        (["run", "--system", str(EXAMPLE), "--on", "verilog"], "unknown machine 'verilog'; did you mean 'verilator'?"),
         (["run", "--system", str(EXAMPLE), "--waves", "x.fst"], "--waves is for one chip, but --system runs several"),
         (["run", "--system", str(EXAMPLE), "--dump", "z"], "--dump z: of a system must begin with a chip and a colon"),
         (["run", "--system", str(EXAMPLE), "--dump", "c:z"], "there is no chip 'c'; known: a, b"),

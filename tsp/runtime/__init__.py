@@ -3,7 +3,7 @@
 The runtime aligns and measures the system, has it scheduled for what was measured, loads and starts it, waits, and
 judges: a result counts only if every chip is done after the predicted cycles and none has a fault. Else it flushes and
 replays; after so many replays a spare takes the place of the chip that is most likely to blame, and all begins anew
-(docs/systems.md; D. Abts et al., ISCA 2022, section 4.5).
+(docs/systems.md).
 """
 
 import dataclasses
