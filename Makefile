@@ -23,7 +23,7 @@ export PYTHONHASHSEED := 0
 export AMARANTH_USE_YOSYS := builtin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sim digits test lint verify regress coverage formal mutate bench network verilog synth clean distclean
+.PHONY: help setup sim digits test lint verify regress coverage formal mutate bench network verilog synth clean distclean align links
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ formal: $(STAMP) ## Prove blocks of the RTL by induction, and refute each proof 
 
 bench: $(STAMP) ## Measure speed and size
 	@$(PY) -m tb.bench
+
+align: $(STAMP) ## Simulate systems of chips with clocks of their own: HACs, latencies, margins, starts
+	@$(PY) -m tb.align
 
 links: $(STAMP) ## Count what becomes of packets of a link with wrong bits
 	@$(PY) -m tb.links

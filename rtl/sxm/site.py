@@ -30,9 +30,12 @@ class SxmSite(Component):
     ``c2c_place``, ``powered`` and :func:`moving_ports` are those of :class:`rtl.c2c.tile.C2cTile`.
     """
 
+    module_name = "sxm_site"
+
     def __init__(self, config: ChipConfig, links: int = 0):
         self.config, self.links = config, links
-        self.module_name = f"sxm_site_{links}" if links else "sxm_site"
+        if links:
+            self.module_name = f"sxm_site_{links}"
         kinds = [*(SXM_QUEUES.values() if config.sxm else ()), *(["c2c"] * C2C_QUEUES if links else ())]
         self._first_c2c = len(kinds) - (C2C_QUEUES if links else 0)
         ports = stream.site_stream_ports(config) | tile.site_instruction_ports(kinds)
