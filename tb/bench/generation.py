@@ -23,7 +23,7 @@ def rows() -> list[Row]:
 def _preset(name: str) -> list[Row]:
     seconds_limit, memory_limit = LIMITS.get(name, (None, None))
     with tempfile.TemporaryDirectory(prefix="verilog-") as folder:
-        seconds, peak = watched([*TSP, "verilog", "--config", name, "--set", "c2c=off", "-o", folder])
+        seconds, peak = watched([*TSP, "verilog", "--config", name, "-o", folder])
         files = sorted(Path(folder).glob("*.v"))
         size = {"modules": len(files), "bytes": sum(file.stat().st_size for file in files)}
     return [

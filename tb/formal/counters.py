@@ -185,7 +185,7 @@ PROOFS = [
         block="icu_control",
         claim="DESKEW: resume is in the last cycle of an epoch, whatever the steps, and δ = 0 and SAC = HAC after it",
         build=waits,
-        bug=Bug("rtl.icu_control", "deskewing & counters.carry", "deskewing & (counters.hac == 15)"),
+        bug=Bug("rtl.icu_control", "self.deskew.any(), counters.carry", "self.deskew.any(), counters.hac == 15"),
         reduced=f"{QUEUES} queues, {PERIOD_16}",
         assumed=RULES,
     ),

@@ -27,6 +27,8 @@ IN_FULL = pytest.mark.skipif(not FULL, reason="full counts only: a simulation of
 LATENCY = 216
 QUEUES = {queue.name: queue.index for queue in floorplan(CONFIG).queues}
 OVERRUN, UNDERRUN, SILENT, UNEXPECTED, NO_QUEUE = 12, 13, 14, 15, 255
+LOOP_LATENCY = 214
+"""L_eff of the link from a chip to itself, as it measures it, which takes 256 epochs."""
 THERE, BACK = 290, 620
 """Cycles of the RECEIVEs: legal, by the checker, with clocks that differ by 200 ppm."""
 
@@ -101,7 +103,7 @@ def hold(system: System, found: Run) -> None:
 def test_two_chips_do_what_the_golden_model_does(seed: int, sim: str) -> None:
     ppm = [(100, -100), (-100, 100), (0, 0), (100, 100), (-70, 30), (3, -99)][seed - 1]
     system = pair()
-    found = simulated(system, Wires(ppm=ppm, settle=3_000, uneven=(8, -8)[:: (-1) ** seed], seed=seed), sim)
+    found = simulated(system, Wires(ppm=ppm, settle=1_500, uneven=(8, -8)[:: (-1) ** seed], seed=seed), sim)
     hold(system, found)
     sums = np.clip(np.add(*(np.arange(32), 3 * np.arange(32) - 50)), -128, 127)
     z = PING.symbols["z"]
@@ -135,10 +137,10 @@ def looped(cycle: int, sends: int = 1, measure: bool = False) -> Run:
 
 def test_latencies_of_links_are_those_of_the_table() -> None:
     table, words = timing(CONFIG), CONFIG.superlanes + 1
-    measured = looped(400, measure=True).l_eff[0]
-    assert measured == int(measured) and abs(measured - LATENCY) <= 2
+    if FULL:
+        assert looped(400, measure=True).l_eff == [LOOP_LATENCY]
     # One more, because the header waits in the elastic buffer for the word behind it, and idle words do not.
-    first = 2 + table.send_wire + int(measured) + words + table.receive_ready + 1
+    first = 2 + table.send_wire + LOOP_LATENCY + words + table.receive_ready + 1
     found = looped(first).chips[0]
     assert found.done and found.fault is None
     # The WRITE is in the one cycle in which receive_func puts the vector there.

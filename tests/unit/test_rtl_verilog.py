@@ -19,7 +19,7 @@ from tsp.config import PRESETS, ChipConfig, preset
 from tsp.errors import InputError
 
 FULL = os.environ.get("TSP_FULL")
-CONFIGS = [preset("tiny"), preset("board"), *([preset("groqchip").override(["c2c=off"])] if FULL else [])]
+CONFIGS = [preset("tiny"), preset("board"), *([preset("groqchip")] if FULL else [])]
 WAIVERS = Path(verilog.__file__).with_name("verilator.vlt")
 
 
