@@ -66,6 +66,8 @@ def cast(i: "Importer", node: Node) -> Value:
     if to not in NUMBERS:
         raise i.refused(f"of {x.dtype} is supported to {' and '.join(NUMBERS.values())}")
     if x.dtype not in NUMBERS.values():
+        if x.dtype not in ("int8", "uint8", "bool", "float32"):
+            raise i.refused(f"of {x.dtype} to {NUMBERS[to]} is not supported; cast it to float32 first")
         x = onnx_real.cast_to(i, node, "int32")
     return Value(x.tensor, NUMBERS[to], x.shape)
 

@@ -73,6 +73,9 @@ class View:
     runs: Runs
     by: "View | None" = None
 
+    def __str__(self) -> str:
+        return f"{self.block.name} by {self.by.block.name}" if self.by is not None else self.block.name
+
 
 @dataclasses.dataclass(frozen=True)
 class Tile:
@@ -122,7 +125,7 @@ class Step:
         return self.from_float and not (self.mnemonic in ("MASK", "SELECT") and number == len(self.operands) - 1)
 
     def __str__(self) -> str:
-        return f"{self.mnemonic}({', '.join(o.block.name if isinstance(o, View) else str(o) for o in self.operands)})"
+        return f"{self.mnemonic}({', '.join(map(str, self.operands))})"
 
 
 @dataclasses.dataclass(frozen=True)
