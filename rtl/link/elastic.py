@@ -18,6 +18,35 @@ RESET_EDGES = 8
 """Edges of the received clock that its side stays in reset: the FIFO's pointers must have crossed and come back."""
 
 
+class Crossing(wiring.Component):
+    """The buffer itself, from domain ``received``, which whoever places it has, to ``sync``. Ports: as of
+    :class:`ElasticBuffer`."""
+
+    received_word: In(WORD_BITS)
+    valid: Out(1)
+    word: Out(WORD_BITS)
+
+    def __init__(self, superlanes: int):
+        self.superlanes = superlanes
+        super().__init__()
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.fifo = fifo = AsyncFIFO(
+            width=WORD_BITS, depth=DEPTH, r_domain="sync", w_domain="received", exact_depth=True
+        )
+        begins, header = framing(m, "received", self.superlanes, self.received_word, 1)
+        surplus = begins & ~header & (fifo.w_level > DEPTH // 2)
+        m.d.comb += [fifo.w_data.eq(self.received_word), fifo.w_en.eq(~surplus)]
+
+        _, header = framing(m, "sync", self.superlanes, fifo.r_data, fifo.r_rdy & fifo.r_en)
+        m.d.comb += fifo.r_en.eq(~header | (fifo.r_level >= 2))
+        m.d.sync += self.valid.eq(fifo.r_rdy & fifo.r_en)
+        with m.If(fifo.r_rdy & fifo.r_en):
+            m.d.sync += self.word.eq(fifo.r_data)
+        return m
+
+
 class ElasticBuffer(wiring.Component):
     """A FIFO that makes up for clocks that differ by dropping idle words, or by having no word for a cycle.
 
@@ -46,16 +75,10 @@ class ElasticBuffer(wiring.Component):
         m.domains += ClockDomain("received", local=True)
         m.d.comb += ClockSignal("received").eq(self.received_clk)
         m.submodules.reset = ResetSynchronizer(ResetSignal(), domain="received", stages=RESET_EDGES)
-        m.submodules.fifo = fifo = AsyncFIFO(
-            width=WORD_BITS, depth=DEPTH, r_domain="sync", w_domain="received", exact_depth=True
-        )
-        begins, header = framing(m, "received", self.superlanes, self.received_word, 1)
-        surplus = begins & ~header & (fifo.w_level > DEPTH // 2)
-        m.d.comb += [fifo.w_data.eq(self.received_word), fifo.w_en.eq(~surplus)]
-
-        _, header = framing(m, "sync", self.superlanes, fifo.r_data, fifo.r_rdy & fifo.r_en)
-        m.d.comb += fifo.r_en.eq(~header | (fifo.r_level >= 2))
-        m.d.sync += self.valid.eq(fifo.r_rdy & fifo.r_en)
-        with m.If(fifo.r_rdy & fifo.r_en):
-            m.d.sync += self.word.eq(fifo.r_data)
+        m.submodules.crossing = crossing = Crossing(self.superlanes)
+        m.d.comb += [
+            crossing.received_word.eq(self.received_word),
+            self.valid.eq(crossing.valid),
+            self.word.eq(crossing.word),
+        ]
         return m
