@@ -12,6 +12,8 @@ rows int64."""
 _AXES = 8
 _LARGEST = 1 << 16
 """Lines, columns, pads and the like of a window."""
+_ROWS = 1 << 24
+"""Of a table."""
 
 
 def parse_tensors(rows: Any) -> dict[str, Tensor]:
@@ -26,7 +28,7 @@ def _tensor(row: Any) -> Tensor:
     right = type(row) is dict and row.keys() - {"table"} == {*kinds, "fold", "window"}
     right = right and all(type(row[k]) is kinds[k] for k in kinds)
     table = row.get("table", 0) if right else 0
-    right = right and type(table) is int and 0 <= table <= _LARGEST and (not table or row["given"])
+    right = right and type(table) is int and 0 <= table <= _ROWS and (not table or row["given"])
     known = ("int32", "int64") if table else (*DTYPES, *NARROW) if right and row["given"] else DTYPES
     if not right or row["dtype"] not in known or len(row["shape"]) > _AXES:
         raise InputError("the header's 'tensors' are damaged")

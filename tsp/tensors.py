@@ -65,13 +65,19 @@ def with_inputs(program: Program, values: Mapping[str, Array]) -> Program:
     for name, array in values.items():
         tensor = program.tensors[name]
         rows = laid_out(array, tensor)
-        if tensor.table:
-            rows = np.tile(rows, program.config.superlanes)
         for index, block in enumerate(tensor.blocks):
             for symbol in copies(program, block) if block else ():
-                _store(program, memory, symbol, rows[:, index * program.config.lanes :])
+                part = rows[:, index * program.config.lanes :]
+                is_map = tensor.table and symbol.type == Type.INT8
+                _store(program, memory, symbol, _maps(part, program.config.superlanes) if is_map else part)
     images = {place: Image.of(words, program.config.lanes) for place, words in memory.items()}
     return dataclasses.replace(program, memory=images)
+
+
+def _maps(numbers: Array, superlanes: int) -> Array:
+    """What GATHER takes: the first two bytes of each superlane's word are an address."""
+    addresses = numbers.astype("<u2").view(np.int8)
+    return np.tile(np.pad(addresses, ((0, 0), (0, _OCTETS - 2))), superlanes)
 
 
 def copies(program: Program, block: str) -> Iterator[Symbol]:
@@ -113,11 +119,10 @@ def _load(program: Program, symbol: Symbol, words: Words) -> Array:
 
 
 def laid_out(array: Array, tensor: Tensor) -> Array:
-    """[rows, width] as memory has them: what an image's pixel is a row of its channels, or several side by side.
-    Numbers of a table's rows are the sixteen bytes of a superlane, of which the first two are an address."""
+    """[rows, width] as memory has them: what an image's pixel is a row of its channels, or several side by side;
+    numbers of a table's rows counted from its start."""
     if tensor.table:
-        addresses = (array.reshape(-1, 1).astype(np.int64) % tensor.table).astype("<u2")
-        return np.pad(addresses.view(np.int8), ((0, 0), (0, _OCTETS - 2)))
+        return array.reshape(-1, 1).astype(np.int64) % tensor.table
     moved = np.moveaxis(array, 1, -1) if tensor.channels_first else array
     found = moved if array.dtype.kind == "f" else moved.astype(np.int64) - tensor.offset
     if tensor.window is not None:
@@ -165,8 +170,9 @@ def check_layout(program: Program) -> None:
         right = len(tensor.blocks) == -(-tensor.width // lanes) and names and set(names) <= program.symbols.keys()
         if not right or alike != {(tensor.rows, symbols[0].type)}:
             raise InputError(f"tensor {name!r}, {tensor}, does not lie in {', '.join(tensor.blocks) or 'any symbol'}")
-        if tensor.table and symbols[0].type != Type.INT8:
-            raise InputError(f"tensor {name!r}, numbers of a table's rows, lies in {symbols[0].type.name.lower()}")
+        as_maps = symbols[0].type == Type.INT8 and tensor.table <= program.config.mem_words
+        if tensor.table and not as_maps and symbols[0].type != Type.INT32:
+            raise InputError(f"tensor {name!r}, {tensor}, does not hold numbers of {tensor.table} rows")
         if (symbols[0].type in FLOAT_TYPES) != tensor.dtype.startswith("float"):
             raise InputError(f"tensor {name!r}, {tensor}, lies in words of {symbols[0].type.name.lower()}")
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from tsp.compiler.folds import INPUT_WINDOWS, Columns, choose, reach
 from tsp.compiler.graph import Array, Graph, Rows, Tensor
-from tsp.compiler.tensor import least
+from tsp.compiler.tables import in_parts
+from tsp.compiler.tensor import least, table_of
 from tsp.compiler.windows import Windows
 from tsp.config import ChipConfig
 from tsp.program import Window
@@ -33,7 +34,7 @@ class _Folding(Graph):
 
     def __init__(self, old: Graph, config: ChipConfig):
         super().__init__()
-        self.old, self.plan = old, choose(old, config)
+        self.old, self.plan, self.words = old, choose(old, config), config.mem_words
         self.layouts: dict[str, Layout] = {}
         self.made = 0
 
@@ -57,6 +58,8 @@ class _Folding(Graph):
             self._given(x)
         elif x.op == "max_pool":
             self._pool(x)
+        elif x.op == "look_up" and x.inputs[0].rows > self.words:
+            self._table(x)
         elif self.plan.window(x) is not None and self.plan.changes(x):
             size, windows = self.plan.kernel(x)
             weights = x.inputs[1].value
@@ -82,8 +85,19 @@ class _Folding(Graph):
             layout = Layout(1, window)
         elif x.image is not None:
             layout = Layout(fold)
+        elif table_of(x) > self.words:
+            x = dataclasses.replace(x, attributes=())  # numbers that the chip makes maps of
         self.layouts[x.name] = layout
         self.inputs.append(self._add(dataclasses.replace(x, shape=shape, image=image)))
+
+    def _table(self, x: Tensor) -> None:
+        """Rows of a table that no slice holds."""
+        table, which = x.inputs
+        assert table.value is not None
+        number = self.tensors[which.inputs[0].name if which.op else which.name]
+        found = in_parts(self, table.value, number, self.words)
+        del self.tensors[found.name]
+        self._add(dataclasses.replace(found, name=x.name))
 
     def _window(self, conv: Tensor) -> Window:
         """What a row of the input of a convolution holds: all that a row of its result takes."""

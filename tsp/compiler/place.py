@@ -68,7 +68,8 @@ class _Placer:
 
     def table(self, part: Part) -> None:
         """From address 0 on, as numbers of rows are addresses, and at one site, so that all planes take one map. Of
-        the slices where nothing lies yet those nearest to the VXM."""
+        the slices where nothing lies yet those nearest to the VXM; large tables there where
+        more slices are, those of vectors or of weights, so that both have room."""
         planes = part.block.type.planes
         free = [run for run in self._runs(planes, self.order, "") if not any(self.used[name] for name in run)
                 and int(run[0][5:]) % planes == 0]  # fmt: skip
@@ -77,7 +78,8 @@ class _Placer:
                 f"table {part.name} needs {planes} adjacent MEM slices for itself, from address 0 on, and other tables "
                 f"have taken all of config {self.config.name}; set mem_slices higher"
             )
-        slices = min(free, key=lambda run: int(run[0][5:]))
+        inside = self.vectors if 2 * part.words <= self.config.mem_words else max(self.vectors, self.loads, key=len)
+        slices = min(free, key=lambda run: (not set(run) <= set(inside), int(run[0][5:])))
         self._reserve(part.name, slices, 0, part.words)
         self.blocks[part.name].append(Copy(slices, 0))
         site = floorplan(self.config).slice(slices[0]).site

@@ -1,7 +1,7 @@
 """Rows of constant tables, chosen by numbers that are given or computed: GATHER finds them.
 
 A number goes to memory as a map: each superlane's first two bytes are the address of the row in the slices of the
-table, which lies from address 0 on.
+table, which lies from address 0 on. A table of more rows than that is in parts.
 """
 
 from functools import reduce
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tsp.compiler.graph import Graph
-from tsp.compiler.tensor import Tensor, is_column, is_map, table_of
+from tsp.compiler.tensor import Array, Tensor, is_column, is_map, table_of
 from tsp.errors import InputError, counted
 
 
@@ -40,7 +40,9 @@ def look_up(graph: Graph, table: ArrayLike, which: Tensor) -> Tensor:
 
 
 def _in_every_lane(graph: Graph, x: Tensor) -> Tensor:
-    """int32 [n, 1]: a product does it, byte by byte."""
+    """int32 [n, 1]: a product does it, byte by byte, if it is not there already."""
+    if is_column(x):
+        return x
     e = graph.elementwise
     parts = []
     for place in range(0, 32, 8):
@@ -52,9 +54,30 @@ def _in_every_lane(graph: Graph, x: Tensor) -> Tensor:
 
 def _map(graph: Graph, which: Tensor, rows: int) -> Tensor:
     """Computed numbers, in every lane and within the table."""
-    if not is_column(which):
-        which = _in_every_lane(graph, which)
+    which = _in_every_lane(graph, which)
     below = graph.elementwise("shift_right", which, np.int32(31))
-    from_start = graph.add(which, graph.mul(below, np.int32(rows)))
-    bounded = graph.minimum(graph.maximum(from_start, np.int32(0)), np.int32(rows - 1))
+    return _bounded(graph, graph.add(which, graph.mul(below, np.int32(rows))), rows - 1)
+
+
+def _bounded(graph: Graph, number: Tensor, most: int) -> Tensor:
+    """The map of numbers; those below zero or above the most become these."""
+    bounded = graph.minimum(graph.maximum(number, np.int32(0)), np.int32(most))
     return graph.make("map", bounded.shape, "int32", (bounded,), None)
+
+
+def in_parts(graph: Graph, table: Array, which: Tensor, words: int) -> Tensor:
+    """Rows of a table of more rows than a slice has words: of each part one is taken, and all are added up. Before and
+    behind the rows of a part is one that adds nothing, which numbers beyond it choose. ``which`` is int32 [n, 1] within
+    the table."""
+    number = _in_every_lane(graph, which)
+    is_float, dtype = table.dtype.kind == "f", str(table.dtype)
+    nothing = np.full((1, table.shape[1]), -0.0 if is_float else 0, table.dtype)
+    found: Tensor | None = None
+    for first in range(0, len(table), words - 2):
+        part = table[first : first + words - 2]
+        maps = _bounded(graph, graph.add(number, np.int32(1 - first)), len(part) + 1)
+        rows = graph.constant(np.concatenate([nothing, part, nothing]))
+        taken = graph.make("look_up", (which.rows, table.shape[1]), dtype, (rows, maps), None)
+        found = taken if found is None else graph.elementwise("add" if is_float else "bit_or", taken, found)
+    assert found is not None
+    return graph.convert(found, dtype)

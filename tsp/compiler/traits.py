@@ -93,11 +93,6 @@ def check(x: Tensor, config: ChipConfig) -> None:
         raise InputError(f"{x} is {x.op} of numbers of a table's rows, with which only look_up is possible")
     if x.op == "look_up" and not config.gather:
         raise InputError(f"{x} takes rows by their numbers, but config {config.name} has gather=False; set gather=True")
-    if x.op == "look_up" and x.inputs[0].rows > config.mem_words:
-        raise InputError(
-            f"{x} takes rows of a table of {x.inputs[0].rows}, but a slice of config {config.name} has "
-            f"{config.mem_words} words; set mem_words={x.inputs[0].rows}, or split the table"
-        )
     if x.op == "columns" and x.attribute("first") % config.lanes:
         raise InputError(f"{x} begins inside a block of {config.lanes} lanes; give that number as the width")
     if x.op and x.dtype not in INTEGERS and not config.vxm_float:
