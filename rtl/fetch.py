@@ -5,7 +5,7 @@ from amaranth.lib.wiring import Component, In, Member, Out
 
 from rtl import stream, tile
 from rtl.ecc import Checks
-from rtl.stream import WORD_BITS, unreset_register
+from rtl.stream import WORD_BITS, Fault, unreset_register
 from tsp import isa
 from tsp.config import ChipConfig
 from tsp.floorplan import Queue, Site, floorplan
@@ -105,10 +105,5 @@ class FetchPath(Component):
     def _report(self, m: Module, conditions: list[tuple[Value, int]]) -> None:
         valid, kind = Signal(name="own_fault"), Signal(tile.KIND_BITS, name="own_kind")
         tile.pulse_fault(m, valid, kind, conditions)
-        own, site = Cat(kind, self.north_command_queue), Cat(self.site_fault_kind, self.site_fault_queue)
-        mine = Signal(name="own_fault_first")
-        m.d.comb += [
-            mine.eq(valid & (~self.site_fault_valid | (own < site))),
-            self.fault_valid.eq(valid | self.site_fault_valid),
-            Cat(self.fault_kind, self.fault_queue).eq(Mux(mine, own, site)),
-        ]
+        site = Fault(self.site_fault_valid, self.site_fault_queue, self.site_fault_kind)
+        tile.report_first(m, self, Fault(valid, self.north_command_queue, kind), site)

@@ -120,6 +120,16 @@ def first_fault(faults: Sequence[Fault], queue_bits: int = QUEUE_BITS) -> Fault:
     return Fault(valid, queue, kind)
 
 
+def report_first(m: Module, component: Any, own: Fault, other: Fault) -> None:
+    """Drive ``fault_valid``, ``_queue``, ``_kind`` of a component with the first of two faults, by queue and kind."""
+    mine, order, others = Signal(name="own_fault_first"), Cat(own.kind, own.queue), Cat(other.kind, other.queue)
+    m.d.comb += [
+        mine.eq(own.valid & (~other.valid | (order < others))),
+        component.fault_valid.eq(own.valid | other.valid),
+        Cat(component.fault_kind, component.fault_queue).eq(Mux(mine, order, others)),
+    ]
+
+
 def site_fault_ports() -> dict[str, Member]:
     """``fault_valid``, ``fault_queue``, ``fault_kind`` of a site: valid in T_f + 1."""
     return {"fault_valid": Out(1), "fault_queue": Out(QUEUE_BITS), "fault_kind": Out(KIND_BITS)}

@@ -3,7 +3,7 @@
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 from amaranth.lib.wiring import Component, In, Member, Out
 
 from rtl import station, tile
@@ -11,11 +11,8 @@ from rtl.c2c.bundle import ADDRESS_BITS, ARRIVAL, DATA_BITS, LINK_BITS, RECEIVE,
 from rtl.c2c.control import Hemisphere, Issue, Taken
 from rtl.counters import COUNTER_BITS
 from rtl.link.aligner import Aligner
-from rtl.link.elastic import ElasticBuffer
-from rtl.link.meter import LinkMeter
-from rtl.link.receive import LinkReceive
-from rtl.link.transmit import LinkTransmit
-from rtl.stamp import Stamp, stamp
+from rtl.link.end import LinkEnd, keep_time
+from rtl.stamp import Stamp
 from rtl.stream import WORD_BITS, Fault
 from tsp import isa_rules
 from tsp.config import ChipConfig
@@ -87,93 +84,49 @@ class Links(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        self._registers(m)
-        self._receives, self._transmits, self._meters = [], [], []
-        for link in self.links:
-            self._end(m, link.name, link.index)
-        self._align(m)
-        self._read(m)
-        queue_faults = [fault for h in self.hemispheres for fault in self._obey(m, h)]
-        self._report(m, queue_faults)
-        return m
-
-    def _written(self, register: int, link: int | None = None) -> Value:
-        at = self.write & (self.write_address[:REGISTER_BITS] == register)
-        return at if link is None else at & (self.write_address[REGISTER_BITS:] == link)
-
-    def _registers(self, m: Module) -> None:
-        """What the host sets: whom the HAC follows, and what is begun anew."""
         self._child, self._parent = Signal(name="child"), Signal(LINK_BITS, name="parent")
-        self._flush, self._epochs = Signal(name="flush"), Signal(COUNTER_BITS, name="epochs")
-        m.d.sync += self._flush.eq(self._written(TIME) & self.write_data[16])
-        with m.If(self._written(TIME)):
-            m.d.sync += [self._child.eq(self.write_data[0]), self._parent.eq(self.write_data[8 : 8 + LINK_BITS])]
-        with m.If(self.carry):
-            m.d.sync += self._epochs.eq(self._epochs + 1)
-
-    def _end(self, m: Module, name: str, index: int) -> None:
-        """One link: what comes is buffered, read and measured; what leaves is SENDs' vectors and idle words."""
-        m.submodules[f"elastic_{name}"] = elastic = stamp(ElasticBuffer(self.config.superlanes), f"elastic_{name}")
-        receive = stamp(LinkReceive(self.config.superlanes, self.config.link_buffer), f"receive_{name}")
-        m.submodules[f"receive_{name}"] = receive
-        m.submodules[f"transmit_{name}"] = transmit = stamp(LinkTransmit(self.config.superlanes), f"transmit_{name}")
-        m.submodules[f"meter_{name}"] = meter = LinkMeter(self.config.hac_period)
-        latency = Signal(COUNTER_BITS, name=f"latency_{name}")
-        with m.If(self._written(LATENCY, index)):
-            m.d.sync += latency.eq(self.write_data)
-        measure = self._written(MEASURE, index)
-        m.d.comb += [
-            elastic.received_clk.eq(getattr(self, f"rx_{name}_clk")),
-            elastic.received_word.eq(getattr(self, f"rx_{name}")),
-            receive.valid.eq(elastic.valid),
-            receive.word.eq(elastic.word),
-            receive.hac_now.eq(self.hac),
-            receive.flush.eq(self._flush),
-            receive.clear.eq(measure & self.write_data[2]),
-            transmit.word_valid.eq(getattr(self, f"word_{name}_valid")),
-            transmit.word.eq(getattr(self, f"word_{name}")),
-            transmit.hac_next.eq(self.hac_next),
-            transmit.epoch_next.eq(self._epochs + self.carry),
-            transmit.flush.eq(self._flush),
-            getattr(self, f"tx_{name}").eq(transmit.tx),
-            meter.latency.eq(latency),
-            meter.epoch.eq(self.carry),
-            meter.stamp_valid.eq(receive.hac_valid),
-            meter.stamp.eq(receive.hac),
-            meter.arrival.eq(receive.hac_arrival),
-            meter.probe_came.eq(receive.probe_valid),
-            meter.reflection_came.eq(receive.reflect_valid),
-            meter.tag.eq(receive.tag),
-            meter.measure_trips.eq(measure & self.write_data[0]),
-            meter.measure_offsets.eq(measure & self.write_data[1]),
-        ]
-        for kind in ("probe", "reflect"):
-            m.d.comb += [
-                getattr(transmit, f"{kind}_valid").eq(getattr(meter, f"{kind}_valid")),
-                getattr(transmit, f"{kind}_tag").eq(getattr(meter, f"{kind}_tag")),
-                getattr(meter, f"{kind}_taken").eq(getattr(transmit, f"{kind}_taken")),
-            ]
-        arrival = getattr(self, f"arrive_{name}")
-        m.d.comb += [
-            getattr(self, f"arrive_{name}_valid").eq(receive.north_valid),
-            arrival.superlane.eq(receive.north_superlane),
-            arrival.slot.eq(receive.north_slot),
-            arrival.data.eq(receive.north_word),
-        ]
-        self._receives.append(receive)
-        self._transmits.append(transmit)
-        self._meters.append(meter)
-
-    def _align(self, m: Module) -> None:
         m.submodules.aligner = self._aligner = aligner = Aligner(self.config.hac_period)
         m.d.comb += [
             aligner.enable.eq(self._child),
             self.hac_fast.eq(aligner.hac_fast),
             self.hac_slow.eq(aligner.hac_slow),
         ]
-        for name in ("stamp_valid", "stamp", "arrival", "latency"):
-            chosen = Array(getattr(meter, name) for meter in self._meters)[self._parent]
-            m.d.comb += getattr(aligner, name).eq(chosen)
+        flush = Signal(name="flush")
+        m.d.sync += flush.eq(self._written(TIME) & self.write_data[16])
+        with m.If(self._written(TIME)):
+            m.d.sync += [self._child.eq(self.write_data[0]), self._parent.eq(self.write_data[8 : 8 + LINK_BITS])]
+        self._ends = [self._end(m, link.name, link.index, flush) for link in self.links]
+        keep_time(m, self._ends, aligner, self.hac, self.hac_next, self.carry, self._parent)
+        self._read(m)
+        self._report(m, [fault for h in self.hemispheres for fault in self._obey(m, h)])
+        return m
+
+    def _written(self, register: int, link: int | None = None) -> Value:
+        at = self.write & (self.write_address[:REGISTER_BITS] == register)
+        return at if link is None else at & (self.write_address[REGISTER_BITS:] == link)
+
+    def _end(self, m: Module, name: str, index: int, flush: Value) -> LinkEnd:
+        """One link: what comes is buffered, read and measured; what leaves is SENDs' vectors and idle words."""
+        end = LinkEnd(m, name, self.config.superlanes, self.config.link_buffer, self.config.hac_period)
+        latency = Signal(COUNTER_BITS, name=f"latency_{name}")
+        with m.If(self._written(LATENCY, index)):
+            m.d.sync += latency.eq(self.write_data)
+        end.join(m, getattr(self, f"rx_{name}_clk"), getattr(self, f"rx_{name}"), getattr(self, f"tx_{name}"), latency)
+        measure, arrival = self._written(MEASURE, index), getattr(self, f"arrive_{name}")
+        m.d.comb += [
+            end.receive.flush.eq(flush),
+            end.receive.clear.eq(measure & self.write_data[2]),
+            end.transmit.flush.eq(flush),
+            end.transmit.word_valid.eq(getattr(self, f"word_{name}_valid")),
+            end.transmit.word.eq(getattr(self, f"word_{name}")),
+            end.meter.measure_trips.eq(measure & self.write_data[0]),
+            end.meter.measure_offsets.eq(measure & self.write_data[1]),
+            getattr(self, f"arrive_{name}_valid").eq(end.receive.north_valid),
+            arrival.superlane.eq(end.receive.north_superlane),
+            arrival.slot.eq(end.receive.north_slot),
+            arrival.data.eq(end.receive.north_word),
+        ]
+        return end
 
     def _read(self, m: Module) -> None:
         """The register that the host reads."""
@@ -181,7 +134,8 @@ class Links(Component):
         with m.If(number == TIME):
             of_time = Cat(self._child, Const(0, 7), self._parent, Const(0, 8 - LINK_BITS), self._aligner.silent)
             m.d.comb += self.read_data.eq(of_time)
-        for i, (meter, receive) in enumerate(zip(self._meters, self._receives, strict=True)):
+        for i, end in enumerate(self._ends):
+            meter, receive = end.meter, end.receive
             offsets = Signal(signed(32), name=f"offsets_sum_{self.links[i].name}")
             m.d.comb += offsets.eq(meter.offsets_sum)
             shown = {
@@ -203,9 +157,10 @@ class Links(Component):
         asked = Hemisphere(m, h, self.config.superlanes, issues, len(links))
         given = []
         for link in links:
-            receive = self._receives[link.index]
+            end = self._ends[link.index]
+            receive = end.receive
             m.d.comb += [
-                self._transmits[link.index].send.eq(asked.send[link.number]),
+                end.transmit.send.eq(asked.send[link.number]),
                 receive.take.eq(asked.take[link.number]),
                 getattr(self, f"ready_{h}")[link.number].eq(receive.ready_good),
             ]
@@ -223,25 +178,19 @@ class Links(Component):
 
     def _report(self, m: Module, of_queues: list[Fault]) -> None:
         """The first of all faults of T: by queue, then by kind."""
-        came = reduce(or_, (receive.north_valid for receive in self._receives))
+        came = reduce(or_, (end.receive.north_valid for end in self._ends))
         silent = Signal(name="silent_before")
         m.d.sync += silent.eq(self._aligner.silent)
         general = [
-            (reduce(or_, (receive.overrun for receive in self._receives)), LINK_OVERRUN),
+            (reduce(or_, (end.receive.overrun for end in self._ends)), LINK_OVERRUN),
             (self._aligner.silent & ~silent, LINK_SILENT),
             (came & ~self.running, LINK_UNEXPECTED),
         ]
         faults = list(of_queues)
         for valid, kind in general:
             faults.append(Fault(valid, Const(NO_QUEUE, station.CHIP_QUEUE_BITS), Const(kind, tile.KIND_BITS)))
-        own = tile.first_fault(faults, station.CHIP_QUEUE_BITS)
-        order, icu = Cat(own.kind, own.queue), Cat(self.icu_fault_kind, self.icu_fault_queue)
-        mine = Signal(name="own_fault_first")
-        m.d.comb += [
-            mine.eq(own.valid & (~self.icu_fault_valid | (order < icu))),
-            self.fault_valid.eq(own.valid | self.icu_fault_valid),
-            Cat(self.fault_kind, self.fault_queue).eq(Mux(mine, order, icu)),
-        ]
+        icu = Fault(self.icu_fault_valid, self.icu_fault_queue, self.icu_fault_kind)
+        tile.report_first(m, self, tile.first_fault(faults, station.CHIP_QUEUE_BITS), icu)
 
 
 def _taken(receive: Stamp) -> Taken:

@@ -18,17 +18,16 @@ RESET_EDGES = 8
 """Edges of the received clock that its side stays in reset: the FIFO's pointers must have crossed and come back."""
 
 
+PORTS = {"received_word": In(WORD_BITS), "valid": Out(1), "word": Out(WORD_BITS)}
+
+
 class Crossing(wiring.Component):
     """The buffer itself, from domain ``received``, which whoever places it has, to ``sync``. Ports: as of
     :class:`ElasticBuffer`."""
 
-    received_word: In(WORD_BITS)
-    valid: Out(1)
-    word: Out(WORD_BITS)
-
     def __init__(self, superlanes: int):
         self.superlanes = superlanes
-        super().__init__()
+        super().__init__(PORTS)
 
     def elaborate(self, platform):
         m = Module()
@@ -61,14 +60,9 @@ class ElasticBuffer(wiring.Component):
 
     module_name = "link_elastic"
 
-    received_clk: In(1)
-    received_word: In(WORD_BITS)
-    valid: Out(1)
-    word: Out(WORD_BITS)
-
     def __init__(self, superlanes: int):
         self.superlanes = superlanes
-        super().__init__()
+        super().__init__({"received_clk": In(1)} | PORTS)
 
     def elaborate(self, platform):
         m = Module()

@@ -1,16 +1,13 @@
 """A chip without its datapath: counters, an aligner, and the ends of its links (docs/links.md, section 3)."""
 
-from amaranth.hdl import Array, Module, Signal
+from amaranth.hdl import Module
 from amaranth.lib.wiring import Component, In, Out
 
 from rtl.counters import COUNTER_BITS, DELTA_BITS, Counters
 from rtl.link.aligner import JITTER, Aligner
-from rtl.link.code import NUMBER_BITS, WORD_BITS
-from rtl.link.elastic import ElasticBuffer
-from rtl.link.meter import COUNT_BITS, OFFSETS_BITS, SAMPLES, TRIPS_BITS, LinkMeter
-from rtl.link.receive import LinkReceive
-from rtl.link.transmit import LinkTransmit
-from rtl.stamp import Stamp, stamp
+from rtl.link.code import WORD_BITS
+from rtl.link.end import LinkEnd, keep_time
+from rtl.link.meter import COUNT_BITS, OFFSETS_BITS, SAMPLES, TRIPS_BITS
 from tsp.config import ChipConfig
 
 PARENT_BITS = 4
@@ -54,9 +51,6 @@ class Timekeeper(Component):
         m = Module()
         m.submodules.counters = counters = Counters(self.config)
         m.submodules.aligner = aligner = Aligner(self.config.hac_period, self.jitter)
-        epochs = Signal(NUMBER_BITS)
-        self._epoch_next = (epochs + counters.carry)[:NUMBER_BITS]
-        m.d.sync += epochs.eq(self._epoch_next)
         m.d.comb += [
             counters.hac_fast.eq(aligner.hac_fast | self.hac_fast),
             counters.hac_slow.eq(aligner.hac_slow | self.hac_slow),
@@ -67,50 +61,24 @@ class Timekeeper(Component):
         ]
         for name in ("carry", "hac", "sac", "delta"):
             m.d.comb += getattr(self, name).eq(getattr(counters, name))
-        meters = [self._end(m, i, counters) for i in range(self.links)]
-        for name in ("stamp_valid", "stamp", "arrival", "latency"):
-            m.d.comb += getattr(aligner, name).eq(Array(getattr(meter, name) for meter in meters)[self.parent])
+        ends = [self._end(m, i) for i in range(self.links)]
+        keep_time(m, ends, aligner, counters.hac, counters.hac_next, counters.carry, self.parent)
         return m
 
-    def _end(self, m: Module, i: int, counters: Counters) -> LinkMeter:
+    def _end(self, m: Module, i: int) -> LinkEnd:
         """Link i: what comes is buffered, read and measured, and probes are answered."""
-        superlanes = self.config.superlanes
-        m.submodules[f"buffer_{i}"] = buffer = stamp(ElasticBuffer(superlanes), f"buffer_{i}")
-        m.submodules[f"receive_{i}"] = receive = stamp(LinkReceive(superlanes, LINK_BUFFER), f"receive_{i}")
-        m.submodules[f"transmit_{i}"] = transmit = stamp(LinkTransmit(superlanes), f"transmit_{i}")
-        m.submodules[f"meter_{i}"] = meter = LinkMeter(self.config.hac_period, self.samples)
+        end = LinkEnd(m, str(i), self.config.superlanes, LINK_BUFFER, self.config.hac_period, self.samples)
+        clk, word, sent, latency = (
+            getattr(self, f"{name}_{i}") for name in ("received_clk", "received_word", "sent", "latency")
+        )
+        end.join(m, clk, word, sent, latency)
         m.d.comb += [
-            buffer.received_clk.eq(getattr(self, f"received_clk_{i}")),
-            buffer.received_word.eq(getattr(self, f"received_word_{i}")),
-            receive.valid.eq(buffer.valid),
-            receive.word.eq(buffer.word),
-            receive.hac_now.eq(counters.hac),
-            receive.take.eq(getattr(self, f"take_{i}")),
-            getattr(self, f"ready_good_{i}").eq(receive.ready_good),
-            transmit.send.eq(getattr(self, f"send_{i}")),
-            transmit.hac_next.eq(counters.hac_next),
-            transmit.epoch_next.eq(self._epoch_next),
-            getattr(self, f"sent_{i}").eq(transmit.tx),
-            meter.latency.eq(getattr(self, f"latency_{i}")),
-            meter.epoch.eq(counters.carry),
+            end.receive.take.eq(getattr(self, f"take_{i}")),
+            getattr(self, f"ready_good_{i}").eq(end.receive.ready_good),
+            end.transmit.send.eq(getattr(self, f"send_{i}")),
         ]
-        self._measure(m, receive, meter, transmit)
         for name in ("measure_trips", "measure_offsets"):
-            m.d.comb += getattr(meter, name).eq(getattr(self, name))
+            m.d.comb += getattr(end.meter, name).eq(getattr(self, name))
         for name in ("trips", "trips_sum", "offsets", "offsets_sum"):
-            m.d.comb += getattr(self, f"{name}_{i}").eq(getattr(meter, name))
-        return meter
-
-    def _measure(self, m: Module, receive: Stamp, meter: LinkMeter, transmit: Stamp) -> None:
-        m.d.comb += [
-            meter.stamp_valid.eq(receive.hac_valid),
-            meter.stamp.eq(receive.hac),
-            meter.arrival.eq(receive.hac_arrival),
-            meter.probe_came.eq(receive.probe_valid),
-            meter.reflection_came.eq(receive.reflect_valid),
-            meter.tag.eq(receive.tag),
-        ]
-        for name in ("probe", "reflect"):
-            for suffix in ("valid", "tag"):
-                m.d.comb += getattr(transmit, f"{name}_{suffix}").eq(getattr(meter, f"{name}_{suffix}"))
-            m.d.comb += getattr(meter, f"{name}_taken").eq(getattr(transmit, f"{name}_taken"))
+            m.d.comb += getattr(self, f"{name}_{i}").eq(getattr(end.meter, name))
+        return end

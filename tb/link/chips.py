@@ -12,7 +12,7 @@ from rtl import verilog
 from rtl.c2c.links import pin_ports
 from tb import machine, simulator
 from tb.generated import generated
-from tb.link.system import CYCLE, MODELS
+from tb.link.system import MODELS
 from tb.machine import Job, RtlResult
 from tsp.config import ChipConfig
 from tsp.errors import InputError
@@ -172,6 +172,3 @@ def _measures(system: System, wires: Wires) -> dict[str, Any]:
         "receivers": [(channel.receiver, channel.into, channel.latency) for channel in system.nominal],
         "delays": [c.latency - BUFFERED + more for c, more in zip(system.nominal, uneven, strict=True)],
     }
-
-
-__all__ = ["CYCLE", "Run", "Wires", "build", "config_of", "run"]
