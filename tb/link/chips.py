@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from rtl import verilog
 from rtl.c2c.links import pin_ports
 from tb import machine, simulator
 from tb.generated import generated
@@ -125,15 +124,16 @@ def build(system: System, sim: str) -> simulator.Build:
     config = config_of(system)
 
     def write(folder: Path) -> Sequence[Path]:
-        files = verilog.generate(config, folder)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "system.v").write_text(text(system))
-        return [*files, folder / "system.v"]
+        return [folder / "system.v"]
 
     joined = [(c.sender, c.out, c.receiver, c.into) for c in system.channels]
     key = [config.as_dict() | {"name": ""}, len(system.chips), joined]
     files = generated(f"chips-{config.name}-{len(system.chips)}", key, write, [Path(__file__)])
     args = ["--timing", "-CFLAGS", "-fcoroutines"] if sim == "verilator" else []
-    return simulator.build(sim, [*files, *MODELS[:2]], "system", args=args, timescale=("1fs", "1fs"), blocks=("chip",))
+    sources = [*machine.sources(config), *files, *MODELS[:2]]
+    return simulator.build(sim, sources, "system", args=args, timescale=("1fs", "1fs"), blocks=("chip",))
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,7 @@ from tsp.system import Chip, Link, Port, System
 from tsp.timing import timing
 
 FULL = bool(os.environ.get("TSP_FULL"))
-CONFIG = linked()
-LOOPED = CONFIG.override(["hac_period=16", "link_buffer=2"])
+CONFIG = linked().override(["link_buffer=4"])
 SIMS = ("icarus", "verilator") if FULL else ("icarus",)
 LATENCY = 216
 QUEUES = {queue.name: queue.index for queue in floorplan(CONFIG).queues}
@@ -115,7 +114,7 @@ def test_two_chips_do_what_the_golden_model_does(seed: int, sim: str) -> None:
 def looped(cycle: int, sends: int = 1, measure: bool = False) -> Run:
     """One chip, its east link joined to its west link: SENDs from cycle 2 on, a RECEIVE in a cycle."""
     text = f"""
-    .data x: mem.w4 int8 = [1, 2, 3]
+    .data x: mem.w4 int8 = [1, 2, 3], [4], [5], [6], [7]
     .space z: mem.e4, 1
     .queue mem.w4
             READ x, w0
@@ -128,9 +127,9 @@ def looped(cycle: int, sends: int = 1, measure: bool = False) -> Run:
     .queue mem.e4
     @{cycle + 3} WRITE z, w3
     """
-    made = program(text, LOOPED)
+    made = program(text)
     ends = Port(0, 0), Port(0, 1)
-    system = System("loop", (Chip("a", LOOPED, made),), (Link(ends, (LATENCY,) * 2, (LATENCY,) * 2),))
+    system = System("loop", (Chip("a", CONFIG, made),), (Link(ends, (LATENCY,) * 2, (LATENCY,) * 2),))
     z = made.symbols["z"]
     wires = Wires(jitter=False, settle=300, measure=measure)
     return run(system, [Job(made, 5000, read=[(z.slice, z.address)])], wires, "icarus")
@@ -152,9 +151,9 @@ def test_latencies_of_links_are_those_of_the_table() -> None:
 
 
 def test_a_vector_without_room_is_a_fault() -> None:
-    fault = looped(400, sends=3).chips[0].fault
+    fault = looped(400, sends=5).chips[0].fault
     assert fault is not None and (fault.queue, fault.kind) == (NO_QUEUE, OVERRUN)
-    assert looped(400, sends=2).chips[0].fault is None
+    assert looped(400, sends=4).chips[0].fault is None
 
 
 def test_a_child_that_starts_late_is_told_of() -> None:

@@ -84,7 +84,10 @@ def test_vectors_come_whole_whatever_the_clocks(per_mille, idle):
     rng = random.Random(per_mille)
     # Of such short packets enough are idle for clocks that differ by 2 %.
     words = packets(rng, 2000 if FULL else 300, idle)
-    one_wrong = lambda: 0 if rng.random() < 0.8 else 1 << rng.randrange(8)  # noqa: E731
+
+    def one_wrong():
+        return 0 if rng.random() < 0.8 else 1 << rng.randrange(8)
+
     seen = transfer(words, CYCLE + CYCLE * per_mille // 1000, one_wrong)
     came = check(words, seen)
     sent = len(words) - (max(number for _, number in words) + 1) * (SUPERLANES + 1)
