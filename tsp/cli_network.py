@@ -139,12 +139,12 @@ def route(
 
 
 def _transfers(topology: "Topology", source: int | None, destination: int | None, size: int) -> list[Any]:
-    from golden.network.schedule import MOST_PACKETS, LinkTiming, Transfer
+    from golden.network.schedule import GROQCHIP, MOST_PACKETS, Transfer
 
     sources = range(topology.chips) if source is None else [source]
     destinations = range(topology.chips) if destination is None else [destination]
     pairs = len(sources) * len(destinations)
-    packets = pairs * -(-size // LinkTiming().payload)
+    packets = pairs * -(-size // GROQCHIP.payload)
     if packets > MOST_PACKETS:
         raise InputError(
             f"{pairs:,} pairs of {size:,} bytes are {packets:,} packets, at most {MOST_PACKETS:,} are placed at once; "

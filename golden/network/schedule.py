@@ -15,7 +15,10 @@ from numpy.typing import NDArray
 
 from golden.network import routes
 from golden.network.topology import Topology
+from tsp.config import ChipConfig, preset
 from tsp.errors import InputError
+from tsp.timing import timing as latencies
+from tsp.travel import travel
 
 MOST_PACKETS = 1_000_000
 """Some seconds of work for each link of their routes."""
@@ -28,18 +31,25 @@ class LinkTiming:
     Attributes:
         superlanes: S. A packet carries a vector, 16·S bytes, in S + 1 words of the link.
         latency: of the wire; the mean is published.
-        send: SEND's dispatch to the packet's first word on the wire, which waits for the vector to come south.
-        decode: the packet's last word to the vector in the receive buffer.
+        send: SEND's dispatch to the packet's first word on the wire (``send_wire`` of :mod:`tsp.timing`).
+        decode: the cycle after the packet's last word to the first RECEIVE that sees the vector (``receive_ready``).
         margin: that a RECEIVE waits for what may come late: jitter, clocks that are not quite aligned and drift.
-        forward: RECEIVE's dispatch to that of the SEND that reads its stream.
+        forward: RECEIVE's dispatch to that of the SEND that reads its stream, if it leaves on the other side of the
+            chip: the longest way.
     """
 
-    superlanes: int = 20
+    superlanes: int
+    send: int
+    decode: int
+    forward: int
     latency: int = 216
-    send: int = 22
-    decode: int = 4
     margin: int = 31
-    forward: int = 8
+
+    @classmethod
+    def of(cls, config: ChipConfig) -> "LinkTiming":
+        """What links of chips of a configuration take, on both sides of which there are some."""
+        table = latencies(config)
+        return cls(config.superlanes, table.send_wire, table.receive_ready, travel(config, "c2c.w", "c2c.e"))
 
     @property
     def payload(self) -> int:
@@ -60,6 +70,9 @@ class LinkTiming:
     def hop(self) -> int:
         """Slots from a packet's slot on a link to the first it can have on the next."""
         return -(-(self.arrival + self.forward) // self.slot)
+
+
+GROQCHIP = LinkTiming.of(preset("groqchip"))
 
 
 class Transfer(NamedTuple):
@@ -119,7 +132,7 @@ class Schedule:
 
 
 def schedule(
-    topology: Topology, transfers: Sequence[Transfer], timing: LinkTiming | None = None, detours: bool | None = None
+    topology: Topology, transfers: Sequence[Transfer], timing: LinkTiming = GROQCHIP, detours: bool | None = None
 ) -> Schedule:
     """Split each transfer into packets and place them.
 
@@ -127,7 +140,6 @@ def schedule(
     ``detours`` says whether they may be taken, both are tried, and the schedule that ends first is kept. Raises
     InputError for chips that are not there, a tensor of no bytes, and more than MOST_PACKETS packets.
     """
-    timing = timing or LinkTiming()
     packets = _packets(transfers, timing.payload)
     tried = (False, True) if detours is None else (detours,)
     made = [

@@ -11,6 +11,7 @@ from golden.network import routes
 from golden.network.check import mistakes
 from golden.network.schedule import MOST_PACKETS, LinkTiming, Packet, Transfer, schedule
 from golden.network.topology import PORTS, topology
+from tsp.config import preset
 from tsp.errors import InputError
 
 FEW = settings(max_examples=15, deadline=None, derandomize=True)
@@ -32,7 +33,8 @@ def traffic(draw):
 @given(traffic(), st.sampled_from([None, False, True]), st.sampled_from([1, 2, 20]))
 def test_no_slot_is_doubled_and_every_byte_arrives(system, detours, superlanes):
     network, transfers = system
-    found = schedule(network, transfers, LinkTiming(superlanes), detours)
+    config = preset("groqchip").override([f"superlanes={superlanes}"])
+    found = schedule(network, transfers, LinkTiming.of(config), detours)
     assert mistakes(found) == []
     # And once more in the plainest way.
     assert len({(link, slot) for _, link, slot in found.placed}) == len(found.placed)
@@ -81,11 +83,12 @@ def test_detours_help_where_many_want_one_cable():
 
 
 def test_a_hop_takes_what_its_parts_take():
-    timing = LinkTiming(superlanes=20, latency=216, send=22, decode=4, margin=31, forward=8)
-    assert timing.arrival == 22 + 216 + 21 + 4 + 31
-    assert timing.hop == 15 and 14 * 21 < timing.arrival + 8 <= 15 * 21
+    timing = LinkTiming.of(preset("groqchip"))
+    assert timing.arrival == 24 + 216 + 21 + 3 + 31
+    # 3 cycles to the stream, 23 hops from one SXM to the other.
+    assert timing.hop == 16 and 15 * 21 < timing.arrival + 26 <= 16 * 21
     three = schedule(topology(nodes=33), [Transfer(3, 10, 5)], timing)
-    assert [slot for _, _, slot in three.placed] == [0, 15, 30] and three.cycles == 30 * 21 + timing.arrival
+    assert [slot for _, _, slot in three.placed] == [0, 16, 32] and three.cycles == 32 * 21 + timing.arrival
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +118,7 @@ def test_planted_mistakes_are_found(made):
     assert len(route) > 1
     last = made.placed[route[-1]]
     early = mistakes(changed(made, route[-1], slot=made.placed[route[-2]].slot + made.timing.hop - 1))
-    assert any(said.startswith(f"packet {packet} leaves chip") and "fewer than 15" in said for said in early)
+    assert any(said.startswith(f"packet {packet} leaves chip") and f"fewer than {made.timing.hop}" in said for said in early)
     assert any(
         f"packet {packet} ends at chip" in said for said in mistakes(without(made, lambda placed: placed == last))
     )

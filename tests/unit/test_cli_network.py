@@ -31,7 +31,7 @@ def test_a_route_is_printed_written_and_drawn(tmp_path: Path, capsys: Capture) -
     asked = ["network", "route", "--nodes", "1", "--from", "0", "--to", "5", "--bytes", "65536"]
     assert run([*asked, "--draw", str(picture), "-o", str(plan)]) == 0
     printed = capsys.readouterr().out
-    assert "1,176" in printed and "4,578" in printed
+    assert "1,177" in printed and "4,579" in printed
     assert tree.parse(picture).getroot().tag.endswith("svg")
     written = json.loads(plan.read_text())
     assert sum(packet["size"] for packet in written["packets"]) == 65536
