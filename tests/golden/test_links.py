@@ -22,15 +22,16 @@ SENDER = """
 @4      SEND 0, e4
         REPEAT 2, 3
 """
-RECEIVER = """
+RECEIVER_AT = """
 .space y: mem.w4, 3
 .queue c2c.w0
-@300    RECEIVE 0, e4
+@{at}   RECEIVE 0, e4
         REPEAT 2, 3
 .queue mem.w4
-@304    WRITE y, e4
+@{at} + 4 WRITE y, e4
         REPEAT 2, 3, 1
 """
+RECEIVER = RECEIVER_AT.format(at=300)
 EXACT = 300 - 4 - 6 - 3 - 3
 """The latency with which the first vector is there just in time: send_wire is 6, a packet has 3 words."""
 COLLISION, OPERAND_ABSENT, ECC, UNCORRECTABLE, UNDERRUN = 1, 3, 8, 11, 13

@@ -118,7 +118,8 @@ def test_planted_mistakes_are_found(made):
     assert len(route) > 1
     last = made.placed[route[-1]]
     early = mistakes(changed(made, route[-1], slot=made.placed[route[-2]].slot + made.timing.hop - 1))
-    assert any(said.startswith(f"packet {packet} leaves chip") and f"fewer than {made.timing.hop}" in said for said in early)
+    fewer = f"fewer than {made.timing.hop}"
+    assert any(said.startswith(f"packet {packet} leaves chip") and fewer in said for said in early)
     assert any(
         f"packet {packet} ends at chip" in said for said in mistakes(without(made, lambda placed: placed == last))
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from golden.system import run_system
+from tests.golden.test_links import RECEIVER_AT, SENDER
 from tests.unit.systems import random_system, row
 from tsp.assembler import assemble_file
 from tsp.errors import InputError
@@ -29,24 +30,6 @@ to = "b.w0"
 latency = [216, 200]
 measured = [220, 201]
 """
-SENDER = """
-.data x: mem.e0 int8 = [1], [2], [3]
-.queue mem.e0
-        READ x, e4
-        REPEAT 2, 3, 1
-.queue c2c.e0
-@4      SEND 0, e4
-        REPEAT 2, 3
-"""
-RECEIVER = """
-.space y: mem.w4, 3
-.queue c2c.w0
-@{at}   RECEIVE 0, e4
-        REPEAT 2, 3
-.queue mem.w4
-@{at} + 4 WRITE y, e4
-        REPEAT 2, 3, 1
-"""
 READY = 4 + 6 + 220 + 3 + 3
 MARGIN = 9 + 11 + 1 + 2
 """J, ε of one edge, a cycle of drift begun, 2."""
@@ -54,7 +37,7 @@ MARGIN = 9 + 11 + 1 + 2
 
 def load(folder: Path, text: str = FILE, sender: str = SENDER, receiver: str = "") -> System:
     (folder / "a.tsp").write_text(sender)
-    (folder / "b.tsp").write_text(receiver or RECEIVER.format(at=READY + MARGIN))
+    (folder / "b.tsp").write_text(receiver or RECEIVER_AT.format(at=READY + MARGIN))
     (folder / "two.toml").write_text(text)
     return load_system(folder / "two.toml", assemble_file)
 
@@ -73,7 +56,7 @@ def test_a_vector_goes_from_chip_to_chip_with_the_least_margin(tmp_path: Path) -
     assert results[1].values(system.chips[1].program.symbols["y"])[:, 0].tolist() == [1, 2, 3]
     # What is computed does not depend on the preamble.
     assert report.cycles[1] == report.zero + READY + MARGIN + 4 + 6 + 1
-    assert problem(tmp_path, receiver=RECEIVER.format(at=READY + MARGIN - 1)) == (
+    assert problem(tmp_path, receiver=RECEIVER_AT.format(at=READY + MARGIN - 1)) == (
         f"two.toml: chip b: b.tsp:4: c2c.w0: cycle {READY + MARGIN - 1}: RECEIVE of link w0 is 1 cycle too early for"
         f" the vector that chip a sends in cycle 4, with a margin of {MARGIN}; works from cycle {READY + MARGIN}"
     )
@@ -83,7 +66,7 @@ def test_a_vector_goes_from_chip_to_chip_with_the_least_margin(tmp_path: Path) -
     "programs, message",
     [
         (
-            {"receiver": RECEIVER.format(at=300).replace("REPEAT 2, 3\n", "REPEAT 3, 3\n", 1)},
+            {"receiver": RECEIVER_AT.format(at=300).replace("REPEAT 2, 3\n", "REPEAT 3, 3\n", 1)},
             "RECEIVE of link w0 has none to take: chip a sends 3 vectors on link e0; add a SEND, or take the RECEIVE a",
         ),
         ({"receiver": ".queue mem.w0\nNOP 1"}, ""),
