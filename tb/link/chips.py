@@ -45,7 +45,7 @@ class Wires:
         aligned: whether children follow their parents.
         flipped: the share of words with up to ``flips`` bits wrong.
         cut: cycles of alignment after which no wire carries anything any more; none if 0.
-        late: cycles by which the children are started after the root, not before it; none if 0.
+        linger: cycles that pass after the programs, before anything is read.
     """
 
     ppm: Sequence[float] = ()
@@ -58,7 +58,7 @@ class Wires:
     flipped: float = 0.0
     flips: int = 2
     cut: int = 0
-    late: int = 0
+    linger: int = 0
     seed: int = 1
 
 

@@ -67,19 +67,14 @@ async def jobs(dut) -> None:  # type: ignore[no-untyped-def]
     await Timer(given["settle"] * CYCLE, "fs")
     l_eff = await _measure(chips, given) if given["measure"] else []
     await _all(chip.write(*_part(job, "write", chip.number)) for chip in chips)
-    await _start(chips, given["late"])
+    for chip in reversed(chips):
+        await chip.start()
     limits = job["max_cycles"].tolist()
     done = await _all(chip.finish(limit) for chip, limit in zip(chips, limits, strict=True))
+    if given["linger"]:
+        await Timer(given["linger"] * CYCLE, "fs")
     rows = await _all(_read(chip, job, ok) for chip, ok in zip(chips, done, strict=True))
     save(rows, l_eff=np.array(l_eff))
-
-
-async def _start(chips: list[ChipOfMany], late: int) -> None:
-    """Children first, so that they wait for the root's vectors; or too late."""
-    for chip in chips if late else reversed(chips):
-        await chip.start()
-        if late:
-            await chip.cycles(late)
 
 
 async def _all(coroutines: Any) -> list[Any]:
