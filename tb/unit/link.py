@@ -77,6 +77,28 @@ async def vectors_without_errors(dut: Any) -> None:
 
 
 @cocotb.test()
+async def shares_of_a_full_link(dut: Any) -> None:
+    """SENDs as close together as they may be: of the bytes on the pins those are the vectors' that follow them, and
+    eight before and eight behind each are its header and its trailer; the rest is idle words."""
+    link, traffics = Link(dut), []
+    for vector in (0x00, 0xFF):
+        traffic = link.traffic(seeded("shares"))
+        traffic.fill(1)
+        traffic.take(0)
+        traffic.rows["word"] = vector
+        await link.check(traffic)
+        traffics.append(link.seen["tx"].copy())
+    packets, size = len(traffic.headers), 16 * link.superlanes
+    first, last = traffic.headers[0], traffic.headers[-1]
+    pins = slice(first, last + link.superlanes + 1)
+    varies = (traffics[0] ^ traffics[1])[pins].reshape(-1) == 0xFF
+    idle = 16 * sum(first < cycle < last for cycle in traffic.idle())
+    vectors = sum(varies[16 * (header - first) + 8 :][:size].sum() for header in traffic.headers)
+    assert vectors == size * packets, f"{vectors} of {size * packets} bytes"
+    assert vectors + (8 + 8) * packets + idle == len(varies), "headers and trailers take more than eight bytes each"
+
+
+@cocotb.test()
 async def wrong_bits(dut: Any) -> None:
     """One to six wrong bits in a packet, vectors and idle words; some idle words are missing, counters are cleared."""
     link, wrong, round_ = Link(dut), 0, 0
