@@ -2,17 +2,16 @@
 
 import dataclasses
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tsp.config import ChipConfig, preset
 from tsp.errors import InputError, nearest
-from tsp.files import read_bounded
 from tsp.floorplan import floorplan
 from tsp.program import Program
 from tsp.system import JITTER, MOST_OFF, PPM, Chip, Link, Port, System, spanning_tree
+from tsp.toml_file import read_toml, shortened
 
 FILE_LIMIT = 1 << 24
 MOST_CHIPS = 10_440
@@ -37,12 +36,7 @@ def load_system(path: str | Path, loader: Loader, programs: Mapping[str, Program
     Raises InputError.
     """
     path = Path(path)
-    try:
-        table = tomllib.loads(read_bounded(path, FILE_LIMIT).decode())
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start} is not UTF-8 text; is this a system file?") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"{path}: is not TOML: {error}") from None
+    table = read_toml(path, FILE_LIMIT, "a system file")
     return _Reader(path, loader, programs).system(table)
 
 
@@ -69,7 +63,7 @@ class _Reader:
         self._once(links, chips)
         root_name = self._value(table, "root", str, names[0], "")
         if root_name not in names:
-            raise self._wrong(f"root is '{root_name}', which is no chip{nearest(root_name, names)}")
+            raise self._wrong(f"root is '{shortened(root_name)}', which is no chip{nearest(root_name[:64], names)}")
         root = names.index(root_name)
         if chips[root].spare:
             close = next((chip.name for chip in chips if not chip.spare), "another")
@@ -86,7 +80,7 @@ class _Reader:
         self._known(row, _CHIP, where)
         name = self._value(row, "name", str, None, where)
         if not CHIP_NAME.fullmatch(name):
-            raise self._wrong(f"{where}: name is {name!r}, must be 1…64 letters, digits, '_' or '-'")
+            raise self._wrong(f"{where}: name is {_shown(name)}, must be 1…64 letters, digits, '_' or '-'")
         where = f"chip {name}"
         kind = self._value({**defaults, **row}, "config", str, None, where)
         settings = [*self._settings(defaults, ""), *self._settings(row, where)]
@@ -158,12 +152,14 @@ class _Reader:
         name, _, port = text.partition(".")
         names = [chip.name for chip in chips]
         if name not in names:
-            raise self._wrong(f"{where}: {key} is {text!r}, but there is no chip '{name}'{nearest(name, names)}")
+            known = nearest(name[:64], names)
+            raise self._wrong(f"{where}: {key} is {_shown(text)}, but there is no chip '{shortened(name)}'{known}")
         chip = chips[names.index(name)]
         ports = [link.name for link in floorplan(chip.config).links]
         if port not in ports:
             known = f"it has {', '.join(ports)}" if len(ports) <= 16 else f"it has {ports[0]}…{ports[-1]}"
-            raise self._wrong(f"{where}: {key} is {text!r}, but chip {name} has no port '{port}'; {known}")
+            missing = f"chip {name} has no port '{shortened(port)}'"
+            raise self._wrong(f"{where}: {key} is {_shown(text)}, but {missing}; {known}")
         return Port(names.index(name), ports.index(port))
 
     def _once(self, links: list[Link], chips: list[Chip]) -> None:
@@ -204,22 +200,25 @@ class _Reader:
         value: int = self._value(table, key, int, default, where)
         if not low <= value <= high:
             place = f"{where}: " if where else ""
-            raise self._wrong(f"{place}{key} is {value}, must be {low}…{high}; try {min(max(value, low), high)}")
+            close = min(max(value, low), high)
+            raise self._wrong(f"{place}{key} is {_shown(value)}, must be {low}…{high}; try {close}")
         return value
 
     def _known(self, table: dict[str, Any], keys: tuple[str, ...], where: str) -> None:
         for key in table:
             if key not in keys:
                 place = f"{where}: " if where else ""
-                raise self._wrong(f"{place}unknown key {_shown(key)}{nearest(key, keys, len(keys))}")
+                raise self._wrong(f"{place}unknown key {_shown(key)}{nearest(key[:64], keys, len(keys))}")
 
     def _wrong(self, message: str) -> InputError:
         return InputError(f"{self._path}: {message}")
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    try:
+        return shortened(repr(value))
+    except (ValueError, RecursionError):  # a number of more digits than Python writes, or brackets in brackets
+        return "too long to be shown"
 
 
 def with_programs(system: System, programs: list[Program]) -> System:

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from golden.failures import FailingMachine, parse
+from golden.failures import FailingMachine
 from tsp.assembler import assemble_file
 from tsp.errors import InputError
 from tsp.runtime import Failed, Outcome, most_attempts, run
+from tsp.runtime.failures import parse
 from tsp.spares import placed, places, rewired
 from tsp.system import System
 from tsp.system_file import load_system
