@@ -43,6 +43,7 @@ def load_system(path: str | Path, loader: Loader, programs: Mapping[str, Program
 class _Reader:
     def __init__(self, path: Path, loader: Loader, programs: Mapping[str, Program] | None):
         self._path, self._loader, self._programs = path, loader, programs
+        self._numbers: dict[str, int] = {}
 
     def system(self, table: dict[str, Any]) -> System:
         self._known(table, _TOP, "")
@@ -51,9 +52,10 @@ class _Reader:
         listed = self._tables(table, "chip")
         chips = [self._chip(chip, table, f"chip {number}") for number, chip in enumerate(listed)]
         names = [chip.name for chip in chips]
-        for number, name in enumerate(names):
-            if name in names[:number]:
-                raise self._wrong(f"two chips are called '{name}'; names must differ")
+        self._numbers = {name: number for number, name in enumerate(names)}
+        if len(self._numbers) < len(names):
+            twice = next(name for number, name in enumerate(names) if self._numbers[name] != number)
+            raise self._wrong(f"two chips are called '{twice}'; names must differ")
         if self._programs is not None:
             for name in self._programs:
                 if name not in names:
@@ -72,7 +74,7 @@ class _Reader:
         among = chosen or range(len(links))
         tree = spanning_tree(str(self._path), names, links, root, [*among])
         if chosen and len(tree) < len(chosen):
-            spare = next(number for number in chosen if number not in tree)
+            spare = min({*chosen} - {*tree})
             raise self._wrong(f"link {spare}: tree is true, but its chips are joined without it; a tree has no circle")
         return System(str(self._path), tuple(chips), tuple(links), root, tree, ppm, preamble)
 
@@ -150,17 +152,16 @@ class _Reader:
     def _port(self, row: dict[str, Any], key: str, chips: list[Chip], where: str) -> Port:
         text = self._value(row, key, str, None, where)
         name, _, port = text.partition(".")
-        names = [chip.name for chip in chips]
-        if name not in names:
-            known = nearest(name[:64], names)
+        if name not in self._numbers:
+            known = nearest(name[:64], self._numbers)
             raise self._wrong(f"{where}: {key} is {_shown(text)}, but there is no chip '{shortened(name)}'{known}")
-        chip = chips[names.index(name)]
+        chip = chips[self._numbers[name]]
         ports = [link.name for link in floorplan(chip.config).links]
         if port not in ports:
             known = f"it has {', '.join(ports)}" if len(ports) <= 16 else f"it has {ports[0]}…{ports[-1]}"
             missing = f"chip {name} has no port '{shortened(port)}'"
             raise self._wrong(f"{where}: {key} is {_shown(text)}, but {missing}; {known}")
-        return Port(names.index(name), ports.index(port))
+        return Port(self._numbers[name], ports.index(port))
 
     def _once(self, links: list[Link], chips: list[Chip]) -> None:
         used: dict[Port, int] = {}
