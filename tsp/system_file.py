@@ -17,6 +17,8 @@ FILE_LIMIT = 1 << 24
 MOST_CHIPS = 10_440
 """The largest system *(published)*."""
 MOST_LATENCY = 1 << 16
+MOST_TEXT = 1000
+"""Characters of a text."""
 CHIP_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOP = ("root", "ppm", "preamble", "chip", "link", "config", "set")
 _CHIP = ("name", "config", "set", "program", "spare")
@@ -113,7 +115,7 @@ class _Reader:
 
     def _settings(self, row: dict[str, Any], where: str) -> list[str]:
         settings: list[str] = self._value(row, "set", list, [], where)
-        if not all(type(setting) is str for setting in settings):
+        if not all(type(setting) is str and _legible(setting) for setting in settings):
             raise self._wrong(f'{where or "set"}: set must be a list of texts such as ["superlanes=4"]')
         return settings
 
@@ -195,6 +197,8 @@ class _Reader:
         if type(value) is not kind:
             names = {str: "a text", bool: "true or false", list: "a list", int: "a whole number"}
             raise self._wrong(f"{place}{key} is {_shown(value)}, must be {names[kind]}")
+        if kind is str and not _legible(value):
+            raise self._wrong(f"{place}{key} is {_shown(value)}, must be at most {MOST_TEXT} printable characters")
         return value
 
     def _number(self, table: dict[str, Any], key: str, default: int, low: int, high: int, where: str) -> int:
@@ -213,6 +217,11 @@ class _Reader:
 
     def _wrong(self, message: str) -> InputError:
         return InputError(f"{self._path}: {message}")
+
+
+def _legible(text: Any) -> bool:
+    """Messages repeat it, in one line."""
+    return len(text) <= MOST_TEXT and text.isprintable()
 
 
 def _shown(value: object) -> str:
