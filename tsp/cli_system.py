@@ -1,7 +1,9 @@
 """``tsp system``: check, draw and assemble systems of chips; and what ``tsp run --system`` does."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -114,14 +116,19 @@ def _print(system: str, result: SystemResult) -> None:
     most = max(found.cycles for found in result.results)
     click.echo(f"{system} on {result.on}: {most} cycles, of which the start takes {result.zero}")
     Console().print(result.table())
-    for (chip, text), value in result.dumped.items():
+    print_dumped(result.dumped)
+    if result.differing and not result.faults:
+        click.echo(f"not as foretold: {', '.join(result.differing)}", err=True)
+    for chip, fault in result.faults.items():
+        click.echo(f"machine fault: chip {chip}: {fault}", err=True)
+
+
+def print_dumped(dumped: Mapping[tuple[str, str], Any]) -> None:
+    """Print what was asked for: (chip, WORDS) → elements, or bytes by the words' names."""
+    for (chip, text), value in dumped.items():
         if isinstance(value, dict):
             for word, lanes in value.items():
                 click.echo(f"{chip}:{word}: {'undefined' if lanes is None else ' '.join(lanes)}")
             continue
         for number, vector in enumerate(value):
             click.echo(f"{chip}:{text}[{number}]: {'undefined' if vector is None else ' '.join(map(str, vector))}")
-    if result.differing and not result.faults:
-        click.echo(f"not as foretold: {', '.join(result.differing)}", err=True)
-    for chip, fault in result.faults.items():
-        click.echo(f"machine fault: chip {chip}: {fault}", err=True)

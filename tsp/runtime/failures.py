@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tsp.errors import InputError, nearest
+from tsp.errors import InputError, close, nearest
 from tsp.system import System
 from tsp.toml_file import read_toml, shortened
 
@@ -108,6 +108,8 @@ def failures(texts: Sequence[str], system: System) -> tuple[list[Failure], list[
 def parse(text: str, system: System) -> Failure:
     """A failure as it is written. InputError if it is wrong, or the system has no such place."""
     what, *rest = text.split(":")
+    if rest and close(what[:60], WHAT) not in ("", what):
+        raise InputError(f"--fail {shortened(text)}: unknown failure{nearest(what[:60], WHAT)}")
     if what not in WHAT or not 2 <= len(rest) <= 4 or not all(map(_number, rest[1:])):
         raise InputError(f"--fail {shortened(text)}: must be {FORMS}, {_EXAMPLES}")
     return _checked(Failure(what, rest[0], *(_int(number) for number in rest[1:])), f"--fail {shortened(text)}", system)
@@ -147,8 +149,10 @@ def _checked(failure: Failure, where: str, system: System) -> Failure:
 def _random(text: str) -> tuple[int, int]:
     """Count and seed of ``random:COUNT[:SEED]``."""
     _, *rest = text.split(":")
-    if not 1 <= len(rest) <= 2 or not all(map(_number, rest)) or not 1 <= _int(rest[0]) <= MOST:
-        raise InputError(f"--fail {shortened(text)}: must be random:COUNT[:SEED] with 1…{MOST} failures; try random:3")
+    right = 1 <= len(rest) <= 2 and all(map(_number, rest))
+    if not right or not 1 <= _int(rest[0]) <= MOST or _int(rest[-1]) > FOR_EVER:
+        rule = f"random:COUNT[:SEED] with 1…{MOST} failures and a seed 0…{FOR_EVER}"
+        raise InputError(f"--fail {shortened(text)}: must be {rule}; try random:3")
     return _int(rest[0]), _int(rest[1]) if len(rest) == 2 else 1
 
 
