@@ -11,8 +11,8 @@ from rich.table import Table
 
 from tsp.assembler import assemble_file
 from tsp.config import ChipConfig
-from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, InputError, counted
-from tsp.files import refuse_same, write_atomic
+from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, counted
+from tsp.files import refuse_same
 from tsp.program import Program
 from tsp.run_system import SystemResult, run_checked
 from tsp.start import preambles
@@ -20,7 +20,6 @@ from tsp.system import System
 from tsp.system_check import check_system
 from tsp.system_file import load_system
 from tsp.system_programs import load_programs, save_programs
-from tsp.system_svg import draw_system
 
 
 def load(file: str, programs: str | None = None) -> System:
@@ -75,18 +74,16 @@ def _table(system: System, cycles: list[int]) -> Table:
 
 @system_group.command("draw")
 @click.argument("system")
-@click.option("-o", "--output", required=True, metavar="FILE.svg", help="Where to write it.")
+@click.option("-o", "--output", required=True, metavar="FILE", help="An .svg or a .png.")
 def draw_command(system: str, output: str) -> None:
     """Draw the chips and links of SYSTEM (.toml)."""
-    path = Path(output)
-    if path.suffix != ".svg":
-        raise InputError(f"-o {output}: pictures are written as SVG; try {path.with_suffix('.svg')}")
-    refuse_same(path, Path(system))
+    from tsp.pictures import picture_path, save
+    from tsp.system_draw import draw_system
+
+    path = picture_path(output)
     loaded = load(system)
-    data = draw_system(loaded).encode()
-    write_atomic(path, data)
-    what = f"{counted(len(loaded.chips), 'chip')}, {counted(len(loaded.links), 'link')}"
-    click.echo(f"{output}: {what}, {len(data):,} bytes")
+    save(draw_system(loaded), path)
+    click.echo(f"{output}: {counted(len(loaded.chips), 'chip')}, {counted(len(loaded.links), 'link')}")
 
 
 @system_group.command("asm")
