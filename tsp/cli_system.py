@@ -81,6 +81,7 @@ def draw_command(system: str, output: str) -> None:
     from tsp.system_draw import draw_system
 
     path = picture_path(output)
+    refuse_same(path, Path(system))
     loaded = load(system)
     save(draw_system(loaded), path)
     click.echo(f"{output}: {counted(len(loaded.chips), 'chip')}, {counted(len(loaded.links), 'link')}")
