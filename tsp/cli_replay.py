@@ -11,7 +11,7 @@ from tsp.cli_system import load, print_dumped
 from tsp.errors import EXIT_RIGHT, counted
 from tsp.run_replayed import run_replayed
 from tsp.runtime import RETRIES, Failed, Outcome, table
-from tsp.runtime.failures import FORMS, Failure, failures
+from tsp.runtime.failures import FORMS, OF_SIMULATORS, WHAT, Failure, failures
 
 MOST_RETRIES = 100
 REPLAYS = f"replays before a link is left out or a spare takes a chip's place, {RETRIES} if not given"
@@ -30,7 +30,7 @@ def replay_command(
 ) -> int:
     """The exit code: 0 for a right result, 3 for none after all that was tried."""
     loaded = load(system, programs)
-    injected, seeds = failures(fails, loaded)
+    injected, seeds = failures(fails, loaded, tuple(WHAT) if on == "golden" else OF_SIMULATORS)
     found: Outcome | Failed
     try:
         often = RETRIES if retries is None else retries

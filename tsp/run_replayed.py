@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from golden.failures import FailingMachine
 from tsp.errors import InputError, nearest
 from tsp.run import BACKENDS
-from tsp.runtime import MOST_CYCLES, RETRIES, Outcome, run
+from tsp.run_system import simulating, worst_clocks
+from tsp.runtime import MOST_CYCLES, RETRIES, Machine, Outcome, run
 from tsp.runtime.failures import Failure
 from tsp.spares import placed, places, rewired
 from tsp.system import System
@@ -24,10 +25,22 @@ def run_replayed(
 
     Raises:
         tsp.runtime.Failed: there is no right result after all that can be tried.
-        InputError: the question is wrong, the system is illegal or takes too long, or the machine cannot fail so.
+        InputError: the question is wrong, the system is illegal or takes too long, the machine cannot fail so, or a
+            simulator is missing or broke off (:class:`tsp.run.SimulatorFailed`).
     """
     if on not in BACKENDS:
         raise InputError(f"unknown machine '{on}'{nearest(on, BACKENDS)}")
     home = placed(system, places(system))
-    machine = FailingMachine(system, failures)
-    return run(system, machine, lambda chips: rewired(home, chips), retries=retries, dump=dump, max_cycles=max_cycles)
+
+    def work(machine: Machine) -> Outcome:
+        return run(
+            system, machine, lambda chips: rewired(home, chips), retries=retries, dump=dump, max_cycles=max_cycles
+        )
+
+    if on == "golden":
+        return work(FailingMachine(system, failures))
+    from tb.link.chips import Wires
+    from tb.link.machine import RtlMachine
+
+    with simulating(system, on), RtlMachine(system, failures, on, Wires(ppm=worst_clocks(system))) as machine:
+        return work(machine)

@@ -133,7 +133,7 @@ class _Runtime:
             wrong: list[Complaint] = []
             if ready is None:
                 wrong, measured = self.align(bare)
-                ready = None if wrong else self.resolved(measured)
+                ready = None if wrong else self.as_measured(measured)
             if ready is not None:
                 wrong, status = self.once(ready)
                 if not wrong:
@@ -161,6 +161,18 @@ class _Runtime:
         text = f"{counted(len(bare.chips), 'chip')}, {counted(len(links), 'link')}"
         self.note("align", True, f"{text}, at most {counted(max(off, default=0), 'cycle')} from the nominal latency")
         return [], dataclasses.replace(bare, links=tuple(links))
+
+    def as_measured(self, system: System) -> Resolved:
+        """The system with its programs. InputError if they have no room for what was measured."""
+        try:
+            return self.resolved(system)
+        except InputError as error:
+            off = [link for link in system.links if link.measured != link.latency]
+            if not off:
+                raise
+            ends, cycles = map(system.port_name, off[0].ends), map(str, off[0].measured)
+            told = f"link {' - '.join(ends)} takes {' and '.join(cycles)} cycles, there and back"
+            raise InputError(f"{error}; so with the latencies that were measured: {told}") from None
 
     def resolved(self, system: System) -> Resolved:
         """The system with its programs. InputError if it is illegal or too long."""

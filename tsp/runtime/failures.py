@@ -24,6 +24,8 @@ WHAT = {
     "slow": "the channel into {place} takes {at} cycles more than its nominal latency",
 }
 OF_CHIPS = ("chip", "late")
+OF_SIMULATORS = tuple(what for what in WHAT if what != "hac")
+"""What can fail where chips are RTL: every packet there has a HAC of its own."""
 FORMS = "WHAT:PLACE:AT[:TIMES[:FIRST]], random:COUNT[:SEED] or FILE.toml"
 MOST = 64
 """Failures of one run."""
@@ -81,8 +83,10 @@ class Failure:
         return self.at if attempt == self.first else 0
 
 
-def failures(texts: Sequence[str], system: System) -> tuple[list[Failure], list[int]]:
-    """The failures that all texts of :data:`FORMS` mean, and the seeds that some were drawn from.
+def failures(
+    texts: Sequence[str], system: System, kinds: Sequence[str] = tuple(WHAT)
+) -> tuple[list[Failure], list[int]]:
+    """The failures that all texts of :data:`FORMS` mean, and the seeds that some were drawn from, of ``kinds`` only.
 
     A file has tables ``[[fail]]`` with the attributes of :class:`Failure`, and may draw ``random`` more from ``seed``.
     InputError for a text or file that is wrong, and for a place that the system does not have.
@@ -98,7 +102,7 @@ def failures(texts: Sequence[str], system: System) -> tuple[list[Failure], list[
             given, drawn = [parse(text, system)], None
         found += given
         if drawn is not None:
-            found += draw(system, *drawn)
+            found += draw(system, *drawn, kinds)
             seeds.append(drawn[1])
     if len(found) > MOST:
         raise InputError(f"--fail: there are {len(found)} failures, at most {MOST} are injected; leave some out")
@@ -115,13 +119,13 @@ def parse(text: str, system: System) -> Failure:
     return _checked(Failure(what, rest[0], *(_int(number) for number in rest[1:])), f"--fail {shortened(text)}", system)
 
 
-def draw(system: System, count: int, seed: int) -> list[Failure]:
-    """Failures of any kind anywhere in a system, most of which pass after some attempts."""
+def draw(system: System, count: int, seed: int, kinds: Sequence[str]) -> list[Failure]:
+    """Failures of some kinds anywhere in a system, most of which pass after some attempts."""
     rng = random.Random(f"failures {seed}")
     chips, ports = [chip.name for chip in system.chips], connected(system)
     found = []
     for _ in range(count):
-        what = rng.choice([what for what in WHAT if ports or what in OF_CHIPS])
+        what = rng.choice([what for what in kinds if ports or what in OF_CHIPS])
         place = rng.choice(chips if what in OF_CHIPS else ports)
         at = rng.randrange({"bits": 4, "slow": 64}.get(what, _LATEST))
         found.append(Failure(what, place, at, rng.choice([*range(1, _LONGEST + 1), FOR_EVER]), 1))
