@@ -68,6 +68,10 @@ class Bench(Component):
         """Only runs in which this holds in every cycle without reset count."""
         self.m.d.comb += Assume(self.reset | Value.cast(condition).any())
 
+    def assume_always(self, condition: Any) -> None:
+        """The same in cycles of reset too."""
+        self.m.d.comb += Assume(Value.cast(condition).any())
+
     def claim(self, condition: Any, when: Any = 1) -> None:
         """This holds in every cycle without reset (in which ``when`` holds)."""
         self._assert(condition, when)

@@ -10,6 +10,7 @@ from tb.formal import (
     fetch,
     fifo,
     floats,
+    gray,
     mem,
     poll,
     receive,
@@ -17,5 +18,6 @@ from tb.formal import (
     stream,
 )
 
-MODULES = (fifo, sequencer, fetch, barrier, counters, poll, receive, stream, mem, alu, floats, ecc, aligner, elastic)
+MODULES = (fifo, sequencer, fetch, barrier, counters, poll, receive, stream, mem, alu, floats, ecc)
+MODULES += (aligner, elastic, gray)
 PROOFS = [proof for module in MODULES for proof in module.PROOFS]
