@@ -18,7 +18,7 @@ from tsp.travel import travel
 
 BLOCK = 15
 """Most vectors of a block. A receive buffer has room for two; the gap behind a block is as long as taking one."""
-OUT, SHARED, OWN, SUM = 8, 12, 16, 20
+OUT, SHARED, OWN, SUM = 4, 8, 9, 10
 """First streams: of what goes to one link, and to all; of the chip's own vectors, and of sums. What comes over link k
 of a hemisphere is on stream k."""
 
