@@ -8,7 +8,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import Combine, FallingEdge, First, Timer
 
-from rtl.c2c.links import LATENCY, MEASURE, OFFSETS, TIME
+from rtl.c2c.links import BUFFER, LATENCY, MEASURE, OFFSETS, TIME
 from tb import host
 from tb.chip import REGISTERS, Chip, Row, save
 from tb.link.chips import CLOCK_INPUTS, COMMON_INPUTS, HOST_INPUTS, JITTER_LIMIT, JITTER_STEP
@@ -58,7 +58,7 @@ async def jobs(dut) -> None:  # type: ignore[no-untyped-def]
         job = {name: archive[name] for name in archive.files}
     chips = [ChipOfMany(dut, i) for i in range(len(given["ppm"]))]
     _start_clocks(dut, given)
-    await _all(chip.reset() for chip in chips)
+    await _all(_reset(chip, late) for chip, late in zip(chips, given["late"], strict=True))
     await _all(_join(chip, given) for chip in chips)
     if given["cut"]:
         await Timer(given["cut"] * CYCLE, "fs")
@@ -74,7 +74,7 @@ async def jobs(dut) -> None:  # type: ignore[no-untyped-def]
     if given["linger"]:
         await Timer(given["linger"] * CYCLE, "fs")
     rows = await _all(_read(chip, job, ok) for chip, ok in zip(chips, done, strict=True))
-    save(rows, l_eff=np.array(l_eff))
+    save(rows, l_eff=np.array(l_eff), slack=np.array(await _slack(chips, given)))
 
 
 async def _all(coroutines: Any) -> list[Any]:
@@ -102,6 +102,10 @@ def _start_clocks(dut: Any, given: dict[str, Any]) -> None:
     dut.run.value = 1
 
 
+async def _reset(chip: ChipOfMany, late: int) -> None:
+    if late:
+        await Timer(late * CYCLE, "fs")
+    await chip.reset()
 
 
 async def _join(chip: ChipOfMany, given: dict[str, Any]) -> None:
@@ -127,6 +131,16 @@ async def _measure(chips: list[ChipOfMany], given: dict[str, Any]) -> list[float
             count, total = word & 0xFFFFFFFF, word >> 32 & 0xFFFFFFFF
         total -= total >> 31 << 32
         found.append(latency - total / MEASURED)
+    return found
+
+
+async def _slack(chips: list[ChipOfMany], given: dict[str, Any]) -> list[int]:
+    """Of every channel, the fewest cycles that a vector waited for its RECEIVE."""
+    found = []
+    for chip, link, _ in given["receivers"]:
+        (word,) = await chips[chip].read([host.link(link, BUFFER)])
+        assert word is not None
+        found.append(word >> 16 & 0xFFFF)
     return found
 
 
