@@ -23,7 +23,7 @@ export PYTHONHASHSEED := 0
 export AMARANTH_USE_YOSYS := builtin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sim digits test lint verify regress coverage formal mutate bench network verilog synth clean distclean align links
+.PHONY: help setup sim digits test lint verify regress coverage formal mutate bench network verilog synth clean distclean align links systems
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ bench: $(STAMP) ## Measure speed and size
 
 align: $(STAMP) ## Simulate systems of chips with clocks of their own: HACs, latencies, margins, starts
 	@$(PY) -m tb.align
+
+systems: $(STAMP) ## Simulate systems of whole chips with clocks of their own: sums along trees, collectives of nodes
+	@$(PY) -m tb.systems
 
 links: $(STAMP) ## Count what becomes of packets of a link with wrong bits
 	@$(PY) -m tb.links

@@ -17,7 +17,8 @@ from tsp.errors import InputError, nearest
 from tsp.files import write_atomic
 
 CHECKOUT = Path(__file__).absolute().parent.parent
-NAMES = ("align", "bench", "coverage", "digits", "formal", "links", "mutate", "network", "regress", "sim", "synth")
+NAMES = ("align", "bench", "coverage", "digits", "formal", "links", "mutate", "network", "regress", "sim", "synth",
+         "systems")  # fmt: skip
 COMMANDS = {name: f"make {name}" for name in NAMES}
 """Report → the command that writes it when nothing else is said."""
 

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -87,7 +89,7 @@ class Verilator(_Runner, cocotb_runner.Verilator):
 
     hierarchical = False
     quick = False
-    library: "Library"
+    kept: "Sequence[Kept]" = ()
 
     def _simulator_in_path_build_only(self) -> None:
         self.executable = str(tool("verilator").executable)
@@ -104,29 +106,59 @@ class Verilator(_Runner, cocotb_runner.Verilator):
 
     def _execute_cmds(self, cmds, cwd, stdout):
         for command in cmds:
-            with self.library.shared(self.build_dir) if command[0] == "make" else nullcontext():
+            with ExitStack() as stack:
+                for kept in self.kept if command[0] == "make" else ():
+                    stack.enter_context(kept.shared(self.build_dir))
                 super()._execute_cmds([command], cwd, stdout)
 
 
-class Library:
-    """Verilator's own C++ library, compiled once per set of options: 15 of the 16 seconds a small design takes."""
+class Kept:
+    """Files that make leaves in a build's folder, kept for every other build that would make the same.
 
-    def __init__(self, found: Tool, options: Sequence[object]):
-        key = [found.version, str(found.executable), list(found.make_variables), list(options)]
-        self.directory = build_root() / "sim" / "verilator" / f"library-{digest(key)}"
+    Args:
+        name: of their folder, before a digest of ``key``, which is all that they depend on.
+        patterns: of their paths in a build's folder.
+    """
+
+    def __init__(self, name: str, key: object, patterns: Sequence[str]):
+        self.directory = build_root() / "sim" / "verilator" / f"{name}-{digest(key)}"
+        self._patterns = patterns
 
     @contextmanager
     def shared(self, build_dir: Path) -> Iterator[None]:
-        """Around ``make`` in ``build_dir``: put the library's object files there before, keep them after."""
-        # Copied after the sources were written, so that make takes them for new.
-        for path in self.directory.glob("verilated*"):
-            shutil.copy(path, build_dir)
+        """Around ``make`` in ``build_dir``: put the files there before, keep them after."""
+        # Copied after the sources were written, and all of one age, so that make takes them for new.
+        now = time.time()
+        for path in self._copy(self.directory, build_dir):
+            os.utime(path, (now, now))
         yield
         if not self.directory.exists():
-            partial = Path(tempfile.mkdtemp(dir=self.directory.parent, prefix="library-"))
-            for path in build_dir.glob("verilated*.[od]"):
-                shutil.copy(path, partial)
+            partial = Path(tempfile.mkdtemp(dir=self.directory.parent, prefix="kept-"))
+            self._copy(build_dir, partial)
             try:
                 partial.rename(self.directory)
             except OSError:  # another process was first
                 shutil.rmtree(partial)
+
+    def _copy(self, source: Path, target: Path) -> list[Path]:
+        copies = []
+        for path in (path for pattern in self._patterns for path in source.glob(pattern)):
+            copies.append(target / path.relative_to(source))
+            copies[-1].parent.mkdir(exist_ok=True)
+            shutil.copy(path, copies[-1])
+        return copies
+
+
+def library(found: Tool, options: Sequence[object]) -> Kept:
+    """Verilator's own C++ library, compiled once per set of options: 15 of the 16 seconds a small design takes."""
+    return Kept("library", [*_about(found), list(options)], ["verilated*.[od]"])
+
+
+def compiled_block(found: Tool, module: str, options: Sequence[object]) -> Kept:
+    """A module that is compiled on its own, for all designs that have it; ``options`` tell its Verilog too."""
+    files = [f"V{module}/{name}" for name in (f"{module}.sv", f"V{module}.mk", f"lib{module}.a")]
+    return Kept(f"block-{module}", [*_about(found), list(options)], files)
+
+
+def _about(found: Tool) -> list[object]:
+    return [found.version, str(found.executable), list(found.make_variables)]

@@ -23,7 +23,7 @@ import cocotb
 import cocotb_tools.config
 from filelock import FileLock
 
-from tb.runners import MAIN, Icarus, Library, Verilator, digest, execute
+from tb.runners import MAIN, Icarus, Kept, Verilator, compiled_block, digest, execute, library
 from tb.tools import SIMULATORS, SimulatorMissing, Tool, build_root, can_write_fst, tool
 from tsp.errors import InputError
 
@@ -158,7 +158,10 @@ def build(
         extra = []
         if sim == "verilator":
             runner.hierarchical, runner.quick = bool(blocks), not fast
-            runner.library = Library(found, [*options, waves, timescale])
+            runner.kept = [library(found, [*options, waves, timescale])]
+            runner.kept += [
+                _kept_block(found, block, files, top, [*made, list(public), list(blocks)]) for block in blocks
+            ]
             extra = [directory / "public.vlt"]
             extra[0].write_text(control)
         runner.build(
@@ -171,9 +174,10 @@ def build(
             log_file=directory / "build.log",
         )
 
-    key = [top, waves, timescale, options, control, cocotb.__version__, str(cocotb_tools.config.libs_dir)]
+    made = [waves, timescale, options, *([] if fast or sim != "verilator" else ["quick", *QUICK_OPTIONS])]
+    key = [top, *made, control, cocotb.__version__, str(cocotb_tools.config.libs_dir)]
     if sim == "verilator":
-        key += [MAIN.read_text(), *([] if fast else ["quick", *QUICK_OPTIONS])]
+        key.append(MAIN.read_text())
     directory, seconds = _build_once(found, top, files, key, compile_into)
     return Build(sim, top, directory, waves, seconds)
 
@@ -192,7 +196,6 @@ def build_program(
     control = _control_file(files, top, (), blocks)
 
     def compile_into(directory: Path) -> None:
-        library = Library(found, [*options, "program"])
         vlt = directory / "public.vlt"
         vlt.write_text(control)
         verilate = [str(found.executable), "-cc", "--exe", "-Mdir", str(directory), "--top-module", top]
@@ -202,7 +205,7 @@ def build_program(
         with (directory / "build.log").open("w") as log:
             environment = {**os.environ, **found.environment}
             execute([*verilate, Path(main).absolute(), vlt, *files], directory, environment, log)
-            with library.shared(directory):
+            with library(found, [*options, "program"]).shared(directory):
                 execute(make, directory, environment, log)
 
     key = ["program", top, Path(main).read_text(), options, control]
@@ -334,6 +337,13 @@ def _read_cases(results: Path) -> list[Case]:
     return cases
 
 
+def _kept_block(found: Tool, block: str, files: Sequence[Path], top: str, options: Sequence[object]) -> Kept:
+    """What is compiled of a block depends on all files but that of the design it stands in."""
+    declared = re.compile(rf"\bmodule\s+{re.escape(top)}\b")
+    texts = [(file.name, text) for file in files if not declared.search(text := file.read_text())]
+    return compiled_block(found, block, [*options, texts])
+
+
 def _build_once(
     found: Tool, top: str, files: Sequence[Path], key: list[object], compile_into: Callable[[Path], None]
 ) -> tuple[Path, float]:
@@ -371,5 +381,3 @@ def _control_file(files: Sequence[Path], top: str, public: Sequence[tuple[str, s
 
 def _tail(log: Path, lines: int = 12) -> list[str]:
     return log.read_text(errors="replace").splitlines()[-lines:] if log.is_file() else []
-
-

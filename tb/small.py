@@ -27,3 +27,9 @@ def linked() -> ChipConfig:
         *("queue_depth=64", "c2c=on"),
     )
     return preset("tiny").override(settings)
+
+
+def meshed() -> ChipConfig:
+    """The same with links to seven others and the ALUs that add up what comes, for a node of eight chips."""
+    settings = ("links_w=3", "links_e=4", "mem_slices=12", "mem_words=16", "vxm_rows=4", "vxm_stages=3")
+    return linked().override(settings)

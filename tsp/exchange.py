@@ -18,7 +18,7 @@ from tsp.travel import travel
 
 BLOCK = 15
 """Most vectors of a block. A receive buffer has room for two; the gap behind a block is as long as taking one."""
-OUT, SHARED, OWN, SUM = 8, 12, 16, 20
+OUT, SHARED, OWN, SUM = 4, 8, 9, 10
 """First streams: of what goes to one link, and to all; of the chip's own vectors, and of sums. What comes over link k
 of a hemisphere is on stream k."""
 
@@ -113,7 +113,7 @@ class Exchange:
         """The first cycle in which a RECEIVE of a whole block, a vector a cycle, may begin."""
         chips, last = range(self.node.chips), block.count - 1
         apart = max(self._system.apart(a, b) for a in chips for b in chips)
-        path = ready_after(self._system.nominal[0], self.config) + self.node.jitter + apart + 2
+        path = ready_after(self._system.channels[0], self.config) + self.node.jitter + apart + 2
         sure = block.send + last * self.slot + path
         cycle = sure
         # Clocks drift from the release of the last DESKEW on, one barrier before cycle 0.

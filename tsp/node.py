@@ -18,7 +18,8 @@ LATENCY = 216
 @dataclasses.dataclass(frozen=True)
 class Node:
     """``chips`` chips of one configuration. Each has a *port* for every other chip, numbered in the order of these;
-    half of the ports are in the west. Time goes from chip 0 to all others.
+    half of the ports are in the west. Time goes from chip 0 to all others. ``latency`` is nominal, ``measured`` the
+    greatest L_eff of any channel, which schedules count on; by default the same.
 
     Raises InputError if the configuration has not enough links.
     """
@@ -28,6 +29,7 @@ class Node:
     latency: int = LATENCY
     jitter: int = JITTER
     ppm: int = PPM
+    measured: int | None = None
 
     def __post_init__(self) -> None:
         west, east = self.ports // 2, self.ports - self.ports // 2
@@ -66,8 +68,9 @@ class Node:
     def links(self) -> tuple[Link, ...]:
         """One for every two chips; those of chip 0 first."""
         both = (self.latency, self.latency)
+        measured = both if self.measured is None else (self.measured, self.measured)
         pairs = [(a, b) for a in range(self.chips) for b in range(a + 1, self.chips)]
-        return tuple(Link((self._link(a, b), self._link(b, a)), both, both, self.jitter) for a, b in pairs)
+        return tuple(Link((self._link(a, b), self._link(b, a)), both, measured, self.jitter) for a, b in pairs)
 
     def system(self, programs: Sequence[Program] = ()) -> System:
         """The node with a program for each chip, or with none."""

@@ -27,6 +27,8 @@ COMMON_INPUTS = {"run": 1, "wander": 8, "wander_edges": 32, "jitter_step": 32, "
 CHANNEL_INPUTS = {"delay": 32, "seed": 32, "spoilt": 32, "cut": 1}
 BUFFERED = 4.5
 """Cycles of a channel's latency that are not on the wire: in the elastic buffer, in the mean."""
+UNUSED = (1 << 16) - 1
+"""The slack of a channel on which no vector came."""
 JITTER_STEP, JITTER_LIMIT = 0.86, 9
 """Of a packet's jitter, in cycles, see wire_model.v: with a standard deviation of 2.8."""
 
@@ -43,6 +45,7 @@ class Wires:
         settle: cycles from the beginning of alignment to the loading of programs.
         measure: whether L_eff is measured, for which 256 epochs pass.
         aligned: whether children follow their parents.
+        late: cycles by which each chip's reset ends later: HACs that differ at the beginning.
         flipped: the share of words with up to ``flips`` bits wrong.
         cut: cycles of alignment after which no wire carries anything any more; none if 0.
         linger: cycles that pass after the programs, before anything is read.
@@ -55,6 +58,7 @@ class Wires:
     settle: int = 12_000
     measure: bool = False
     aligned: bool = True
+    late: Sequence[int] = ()
     flipped: float = 0.0
     flips: int = 2
     cut: int = 0
@@ -138,10 +142,18 @@ def build(system: System, sim: str) -> simulator.Build:
 
 @dataclass(frozen=True)
 class Run:
-    """What came of a run: each chip's result, and L_eff of each channel as its receiver measured it (or nothing)."""
+    """What came of a run.
+
+    Attributes:
+        chips: each chip's result.
+        l_eff: of each channel as its receiver measured it, or nothing.
+        slack: of each channel, the fewest cycles between a vector's being ready and its RECEIVE; :data:`UNUSED` if none
+            came.
+    """
 
     chips: list[RtlResult]
     l_eff: list[float]
+    slack: list[int]
 
 
 def run(system: System, jobs: Sequence[Job], wires: Wires, sim: str = "verilator") -> Run:
@@ -160,7 +172,7 @@ def run(system: System, jobs: Sequence[Job], wires: Wires, sim: str = "verilator
     simulator.run(made, "tb.link.chips_bench", env=env, directory=directory)
     with np.load(answered, allow_pickle=False) as results:
         found: dict[str, Any] = {name: results[name] for name in results.files}
-    return Run(machine.decode(jobs, config, found), found["l_eff"].tolist())
+    return Run(machine.decode(jobs, config, found), found["l_eff"].tolist(), found["slack"].tolist())
 
 
 def measures(system: System, wires: Wires) -> dict[str, Any]:
@@ -168,6 +180,7 @@ def measures(system: System, wires: Wires) -> dict[str, Any]:
     uneven = wires.uneven or [0.0] * len(system.nominal)
     return {
         "ppm": list(wires.ppm) or [0.0] * len(system.chips),
+        "late": list(wires.late) or [0] * len(system.chips),
         "parents": [-1 if channel is None or not wires.aligned else channel.into for channel in system.parents],
         "receivers": [(channel.receiver, channel.into, channel.latency) for channel in system.nominal],
         "delays": [c.latency - BUFFERED + more for c, more in zip(system.nominal, uneven, strict=True)],

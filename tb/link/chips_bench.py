@@ -9,7 +9,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import Combine, FallingEdge, First, Timer
 
-from rtl.c2c.links import LATENCY, MEASURE, OFFSETS, TIME
+from rtl.c2c.links import BUFFER, LATENCY, MEASURE, OFFSETS, TIME
 from tb import host
 from tb.chip import REGISTERS, Chip, Row, save
 from tb.link.chips import CLOCK_INPUTS, COMMON_INPUTS, HOST_INPUTS, JITTER_LIMIT, JITTER_STEP
@@ -59,7 +59,7 @@ async def jobs(dut) -> None:  # type: ignore[no-untyped-def]
         job = {name: archive[name] for name in archive.files}
     chips = [ChipOfMany(dut, i) for i in range(len(given["ppm"]))]
     start_clocks(dut, given)
-    await all_of(chip.reset() for chip in chips)
+    await all_of(_reset(chip, late) for chip, late in zip(chips, given["late"], strict=True))
     await all_of(join(chip, given["parents"], given["receivers"]) for chip in chips)
     if given["cut"]:
         await Timer(given["cut"] * CYCLE, "fs")
@@ -75,7 +75,7 @@ async def jobs(dut) -> None:  # type: ignore[no-untyped-def]
     if given["linger"]:
         await Timer(given["linger"] * CYCLE, "fs")
     rows = await all_of(_read(chip, job, ok) for chip, ok in zip(chips, done, strict=True))
-    save(rows, l_eff=np.array(l_eff))
+    save(rows, l_eff=np.array(l_eff), slack=np.array(await _slack(chips, given)))
 
 
 async def all_of(coroutines: Any) -> list[Any]:
@@ -103,6 +103,12 @@ def start_clocks(dut: Any, given: dict[str, Any]) -> None:
         getattr(dut, f"seed_{c}").value = given["seed"] * 65537 + 7919 * (c + 1)
         getattr(dut, f"cut_{c}").value = getattr(dut, f"spoilt_{c}").value = 0
     dut.run.value = 1
+
+
+async def _reset(chip: ChipOfMany, late: int) -> None:
+    if late:
+        await Timer(late * CYCLE, "fs")
+    await chip.reset()
 
 
 async def join(chip: ChipOfMany, parents: Sequence[int], receivers: Sequence[tuple[int, int, int]]) -> None:
@@ -134,6 +140,16 @@ def offsets(word: int) -> tuple[int, int]:
     """Register OFFSETS: samples so far, and their sum."""
     total = word >> 32 & 0xFFFFFFFF
     return word & 0xFFFFFFFF, total - (total >> 31 << 32)
+
+
+async def _slack(chips: list[ChipOfMany], given: dict[str, Any]) -> list[int]:
+    """Of every channel, the fewest cycles that a vector waited for its RECEIVE."""
+    found = []
+    for chip, link, _ in given["receivers"]:
+        (word,) = await chips[chip].read([host.link(link, BUFFER)])
+        assert word is not None
+        found.append(word >> 16 & 0xFFFF)
+    return found
 
 
 def _part(job: dict[str, np.ndarray], name: str, number: int) -> tuple[list[int], list[int]]:

@@ -10,6 +10,8 @@ import pytest
 from golden.system import run_system
 from tb.link.chips import Run, Wires, run
 from tb.link.machine import RtlMachine
+from tb.link.system import chain
+from tb.link.tree_sum import joined, tree_sum
 from tb.machine import Fault, Job
 from tb.small import linked
 from tsp import runtime
@@ -117,9 +119,47 @@ def test_two_chips_do_what_the_golden_model_does(seed: int, sim: str) -> None:
     assert np.array_equal(found.chips[0].memory[z.slice, z.address].view(np.int8), sums)
 
 
+def test_three_chips_add_up_and_pass_on() -> None:
+    vectors = np.random.default_rng(3).integers(-40, 40, (3, 2, CONFIG.lanes), dtype=np.int8)
+    made = tree_sum(joined(chain(3), CONFIG, LATENCY), vectors)
+    wires = Wires(ppm=(100, -100, 100), settle=SETTLE, uneven=(8, -8, -8, 8), seed=7)
+    found = simulated(made.system, wires, SIMS[-1])
+    hold(made.system, found)
+    for chip, (total,) in zip(found.chips, made.parts, strict=True):
+        sums = [chip.memory[total.slice, total.address + k].view(np.int8) for k in range(total.count)]
+        assert np.array_equal(sums, vectors.sum(axis=0))
+    assert all(0 < slack < 60 for slack in found.slack), "vectors come before their RECEIVEs, by their margin of 28"
+
+
+def loop(made: Program) -> System:
+    """One chip, its east link joined to its west link, that begins at once."""
+    return System("loop", (Chip("a", CONFIG, made),), (Link((Port(0, 0), Port(0, 1)), (LATENCY,) * 2, (LATENCY,) * 2),),
+                  preamble=False)  # fmt: skip
+
+
+def test_a_poll_behind_an_underrun_waits_for_the_oldest_vector() -> None:
+    made = program("""
+    .data x: mem.w4 int8 = [1, 2, 3]
+    .queue mem.w4
+            READ x, w0
+    .queue c2c.w0
+    @2      SEND 0, w0
+    .queue c2c.e0
+    @20     RECEIVE 0, w3
+    @40     POLL 0
+            RECEIVE 0, w3
+    """)
+    system = loop(made)
+    (expected,) = run_system(system)
+    assert [fault.kind for fault in expected.faults] == [UNDERRUN]
+    (found,) = run(system, [Job(made, 5000)], Wires(jitter=False, settle=300), "icarus").chips
+    assert found.fault == Fault(20, QUEUES["c2c.e0"], UNDERRUN) and found.cycles == expected.cycles
+    assert found.signatures[floorplan(CONFIG).slice("c2c.e").index] == expected.signature["c2c.e"] != 0
+
+
 @functools.cache
 def looped(cycle: int | None, sends: int = 1, **wires: object) -> Run:
-    """One chip, its east link joined to its west link: SENDs from cycle 2 on, and a RECEIVE in a cycle, or none."""
+    """:func:`loop`: SENDs from cycle 2 on, and a RECEIVE in a cycle, or none."""
     receives = f"""
     .queue c2c.e0
     @{cycle} RECEIVE 0, w3
@@ -137,11 +177,9 @@ def looped(cycle: int | None, sends: int = 1, **wires: object) -> Run:
             {f"REPEAT {sends - 1}, 3" if sends > 1 else "NOP 1"}
     {"" if cycle is None else receives}"""
     made = program(text)
-    ends = Port(0, 0), Port(0, 1)
-    system = System("loop", (Chip("a", CONFIG, made),), (Link(ends, (LATENCY,) * 2, (LATENCY,) * 2),))
     z = made.symbols["z"]
     job = Job(made, 5000, read=[] if cycle is None else [(z.slice, z.address)])
-    return run(system, [job], Wires(jitter=False, settle=300, **wires), "icarus")
+    return run(loop(made), [job], Wires(jitter=False, settle=300, **wires), "icarus")
 
 
 def test_latencies_of_links_are_those_of_the_table() -> None:

@@ -138,6 +138,18 @@ def test_poll_goes_on_in_the_first_epoch_that_begins_with_the_vector_there() -> 
         assert not second.faults and second.cycles == 1 + 3 + 1
 
 
+@pytest.mark.parametrize("early, epoch, faulty", [((), 1, 0), ((10,), 1, 1), ((10, 20), 1, 2), ((240,), 2, 0)])
+def test_a_poll_waits_for_the_vector_that_is_the_oldest_then(early: tuple[int, ...], epoch: int, faulty: int) -> None:
+    """A RECEIVE that comes before its vector takes none; one in time does, and the next vector comes an epoch later."""
+    sender = ".data x: mem.e0 int8 = [1], [2]\n.queue mem.e0\nREAD x, e4\n@256 READ x + 1, e4\n"
+    sender += ".queue c2c.e0\n@4 SEND 0, e4\n@260 SEND 0, e4\n"
+    receives = "".join(f"@{cycle} RECEIVE 0, e4\n" for cycle in early)
+    _, second = pair(sender, f".queue c2c.w0\n{receives}@250 POLL 0\nRECEIVE 0, e4\n")
+    assert second.arrived.offset.tolist() == [0, 256 * epoch - 251]
+    assert [kind for _, _, kind in faults(second)] == [UNDERRUN] * faulty
+    assert second.arrived.send.tolist() == [-1] * faulty + list(range(epoch))
+
+
 @pytest.mark.parametrize(
     "sender, receiver, why",
     [

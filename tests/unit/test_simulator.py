@@ -10,6 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from tb import tools
+from tb.runners import Kept
 from tb.simulator import SIMULATORS, BuildFailed, SimulatorMissing, TestsFailed, build, build_program, run, top_ports
 from tsp.errors import InputError
 
@@ -181,6 +182,27 @@ def test_blocks_are_compiled_on_their_own(tmp_path):
     built = build("verilator", [tmp_path / "block.v", tmp_path / "top.v"], "counter", blocks=["block"])
     assert (built.directory / "Vblock").is_dir()
     bench(built, "counts_once_a_cycle")
+
+
+def test_what_make_leaves_is_kept_for_others(tmp_path, monkeypatch):
+    monkeypatch.setenv("TSP_BUILD", str(tmp_path))
+    (tmp_path / "sim" / "verilator").mkdir(parents=True)
+    folders = [tmp_path / name for name in ("first", "second", "third")]
+    for folder in folders:
+        (folder / "Vb").mkdir(parents=True)
+        (folder / "source.v").touch()
+    kept = Kept("block", ["b.v", "text"], ["Vb/lib*.a", "Vb/b.sv"])
+    with kept.shared(folders[0]):
+        assert not list((folders[0] / "Vb").iterdir())
+        for name in ("libb.a", "b.sv", "other.o"):
+            (folders[0] / "Vb" / name).write_text(name)
+    with kept.shared(folders[1]):
+        found = sorted((folders[1] / "Vb").iterdir())
+        assert [path.read_text() for path in found] == ["b.sv", "libb.a"]
+        assert len({path.stat().st_mtime for path in found}) == 1, "neither is older than the other"
+        assert found[0].stat().st_mtime >= (folders[1] / "source.v").stat().st_mtime
+    with Kept("block", ["b.v", "other text"], ["Vb/*"]).shared(folders[2]):
+        assert not list((folders[2] / "Vb").iterdir())
 
 
 def test_a_program_of_ones_own(counter, tmp_path):

@@ -79,6 +79,10 @@ Bad = Collection[tuple[int, int, int]]
 """Vectors that come uncorrectable: (receiving chip, its link, how many came on it before)."""
 
 
+Cables = Mapping[tuple[int, int], Channel]
+"""(receiving chip, its link) → channel."""
+
+
 def ready_after(channel: Channel, config: ChipConfig) -> int:
     """Cycles from a SEND to the first RECEIVE that sees its vector; ``config`` of either end."""
     table = timing(config)
@@ -104,15 +108,14 @@ def arrivals(
     begin = late or {}
     chips = [_Chip(n, flow, name, begin.get(n, 0)) for n, (flow, name) in enumerate(_named(flows, names))]
     into = {(channel.receiver, channel.into): channel for channel in channels}
-    while True:
-        while any([chip.advance(chips, into, bad) for chip in chips]):
-            pass
-        waiting = next((chip for chip in chips if chip.waiting is not None), None)
-        if waiting is None:
-            break
-        if not endless:
-            raise InputError(waiting.stuck(into, chips, bad))
-        waiting.release(NEVER)
+    while waiting := [chip for chip in chips if chip.waiting is not None]:
+        # What a chip that waits still has to send comes after the first of these ends, so that one is certain.
+        ends = [chip.end(chips, into, bad) for chip in waiting]
+        if min(ends) >= NEVER and not endless:
+            raise InputError(waiting[0].stuck(into, chips, bad))
+        for chip, end in zip(waiting, ends, strict=True):
+            if end == min(ends):
+                chip.release(end)
     return [chip.arrivals(chips, into, bad) for chip in chips]
 
 
@@ -140,56 +143,59 @@ class _Chip:
     def common(self, cycle: Ints) -> Ints:
         return cycle + ints(self.offset)[np.searchsorted(ints(self.released), cycle, "right")]
 
-    def sent(self, number: int, channel: Channel) -> int | None:
-        """The common time of the SEND that is number ``number`` on a channel; None if that cannot be said yet, or does
-        not come."""
-        rows = self.sends[channel.out]
-        if number >= len(rows):
-            return None
-        cycle = self.flow.issues.time[self.flow.sends.issue[rows[number]]]
-        if self.waiting is not None and cycle > self.waiting.cycle:
-            return None
-        time = int(self.common(ints([cycle]))[0])
-        return time if time < channel.until else None
+    def coming(self, link: int, chips: Sequence["_Chip"], into: Cables) -> tuple[Ints, Ints]:
+        """What comes on a link, as far as it can be said yet: rows of the sender's ``flow.sends``, and the common times
+        from which on RECEIVEs see these vectors."""
+        channel = into.get((self.number, link))
+        if channel is None:
+            return ints([]), ints([])
+        sender = chips[channel.sender]
+        rows = sender.sends[channel.out]
+        cycles = sender.flow.issues.time[sender.flow.sends.issue[rows]]
+        known = cycles <= (NEVER if sender.waiting is None else sender.waiting.cycle)
+        times = sender.common(cycles[known])
+        comes = times < channel.until
+        return rows[known][comes], times[comes] + ready_after(channel, self.flow.config)
 
-    def asked(self, wait: Wait) -> int:
-        """How many vectors have been taken from the link of a POLL before."""
-        rows = self.receives[wait.link]
-        return int(np.count_nonzero(self.flow.issues.time[self.flow.receives.issue[rows]] < wait.cycle))
+    def asked(self, link: int) -> Ints:
+        """The common times of the RECEIVEs of a link; those behind a wait that is not over count as if it were."""
+        return self.common(self.flow.issues.time[self.flow.receives.issue[self.receives[link]]])
 
-    def advance(self, chips: Sequence["_Chip"], into: dict[tuple[int, int], Channel], bad: Bad) -> bool:
-        """Resolve as many waits as can be; whether there were any."""
-        before = len(self.released)
-        while (wait := self.waiting) is not None:
-            least = wait.cycle + self.offset[-1] + 1
-            if wait.link != NONE:
-                channel = into.get((self.number, wait.link))
-                number = self.asked(wait)
-                if channel is None or (self.number, wait.link, number) in bad:
-                    break
-                sent = chips[channel.sender].sent(number, channel)
-                if sent is None:
-                    break
-                least = max(least, sent + ready_after(channel, self.flow.config) + 1)
-            self.release(least)
-        return len(self.released) > before
+    def end(self, chips: Sequence["_Chip"], into: Cables, bad: Bad) -> int:
+        """The common time in which the first wait that is not resolved ends if no more vectors come than can be said
+        yet; NEVER if it does not."""
+        wait, period = self.waiting, self.flow.config.hac_period
+        assert wait is not None
+        least = _epoch(wait.cycle + self.offset[-1] + 1, period)
+        if wait.link == NONE:
+            return least
+        number, (_, ready) = self.oldest(wait, chips, into), self.coming(wait.link, chips, into)
+        if number >= len(ready) or (self.number, wait.link, number) in bad:
+            return NEVER
+        return max(least, _epoch(int(ready[number]) + 1, period))
 
-    def release(self, least: int) -> None:
-        """Go on behind the first wait that is not resolved, in the first epoch from common time ``least`` on."""
+    def oldest(self, wait: Wait, chips: Sequence["_Chip"], into: Cables) -> int:
+        """Which vector of its link a POLL waits for: how many RECEIVEs have taken before the end of its epoch."""
+        cycles = self.flow.issues.time[self.flow.receives.issue[self.receives[wait.link]]]
+        asked = self.asked(wait.link)[cycles <= wait.cycle]
+        last = _epoch(wait.cycle + self.offset[-1] + 1, self.flow.config.hac_period) - 1
+        _, ready = self.coming(wait.link, chips, into)
+        return int(np.count_nonzero(_taken(ready, asked[asked < last]) != NONE))
+
+    def release(self, end: int) -> None:
+        """Go on behind the first wait that is not resolved in common time ``end``."""
         assert self.waiting is not None
-        period = self.flow.config.hac_period
-        least = max(least, self.waiting.cycle + self.offset[-1] + 1)
         self.released.append(self.waiting.cycle + timing(self.flow.config).deskew)
-        self.offset.append(-(-least // period) * period - self.released[-1])
+        self.offset.append(end - self.released[-1])
 
-    def stuck(self, into: dict[tuple[int, int], Channel], chips: Sequence["_Chip"], bad: Bad) -> str:
+    def stuck(self, into: Cables, chips: Sequence["_Chip"], bad: Bad) -> str:
         """Why the POLL that the chip waits in waits for ever."""
         wait = self.waiting
         assert wait is not None
         plan = floorplan(self.flow.config)
         place = f"chip {self.name}: {plan.queues[wait.queue].name}: cycle {wait.cycle}: POLL of link"
         place += f" {plan.links[wait.link].name} waits for ever:"
-        channel, number = into.get((self.number, wait.link)), self.asked(wait)
+        channel, number = into.get((self.number, wait.link)), self.oldest(wait, chips, into)
         if channel is None:
             return f"{place} the link is not connected; give the chip's link in a system file (tsp run --system)"
         if (self.number, wait.link, number) in bad:
@@ -204,24 +210,16 @@ class _Chip:
         reason = f"chip {other.name} sends that vector after its own POLL of cycle {first.cycle}, which waits too"
         return f"{place} {reason}; SEND it before"
 
-    def arrivals(self, chips: Sequence["_Chip"], into: dict[tuple[int, int], Channel], bad: Bad) -> Arrivals:
+    def arrivals(self, chips: Sequence["_Chip"], into: Cables, bad: Bad) -> Arrivals:
         """When everything is resolved: who takes what."""
-        flow = self.flow
-        chip, send = (np.full(len(flow.receives.issue), NONE, np.int64) for _ in range(2))
+        chip, send = (np.full(len(self.flow.receives.issue), NONE, np.int64) for _ in range(2))
         for link, rows in enumerate(self.receives):
-            channel = into.get((self.number, link))
-            if channel is None or not len(rows):
-                continue
-            other = chips[channel.sender]
-            sent = other.sends[channel.out]
-            ready = other.common(other.flow.issues.time[other.flow.sends.issue[sent]])
-            asked = self.common(flow.issues.time[flow.receives.issue[rows]])
-            taken = _taken(ready[ready < channel.until] + ready_after(channel, flow.config), asked)
+            sent, ready = self.coming(link, chips, into)
+            taken = _taken(ready, self.asked(link))
             got = taken != NONE
-            chip[rows[got]], send[rows[got]] = channel.sender, sent[taken[got]]
-        return Arrivals(
-            self.waits, ints(self.released), ints(self.offset), chip, send, self._bad(chip != NONE, bad)
-        )
+            if got.any():
+                chip[rows[got]], send[rows[got]] = into[self.number, link].sender, sent[taken[got]]
+        return Arrivals(self.waits, ints(self.released), ints(self.offset), chip, send, self._bad(chip != NONE, bad))
 
     def _bad(self, took: Bools, bad: Bad) -> Bools:
         found = np.zeros(len(took), np.bool_)
@@ -230,6 +228,11 @@ class _Chip:
                 rows = self.receives[link][took[self.receives[link]]]
                 found[rows[number : number + 1]] = True
         return found
+
+
+def _epoch(time: int, period: int) -> int:
+    """The first common time from ``time`` on in which an epoch begins."""
+    return -(-time // period) * period
 
 
 def _taken(ready: Ints, asked: Ints) -> Ints:
