@@ -37,18 +37,20 @@ NOTICED = {
 }
 
 
-# In Verilator the modules of the smallest chip, which are sooner compiled; of the MXM a pair with few streams, as the
-# smallest chip has none, and what keeps a link's time only as mutants. With full counts those of tiny too.
+# The modules of the smallest chip, which are sooner made, compiled and run; of the MXM also pairs with few streams, as
+# the smallest chip has no pair, and what keeps a link's time in Verilator only as mutants. With full counts those of
+# tiny too, which otherwise run as a whole chip only.
 SIMS = simulator.SIMULATORS
-RUNS = [(name, CONFIG, sim) for name in UNITS for sim in SIMS if FULL or sim == "icarus" or name == "chip"]
-RUNS += [(name, small(), "verilator") for name in UNITS if name not in ("chip", "mxm", "link_time")]
+SMALL = {name: small() for name in UNITS if name not in ("chip", "mxm")}
+RUNS = [(name, SMALL[name], sim) for name in SMALL for sim in SIMS if (name, sim) != ("link_time", "verilator")]
+RUNS += [(name, CONFIG, sim) for name in UNITS for sim in SIMS if FULL or name == "chip"]
 # The whole chip with several beats is what test_random runs, counters, stations and links have none, board has no SXM.
 WHOLE = ("chip", "counters", "station", "sxm", "vxm", "vxm_float", "link", "link_time")
 RUNS += [(name, BEATS, "icarus") for name in UNITS if name not in WHOLE]
 RUNS += [("vxm", BEATS.override([f"vxm_float={floats}"]), "icarus") for floats in ("off", "on")]
 FEW_STREAMS = CONFIG.override(["streams=16"])
 INTEGER_PAIR = FEW_STREAMS.override(["mxm_fp16=off"])
-RUNS += [("mxm", FEW_STREAMS, "verilator"), ("mxm", INTEGER_PAIR, "icarus")]
+RUNS += [*(("mxm", FEW_STREAMS, sim) for sim in SIMS), ("mxm", INTEGER_PAIR, "icarus")]
 RUNS += [("mxm", small(), "verilator")] if FULL else []
 
 
@@ -76,7 +78,8 @@ def test_every_unit_has_a_bench_that_is_broken_below() -> None:
 def test_a_wrong_expectation_fails(name: str) -> None:
     """``broken_bench`` expects a word, a cycle or a count to be one more than it is."""
     testcase, message = NOTICED[name]
-    built = simulator.build("icarus", UNITS[name].verilog(CONFIG), UNITS[name].top)
-    env = {"TSP_CONFIG": json.dumps(UNITS[name].config(CONFIG).as_dict()), "TSP_BROKEN": name}
+    config = SMALL.get(name, INTEGER_PAIR if name == "mxm" else CONFIG)
+    built = simulator.build("icarus", UNITS[name].verilog(config), UNITS[name].top)
+    env = {"TSP_CONFIG": json.dumps(UNITS[name].config(config).as_dict()), "TSP_BROKEN": name}
     with pytest.raises(simulator.TestsFailed, match=message):
         simulator.run(built, "broken_bench", testcase=testcase, env=env, path=[HERE])
