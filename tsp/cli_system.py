@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tsp.assembler import assemble_file
+from tsp.cli import OutputFile
 from tsp.config import ChipConfig
 from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, InputError, counted
 from tsp.files import refuse_same, write_atomic
@@ -73,28 +74,27 @@ def _table(system: System, cycles: list[int]) -> Table:
 
 @system_group.command("draw")
 @click.argument("system")
-@click.option("-o", "--output", required=True, metavar="FILE.svg", help="Where to write it.")
-def draw_command(system: str, output: str) -> None:
+@click.option("-o", "--output", type=OutputFile(), required=True, metavar="FILE.svg", help="Where to write it.")
+def draw_command(system: str, output: Path) -> None:
     """Draw the chips and links of SYSTEM (.toml)."""
-    path = Path(output)
-    if path.suffix != ".svg":
-        raise InputError(f"-o {output}: pictures are written as SVG; try {path.with_suffix('.svg')}")
-    refuse_same(path, Path(system))
+    if output.suffix != ".svg":
+        raise InputError(f"-o {output}: pictures are written as SVG; try {output.with_suffix('.svg')}")
+    refuse_same(output, Path(system))
     loaded = load(system)
     data = draw_system(loaded).encode()
-    write_atomic(path, data)
+    write_atomic(output, data)
     what = f"{counted(len(loaded.chips), 'chip')}, {counted(len(loaded.links), 'link')}"
     click.echo(f"{output}: {what}, {len(data):,} bytes")
 
 
 @system_group.command("asm")
 @click.argument("system")
-@click.option("-o", "--output", required=True, metavar="FILE.npz", help="Where to write them.")
-def asm_command(system: str, output: str) -> None:
+@click.option("-o", "--output", type=OutputFile(), required=True, metavar="FILE.npz", help="Where to write them.")
+def asm_command(system: str, output: Path) -> None:
     """Assemble the programs that SYSTEM (.toml) names into one file."""
+    refuse_same(output, Path(system))
     loaded = load(system)
-    refuse_same(Path(output), Path(system))
-    save_programs({chip.name: chip.program for chip in loaded.chips if not chip.spare}, Path(output))
+    save_programs({chip.name: chip.program for chip in loaded.chips if not chip.spare}, output)
     click.echo(f"{output}: {counted(len(loaded.chips), 'program')}")
 
 

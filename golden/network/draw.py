@@ -14,7 +14,7 @@ from golden.network.align import FROM_ROOT, LINKED, Alignment
 from golden.network.schedule import Schedule
 from golden.network.topology import CHIPS, PORTS, Topology
 from tsp.errors import InputError, counted
-from tsp.files import write_atomic
+from tsp.files import refuse_unwritable, write_atomic
 
 KINDS = (".svg", ".png")
 _POINTS = 150
@@ -23,12 +23,11 @@ _GREY, _BLUE, _RED = "#9aa0a6", "#1f4e8c", "#c0392b"
 
 
 def picture_path(name: str) -> Path:
-    """Where a picture goes. InputError for a name that no picture can have, before any work is done."""
+    """Where a picture goes. InputError, before any work, for a name that no picture can have, or no file."""
     path = Path(name)
     if path.suffix not in KINDS:
         raise InputError(f"{name}: a picture is an .svg or a .png; {path.with_suffix('.svg').name} works")
-    if not path.parent.is_dir():
-        raise InputError(f"{name}: there is no folder {path.parent}")
+    refuse_unwritable(path)
     return path
 
 
