@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tsp.compiler import floats
-from tsp.compiler.decoder_sizes import MATRICES, Array, Quantised, Sizes, Weights
+from tsp.compiler.decoder_sizes import MATRICES, Array, Bundle, Quantised, Sizes, Weights
 from tsp.compiler.graph import Graph, Tensor
 
 HIDDEN_SCORE = -30000.0
@@ -45,41 +45,38 @@ def _norm(graph: Graph, sizes: Sizes, x: Tensor, gain: Array) -> Tensor:
 def _attention(graph: Graph, sizes: Sizes, weights: Weights, h: Tensor) -> Tensor:
     n, bundles = sizes.tokens, sizes.bundles()
     # All that the tokens are multiplied with comes first: none of it waits for the rest.
-    made = [
-        (floats.concat_rows(graph, [_projected(graph, sizes, weights, h, "q", row) for row in bundle.queries]),
-         *(_projected(graph, sizes, weights, h, name, bundle.keys) for name in "kv"))
-        for bundle in bundles
-    ]  # fmt: skip
+    made = [(_projected(graph, sizes, weights, h, bundle), _values(graph, sizes, weights, h, b))
+            for b, bundle in enumerate(bundles)]  # fmt: skip
     scores, owned = [], []
-    for b, (bundle, (queries, key, _)) in enumerate(zip(bundles, made, strict=True)):
-        heads = len(bundle.keys)
-        keys = floats.stationary(graph, sizes.keys, _keys(graph, sizes, key, b))
+    for b, (bundle, (projected, _)) in enumerate(zip(bundles, made, strict=True)):
+        heads, rows = len(bundle.keys), projected.rows - n
+        turned = floats.half(graph, _rotary(graph, sizes, projected))
+        keys = _keys(graph, sizes, floats.take_rows(graph, turned, range(rows, rows + n)), b)
         # All queries for each head of keys, with zeros in the lanes of the others.
-        own = np.kron(np.eye(heads), np.ones((queries.rows, sizes.dim)))
-        owned.append(graph.constant(own, "float16"))
-        turned = floats.half(graph, _rotary(graph, sizes, queries, 1 / np.sqrt(sizes.dim)))
-        every = floats.take_rows(graph, turned, [*range(queries.rows)] * heads)
-        found = floats.products(graph, [(floats.half(graph, graph.mul(every, owned[-1])), keys)])
+        owned.append(graph.constant(np.kron(np.eye(heads), np.ones((rows, sizes.dim))), "float16"))
+        every = graph.mul(floats.take_rows(graph, turned, [*range(rows)] * heads), owned[-1])
+        found = floats.products(graph, [(floats.half(graph, every), keys)])
         late = np.arange(sizes.keys) > sizes.cache + np.arange(n)[:, None]
         mask = np.tile(np.where(late, HIDDEN_SCORE, 0.0).astype(np.float16), (len(bundle.queries) * heads, 1))
+        found = graph.mul(found, np.float32(1 / np.sqrt(sizes.dim)))
         scores.append(graph.add(found, mask) if n > 1 else found)
     every = scores[0] if len(scores) == 1 else floats.concat_rows(graph, scores)
     shares = floats.half(graph, floats.softmax(graph, every, sizes.width))
     pairs: list[tuple[Tensor, ArrayLike]] = []
     first = 0
-    for b, (bundle, lanes, (queries, _, value)) in enumerate(zip(bundles, owned, made, strict=True)):
+    for bundle, lanes, (projected, values) in zip(bundles, owned, made, strict=True):
         part = floats.take_rows(graph, shares, range(first, first + lanes.rows))
         first += lanes.rows
-        blocks = [(floats.columns(graph, part, at, block.features), block)
-                  for at, block in _values(graph, sizes, value, b)]  # fmt: skip
-        taken = floats.half(graph, graph.mul(floats.products(graph, blocks), lanes))
-        groups = [
-            floats.take_rows(graph, taken, range(r, r + queries.rows)) for r in range(0, lanes.rows, queries.rows)
+        blocks: list[tuple[Tensor, floats.Factor]] = [
+            (floats.columns(graph, part, at, block.features), block) for at, block in values
         ]
+        taken = floats.half(graph, graph.mul(floats.products(graph, blocks), lanes))
+        rows = projected.rows - n
+        groups = [floats.take_rows(graph, taken, range(r, r + rows)) for r in range(0, lanes.rows, rows)]
         mixed = floats.half(graph, functools.reduce(graph.add, groups))
         for j, row in enumerate(bundle.queries):
-            heads_of_row = floats.take_rows(graph, mixed, range(j * n, (j + 1) * n))
-            pairs.append((heads_of_row, weights.matrices["o"].whole[_features(sizes, row)]))
+            of_row = floats.take_rows(graph, mixed, range(j * n, (j + 1) * n))
+            pairs.append((of_row, weights.matrices["o"].whole[_features(sizes, row)]))
     return floats.byte_products(graph, pairs, weights.matrices["o"].scale)
 
 
@@ -87,30 +84,33 @@ def _features(sizes: Sizes, heads: tuple[int, ...]) -> Array:
     return np.concatenate([np.arange(head * sizes.dim, (head + 1) * sizes.dim) for head in heads])
 
 
-def _projected(graph: Graph, sizes: Sizes, weights: Weights, h: Tensor, name: str, heads: tuple[int, ...]) -> Tensor:
-    """Heads of queries, keys or values side by side, float16 [tokens, heads·dim]."""
-    return floats.half(graph, _times(graph, h, weights.matrices[name].columns(_features(sizes, heads))))
+def _projected(graph: Graph, sizes: Sizes, weights: Weights, h: Tensor, bundle: Bundle) -> Tensor:
+    """Rows of query heads side by side, each for all tokens, and the heads of keys below: float16."""
+    q, k = weights.matrices["q"], weights.matrices["k"]
+    matrices = [*(q.columns(_features(sizes, row)) for row in bundle.queries), k.columns(_features(sizes, bundle.keys))]
+    return floats.concat_rows(graph, [floats.half(graph, _times(graph, h, matrix)) for matrix in matrices])
 
 
 def _times(graph: Graph, x: Tensor, matrix: Quantised) -> Tensor:
     return floats.byte_products(graph, [(x, matrix.whole)], matrix.scale)
 
 
-def _keys(graph: Graph, sizes: Sizes, key: Tensor, b: int) -> list[tuple[int, Tensor]]:
-    """Keys of the cache and of the tokens, each from a row on."""
-    new = floats.half(graph, _rotary(graph, sizes, key, 1.0))
+def _keys(graph: Graph, sizes: Sizes, new: Tensor, b: int) -> Tensor:
+    """Keys of the cache and of the tokens, stationary [keys, heads·dim]."""
     graph.output(f"k.{b}", new)
-    if not sizes.cache:
-        return [(0, new)]
-    return [(0, graph.input(f"k_cache.{b}", (sizes.cache, new.features), "float16")), (sizes.cache, new)]
+    cache = graph.input(f"k_cache.{b}", (sizes.cache, new.features), "float16") if sizes.cache else None
+    parts = [(0, cache)] if cache is not None else []
+    return floats.stationary(graph, sizes.keys, [*parts, (sizes.cache, new)])
 
 
-def _values(graph: Graph, sizes: Sizes, value: Tensor, b: int) -> list[tuple[int, Tensor]]:
+def _values(graph: Graph, sizes: Sizes, weights: Weights, h: Tensor, b: int) -> list[tuple[int, Tensor]]:
     """Values, stationary [heads·dim, keys] in parts, each from a key on: whole blocks of the cache, and the rest."""
-    keys = sizes.keys - sizes.tail
+    matrix, keys = weights.matrices["v"].columns(_features(sizes, sizes.bundles()[b].keys)), sizes.keys - sizes.tail
+    value = floats.half(graph, _times(graph, h, matrix))
     there = floats.stationary(graph, keys, [(sizes.cache - sizes.tail, value)])
     # A product with the unit matrix: tokens' values become columns where they belong.
-    found = floats.products(graph, [(graph.constant(np.eye(value.features, dtype=np.float16)), there)])
+    unit = floats.shared(graph, f"unit.{value.features}", np.eye(value.features, dtype=np.float16))
+    found = floats.products(graph, [(unit, there)])
     parts = []
     if sizes.cache:
         cache = graph.input(f"v_cache.{b}", (value.features, sizes.keys), "float16")
@@ -121,12 +121,12 @@ def _values(graph: Graph, sizes: Sizes, value: Tensor, b: int) -> list[tuple[int
     return [(first, floats.stationary(graph, part.rows, [(0, part)])) for first, part in parts]
 
 
-def _rotary(graph: Graph, sizes: Sizes, x: Tensor, factor: float) -> Tensor:
+def _rotary(graph: Graph, sizes: Sizes, x: Tensor) -> Tensor:
     """Heads side by side in float16, each turned by the tokens' positions (J. Su et al., RoFormer, 2021; halves of a
-    head turn together, as in Llama), times a factor. The signs of what a feature turns with are in the sines."""
+    head turn together, as in Llama). The signs of what a feature turns with are in the sines."""
     cos, sin, partner = rotary(sizes, x.features // sizes.dim)
     moves = floats.shared(graph, f"partners.{x.features}", np.eye(x.features, dtype=np.float16)[:, partner])
-    tables = [np.tile(table * factor, (x.rows // sizes.tokens, 1)).astype(np.float32) for table in (cos, sin)]
+    tables = [np.tile(table, (x.rows // sizes.tokens, 1)).astype(np.float32) for table in (cos, sin)]
     turned = graph.mul(floats.products(graph, [(x, moves)]), tables[1])
     return graph.add(turned, graph.mul(x, tables[0]))
 
@@ -144,9 +144,8 @@ def rotary(sizes: Sizes, heads: int) -> tuple[Array, Array, Array]:
 
 def _mlp(graph: Graph, weights: Weights, h: Tensor) -> Tensor:
     gate, up, down = (weights.matrices[name] for name in ("gate", "up", "down"))
-    opened = _times(graph, h, gate)
-    share = floats.sigmoid(graph, opened)
-    wide = graph.mul(graph.mul(_times(graph, h, up), opened), share)
+    opened = floats.silu(graph, _times(graph, h, gate))
+    wide = graph.mul(_times(graph, h, up), opened)
     return _times(graph, floats.half(graph, wide), down)
 
 
