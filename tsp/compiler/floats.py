@@ -64,7 +64,8 @@ def byte_products(graph: "Graph", pairs: Sequence[tuple[Tensor, ArrayLike]], sca
     """The sum of products of float16 [n, k] with constant int8 [k, m], output j times ``scale[j]``: float32 [n, m].
 
     A weight takes a byte: w + 128 alone in the low byte of a float16 is the subnormal (w + 128) · 2^-24. What 128 adds
-    is the same for all outputs, and is taken off. So a load of weights takes one plane, whose other one holds zeros.
+    is the same for all outputs, and is taken off; of an infinity NaN is left. So a load of weights takes one plane, and
+    the other one of the pair holds zeros.
     """
     bare, extra = [], []
     for x, factor in pairs:
