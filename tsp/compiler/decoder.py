@@ -45,12 +45,11 @@ def _norm(graph: Graph, sizes: Sizes, x: Tensor, gain: Array) -> Tensor:
 def _attention(graph: Graph, sizes: Sizes, weights: Weights, h: Tensor) -> Tensor:
     n, bundles = sizes.tokens, sizes.bundles()
     # All that the tokens are multiplied with comes first: none of it waits for the rest.
-    made = [(_projected(graph, sizes, weights, h, bundle), _values(graph, sizes, weights, h, b))
-            for b, bundle in enumerate(bundles)]  # fmt: skip
+    made = [_projected(graph, sizes, weights, h, bundle) for bundle in bundles]
     scores, owned = [], []
-    for b, (bundle, (projected, _)) in enumerate(zip(bundles, made, strict=True)):
-        heads, rows = len(bundle.keys), projected.rows - n
-        turned = floats.half(graph, _rotary(graph, sizes, projected))
+    for b, (bundle, projected) in enumerate(zip(bundles, made, strict=True)):
+        heads, rows = len(bundle.keys), len(bundle.queries) * n
+        turned = floats.half(graph, _rotary(graph, sizes, floats.take_rows(graph, projected, range(rows + n))))
         keys = _keys(graph, sizes, floats.take_rows(graph, turned, range(rows, rows + n)), b)
         # All queries for each head of keys, with zeros in the lanes of the others.
         owned.append(graph.constant(np.kron(np.eye(heads), np.ones((rows, sizes.dim))), "float16"))
@@ -61,17 +60,20 @@ def _attention(graph: Graph, sizes: Sizes, weights: Weights, h: Tensor) -> Tenso
         found = graph.mul(found, np.float32(1 / np.sqrt(sizes.dim)))
         scores.append(graph.add(found, mask) if n > 1 else found)
     every = scores[0] if len(scores) == 1 else floats.concat_rows(graph, scores)
+    # Their words are in the way of what the scores are made of, so these come first.
+    values = [_values(graph, sizes, floats.take_rows(graph, projected, range(projected.rows - n, projected.rows)), b)
+              for b, projected in enumerate(made)]  # fmt: skip
     shares = floats.half(graph, floats.softmax(graph, every, sizes.width))
     pairs: list[tuple[Tensor, ArrayLike]] = []
     first = 0
-    for bundle, lanes, (projected, values) in zip(bundles, owned, made, strict=True):
+    for bundle, lanes, of_bundle in zip(bundles, owned, values, strict=True):
         part = floats.take_rows(graph, shares, range(first, first + lanes.rows))
         first += lanes.rows
         blocks: list[tuple[Tensor, floats.Factor]] = [
-            (floats.columns(graph, part, at, block.features), block) for at, block in values
+            (floats.columns(graph, part, at, block.features), block) for at, block in of_bundle
         ]
         taken = floats.half(graph, graph.mul(floats.products(graph, blocks), lanes))
-        rows = projected.rows - n
+        rows = len(bundle.queries) * n
         groups = [floats.take_rows(graph, taken, range(r, r + rows)) for r in range(0, lanes.rows, rows)]
         mixed = floats.half(graph, functools.reduce(graph.add, groups))
         for j, row in enumerate(bundle.queries):
@@ -85,9 +87,9 @@ def _features(sizes: Sizes, heads: tuple[int, ...]) -> Array:
 
 
 def _projected(graph: Graph, sizes: Sizes, weights: Weights, h: Tensor, bundle: Bundle) -> Tensor:
-    """Rows of query heads side by side, each for all tokens, and the heads of keys below: float16."""
-    q, k = weights.matrices["q"], weights.matrices["k"]
-    matrices = [*(q.columns(_features(sizes, row)) for row in bundle.queries), k.columns(_features(sizes, bundle.keys))]
+    """Rows of query heads side by side, each for all tokens; below them the heads of keys, and of values: float16."""
+    heads = [*(("q", row) for row in bundle.queries), ("k", bundle.keys), ("v", bundle.keys)]
+    matrices = [weights.matrices[name].columns(_features(sizes, of)) for name, of in heads]
     return floats.concat_rows(graph, [floats.half(graph, _times(graph, h, matrix)) for matrix in matrices])
 
 
@@ -103,10 +105,9 @@ def _keys(graph: Graph, sizes: Sizes, new: Tensor, b: int) -> Tensor:
     return floats.stationary(graph, sizes.keys, [*parts, (sizes.cache, new)])
 
 
-def _values(graph: Graph, sizes: Sizes, weights: Weights, h: Tensor, b: int) -> list[tuple[int, Tensor]]:
+def _values(graph: Graph, sizes: Sizes, value: Tensor, b: int) -> list[tuple[int, Tensor]]:
     """Values, stationary [heads·dim, keys] in parts, each from a key on: whole blocks of the cache, and the rest."""
-    matrix, keys = weights.matrices["v"].columns(_features(sizes, sizes.bundles()[b].keys)), sizes.keys - sizes.tail
-    value = floats.half(graph, _times(graph, h, matrix))
+    keys = sizes.keys - sizes.tail
     there = floats.stationary(graph, keys, [(sizes.cache - sizes.tail, value)])
     # A product with the unit matrix: tokens' values become columns where they belong.
     unit = floats.shared(graph, f"unit.{value.features}", np.eye(value.features, dtype=np.float16))
