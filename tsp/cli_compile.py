@@ -11,7 +11,7 @@ from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
 
-from tsp.cli import config_options, load_program
+from tsp.cli import OutputFile, config_options, load_program
 from tsp.config import ChipConfig
 from tsp.errors import EXIT_DIFFERS, InputError, counted
 from tsp.files import refuse_same
@@ -28,10 +28,10 @@ class Miscompiled(InputError):
 
 @click.command("compile")
 @click.argument("model")
-@click.option("-o", "output", required=True, metavar="FILE", help="The program, a .npz file.")
+@click.option("-o", "output", type=OutputFile(), required=True, metavar="FILE", help="The program, a .npz file.")
 @click.option("--dump-after", "stage", metavar="STAGE", help="Print what fold, lower, place, schedule or fetch made.")
 @config_options(required=True)
-def compile_model(model: str, output: str, stage: str | None, config: ChipConfig) -> int:
+def compile_model(model: str, output: Path, stage: str | None, config: ChipConfig) -> int:
     """Compile MODEL, an .onnx file, and print what it costs."""
     from tsp.checker import check
     from tsp.compiler import STAGES, compile
@@ -39,7 +39,7 @@ def compile_model(model: str, output: str, stage: str | None, config: ChipConfig
 
     if stage is not None and stage not in STAGES:
         raise InputError(f"--dump-after {stage}: no such stage; stages are {', '.join(STAGES)}")
-    refuse_same(Path(output), Path(model))
+    refuse_same(output, Path(model))
     loaded = load(Path(model))
     with shown() as progress:
         compiled = compile(loaded, config, Path(model).name, progress)

@@ -15,7 +15,7 @@ from tsp.cli_system import run_command
 from tsp.config import ChipConfig
 from tsp.dump import superlanes
 from tsp.errors import InputError, counted
-from tsp.files import write_atomic
+from tsp.files import refuse_unwritable, write_atomic
 from tsp.flips import FORMS, parse
 from tsp.floorplan import floorplan
 from tsp.program import Program
@@ -80,6 +80,8 @@ def run_program(
     if inputs or outputs:
         loaded = with_inputs(loaded, _inputs(loaded, inputs))
     files = _files(loaded, outputs, False)
+    for path in files.values():
+        refuse_unwritable(path)
     blocks = [block for tensor in loaded.tensors.values() if not tensor.given for block in tensor.blocks]
     file = None if waves is None else Path(waves)
     turned = [parse(text, loaded.config) for text in flips]

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tsp.assembler import assemble_file
+from tsp.cli import OutputFile
 from tsp.config import ChipConfig
 from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, counted
 from tsp.files import refuse_same
@@ -89,12 +90,12 @@ def draw_command(system: str, output: str) -> None:
 
 @system_group.command("asm")
 @click.argument("system")
-@click.option("-o", "--output", required=True, metavar="FILE.npz", help="Where to write them.")
-def asm_command(system: str, output: str) -> None:
+@click.option("-o", "--output", type=OutputFile(), required=True, metavar="FILE.npz", help="Where to write them.")
+def asm_command(system: str, output: Path) -> None:
     """Assemble the programs that SYSTEM (.toml) names into one file."""
+    refuse_same(output, Path(system))
     loaded = load(system)
-    refuse_same(Path(output), Path(system))
-    save_programs({chip.name: chip.program for chip in loaded.chips if not chip.spare}, Path(output))
+    save_programs({chip.name: chip.program for chip in loaded.chips if not chip.spare}, output)
     click.echo(f"{output}: {counted(len(loaded.chips), 'program')}")
 
 

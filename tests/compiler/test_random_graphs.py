@@ -139,6 +139,20 @@ def test_what_meets_pixels_that_are_no_pixels_of_that_image(way):
     right(graph, CONFIGS["tiny"], {x.name: int8(rng, *x.shape) for x in graph.inputs})
 
 
+@pytest.mark.parametrize("side, channels, words", [(31, 1, 128), (35, 2, 256)])
+def test_an_image_of_an_odd_width_that_a_slice_has_no_words_for(side, channels, words):
+    """Rows hold several pixels, the last of a line some beyond its end, which nobody reads."""
+    rng, graph = RNG(8), Graph()
+    x = graph.input("x", (side * side, channels), image=(1, side, side))
+    sums = graph.conv2d(x, int8(rng, 5, channels, 3, 3), windows=Windows((2, 2)))
+    y = graph.requantise(graph.add(sums, rng.integers(-99, 99, (sums.rows, 5))), shift=7)
+    graph.output("y", graph.max_pool(y, (3, 3), Windows((2, 2))))
+    config = CONFIGS["tiny"].override([f"mem_words={words}"])
+    assert y.rows % 2 and y.rows > words
+    compiled, _ = right(graph, config, {"x": int8(rng, side * side, channels)})
+    assert compiled.passes[0].result.block.rows < y.rows / 2 + side
+
+
 def test_products_of_floats_are_not_folded():
     rng, graph = RNG(7), Graph()
     x, weights = graph.input("x", (64, 4), "float16", image=(1, 8, 8)), rng.normal(size=(4, 5)).astype(np.float16)

@@ -18,6 +18,7 @@ from tsp.compiler.traits import (
     distinct,
     fills,
     gaps,
+    given,
     immediate,
     may_follow,
     narrowest,
@@ -167,7 +168,9 @@ class _Lowering:
         x = chain.tensor
         keep = range(x.attribute("first"), x.attribute("last")) if x.op == "keep" else range(x.features)
         here = range(index * self.config.lanes, (index + 1) * self.config.lanes)
-        if not (x.op == "keep" or (x.dtype == "float16" and x.name in self.wild)):
+        # Of what is given, lanes beyond the features are zeros.
+        whole = x.op == "keep" and given(x.inputs[0]) and keep == range(x.features)
+        if whole or not (x.op == "keep" or (x.dtype == "float16" and x.name in self.wild)):
             return []
         mask = np.array([[lane in keep for lane in here]], np.int8)
         if mask.all():
@@ -267,10 +270,9 @@ class _Lowering:
         values = None if x.value is None else x.value[:, index * lanes : (index + 1) * lanes]
         if values is not None and x.features == 1:
             values = np.repeat(values, lanes, axis=1)  # as it may meet what is in every lane
-        given = not x.op and x.value is None
         if x.op == "concat" and x.attribute("stationary"):
             return Block(x.name, index, x.rows, narrowest(x), stationary=True, gaps=gaps(x, lanes))
-        return Block(x.name, index, x.rows, narrowest(x), values, given, self.fills.get(x.name, ()))
+        return Block(x.name, index, x.rows, narrowest(x), values, given(x), self.fills.get(x.name, ()))
 
 
 def lower(graph: Graph, config: ChipConfig, words: int | None = None) -> list[Pass]:

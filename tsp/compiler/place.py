@@ -55,7 +55,9 @@ class _Placer:
         near = [group for group in self.groups if Copy(group, 0).side == side] or self.groups
         near, sides = sorted(near, key=self._end), {"", *(Copy(group, 0).side for group in near)}
         for tile in step.tiles:
-            for number, (name, matrix) in enumerate(tile.parts()):
+            for number, (name, matrix) in enumerate(tile.parts):
+                if matrix is None:
+                    continue
                 group, home = near[number % len(near)], self.tiles.setdefault(name, WeightsHome(name, matrix, ()))
                 if any(copy.side in sides for copy in home.copies):
                     continue
@@ -115,6 +117,7 @@ class _Placer:
                 f"{name} needs {block.type.planes} adjacent MEM slices that {len(beside)} other blocks leave free, but "
                 f"config {self.config.name} has {self.config.mem_slices} in a hemisphere; set mem_slices higher"
             )
+
         # Where there is room; those of inputs near to planes of both hemispheres.
         def cost(slices: tuple[str, ...]) -> tuple[bool, int, int, int]:
             address = self._first(slices, part)

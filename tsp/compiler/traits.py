@@ -77,6 +77,11 @@ def base(x: Tensor) -> Tensor:
     return base(x.inputs[0]) if x.op in VIEWS else x
 
 
+def given(x: Tensor) -> bool:
+    """Whether it is an input."""
+    return not x.op and x.value is None
+
+
 def check(x: Tensor, config: ChipConfig) -> None:
     # Said at once, as the passes of so many rows take minutes to make.
     words = 2 * config.mem_slices * config.mem_words
