@@ -54,6 +54,8 @@ def config_options(required: bool) -> Callable[[_Command], _Command]:
 
 def load_program(path: str, config: ChipConfig | None) -> Program:
     """A program from a ``.npz`` file or from source, for ``config`` if given. Raises InputError."""
+    if path.endswith(".onnx"):
+        raise InputError(f"{path}: is a model, not a program; tsp compile makes one of it")
     if path.endswith(".npz"):
         return Program.load(path, config)
     from tsp.assembler import assemble_file
@@ -171,7 +173,7 @@ def run(arguments: Sequence[str]) -> int:
         return _refuse(error.format_message())
     except click.Abort:
         return _refuse("interrupted", 130)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click makes the one of the other
         # Whoever read the output has enough. Python would complain again when it flushes stdout at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_RIGHT

@@ -3,18 +3,16 @@
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
 from tsp.cli import config_options, load_program
 from tsp.cli_system import run_command
 from tsp.config import ChipConfig
 from tsp.dump import superlanes
 from tsp.errors import InputError, counted
-from tsp.files import write_atomic
+from tsp.files import refuse_same, write_atomic
 from tsp.flips import FORMS, parse
 from tsp.floorplan import floorplan
 from tsp.program import Program
@@ -54,21 +52,24 @@ def run_program(
     Exit code 1: the machine differs from the prediction; 2: bad input; 3: the machine latched a fault.
     """
     if system is not None:
-        given = {"--waves": waves, "--input": inputs, "--output": outputs, "--flip": flips, "--config": config}
-        if unused := next((option for option, value in given.items() if value), None):
+        single = {"--waves": waves, "--input": inputs, "--output": outputs, "--flip": flips, "--config": config}
+        if unused := next((option for option, value in single.items() if value), None):
             raise InputError(f"{unused} is for one chip, but --system runs several; leave it out")
         return run_command(system, program, on, dump, max_cycles, no_check, as_json)
     if program is None:
         raise InputError("PROGRAM is missing: a .npz file or source; or name a system with --system")
     loaded = load_program(program, config)
+    given, files = _files(loaded, inputs, True), _files(loaded, outputs, False)
+    for file in files.values():
+        for source in (Path(program), *given.values()):
+            refuse_same(file, source)
     if inputs or outputs:
-        loaded = with_inputs(loaded, _inputs(loaded, inputs))
-    files = _files(loaded, outputs, False)
+        loaded = with_inputs(loaded, {name: read_array(path) for name, path in given.items()})
     blocks = [block for tensor in loaded.tensors.values() if not tensor.given for block in tensor.blocks]
-    file = None if waves is None else Path(waves)
+    waved = None if waves is None else Path(waves)
     turned = [parse(text, loaded.config) for text in flips]
     asked = (*dump, *(block for block in blocks if block not in dump))
-    result = run(loaded, on, checked=not no_check, dump=asked, max_cycles=max_cycles, waves=file, flips=turned)
+    result = run(loaded, on, checked=not no_check, dump=asked, max_cycles=max_cycles, waves=waved, flips=turned)
     if as_json:
         click.echo(json.dumps(result.as_dict(), indent=2))
     else:
@@ -76,10 +77,6 @@ def run_program(
     if not result.exit_code:
         _write(loaded, result, files, quiet=as_json)
     return result.exit_code
-
-
-def _inputs(program: Program, texts: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    return {name: read_array(path) for name, path in _files(program, texts, True).items()}
 
 
 def _files(program: Program, texts: tuple[str, ...], given: bool) -> dict[str, Path]:
@@ -94,6 +91,8 @@ def _files(program: Program, texts: tuple[str, ...], given: bool) -> dict[str, P
         if name not in names or name in found or not path.endswith(".npy"):
             known = f"its {kind}s are {', '.join(names)}" if names else f"the program has no {kind}s"
             raise InputError(f"{option} {text}: must be {kind}=FILE.npy, each once; {known}")
+        if not given and (twice := next((one for one, other in found.items() if other == Path(path)), None)):
+            raise InputError(f"{option} {text}: is where {twice} is written; give each output a file of its own")
         found[name] = Path(path)
     return found
 

@@ -323,6 +323,7 @@ def test_messages_name_the_pass():
         (["run", "p.npz", "--input", "img=y.npy"], "its inputs are images"),
         (["run", "p.npz", "--input", "wide.npy"], "input 'images' is int8[1, 3], must be int8[2, 64]"),
         (["run", "p.npz", "--output", "logits=y.npy"], "no value for input 'images'"),
+        (["run", "p.npz", "--input", "x.npy", "--output", "x.npy"], "x.npy: is what is read, must be another file"),
     ],
 )
 def test_bad_input(arguments, sentence, tmp_path, monkeypatch, capsys):
@@ -330,7 +331,8 @@ def test_bad_input(arguments, sentence, tmp_path, monkeypatch, capsys):
     onnx.save(networks.mlp(2), "m.onnx")
     tsp.compile(networks.mlp(2), preset("tiny")).program.save("p.npz")
     np.save("wide.npy", np.ones((1, 3), np.int8))
+    np.save("x.npy", IMAGES[:2])
     assert tsp_command(arguments) == 2
     error = capsys.readouterr().err
     assert sentence in error and error.count("\n") == 1
-    assert not (tmp_path / "m.npz").exists()
+    assert not (tmp_path / "m.npz").exists() and np.array_equal(np.load("x.npy"), IMAGES[:2])
