@@ -121,7 +121,8 @@ class _Lowering:
         # All that is read and written at once lies in slices of its own, adjacent ones: leave room to find them.
         slices = sum(narrowest(z).planes for z in {x, *read} if immediate(z) is None)
         room = slices <= 4 * self.config.mem_slices // 3
-        return room and len(chain.steps) < self.config.vxm_rows * self.config.vxm_stages and several
+        alus = len(chain.steps) + 1 + self._is_masked(x)
+        return room and alus <= self.config.vxm_rows * self.config.vxm_stages and several
 
     def _close(self, x: Tensor) -> None:
         """Write a tensor to memory, if it is not there."""
@@ -161,13 +162,17 @@ class _Lowering:
         result = View(self.block(whole, index), ((offset + first, count, 1),))
         return Pass(name, count, tuple(tiles), steps, result, self.layer, share.plane)
 
-    def _masked(self, chain: _Chain, index: int, count: int) -> list[Step]:
-        """What makes zeros of lanes that are no features, where they would do harm: a product with a stationary block
+    def _is_masked(self, x: Tensor) -> bool:
+        """Whether lanes that are no features must be made zeros, with an ALU more: a product with a stationary block
         would count them, and 1 / √0 would make NaN of any product."""
+        return x.op == "keep" or (x.dtype == "float16" and x.name in self.wild)
+
+    def _masked(self, chain: _Chain, index: int, count: int) -> list[Step]:
+        """What makes zeros of lanes that are no features, where they would do harm."""
         x = chain.tensor
         keep = range(x.attribute("first"), x.attribute("last")) if x.op == "keep" else range(x.features)
         here = range(index * self.config.lanes, (index + 1) * self.config.lanes)
-        if not (x.op == "keep" or (x.dtype == "float16" and x.name in self.wild)):
+        if not self._is_masked(x):
             return []
         mask = np.array([[lane in keep for lane in here]], np.int8)
         if mask.all():
