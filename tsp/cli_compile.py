@@ -35,7 +35,7 @@ def compile_model(model: str, output: str, stage: str | None, config: ChipConfig
     """Compile MODEL, an .onnx file, and print what it costs."""
     from tsp.checker import check
     from tsp.compiler import STAGES, compile
-    from tsp.compiler.onnx_import import load
+    from tsp.compiler.onnx_file import load
 
     if stage is not None and stage not in STAGES:
         raise InputError(f"--dump-after {stage}: no such stage; stages are {', '.join(STAGES)}")

@@ -16,7 +16,8 @@ from programs.digits.data import load_digits
 from tsp.checker import check
 from tsp.cli import cli
 from tsp.cli import run as tsp_command
-from tsp.compiler.onnx_import import import_model, load
+from tsp.compiler.onnx_file import load
+from tsp.compiler.onnx_import import import_model
 from tsp.config import preset
 from tsp.errors import InputError
 

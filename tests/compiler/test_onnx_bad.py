@@ -5,7 +5,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import tsp
-from tsp.compiler.onnx_import import load
+from tsp.compiler.onnx_file import load
 from tsp.compiler.windows import Windows
 from tsp.config import preset
 from tsp.errors import InputError

@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,8 +28,8 @@ from tsp.compiler.tensor import table_of
 from tsp.errors import InputError
 from tsp.program import NARROW, Tensor
 
-MAX_BYTES = 1 << 31
-"""Of a model file: protobuf's own limit."""
+OLDEST = 7
+"""Opset from which on operators broadcast as numpy does."""
 Array = NDArray[Any]
 UNMOVED = (
     *MOVES, "QuantizeLinear", "DequantizeLinear", "Relu", "MatMul", "Gemm", "QLinearMatMul", "MatMulInteger",
@@ -58,32 +57,24 @@ def _layout(value: Value, given: bool) -> Tensor:
     return Tensor(given, value.shape, value.dtype, value.offset, first, (name,), table=table)
 
 
-def load(path: Path) -> Imported:
-    """Read a model file. InputError for a foreign or broken one, and for what cannot be compiled, naming the node."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path}: {path.stat().st_size} bytes are more than an ONNX model has ({MAX_BYTES})")
-        model = onnx.load_model(str(path), load_external_data=False)
-        onnx.checker.check_model(model, full_check=True)  # also of what nodes say of their shapes
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
-    except Exception as error:  # protobuf and the checker raise what they like
-        text = re.sub(r"\[\w+\] |Inference error\(s\): ", "", str(error).strip())
-        first = (text or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path} is no ONNX model: {first}") from None
-    return import_model(model)
-
-
 def import_model(model: onnx.ModelProto) -> Imported:
     """The graph of a model. InputError names the node that cannot be compiled and the nearest form that can."""
+    if (opset := opset_of(model)) < OLDEST:
+        raise InputError(
+            f"the model is of opset {opset}, whose operators broadcast in a way of their own; bring it to opset"
+            " 13 or a later one with onnx.version_converter"
+        )
     try:
         inferred = shape_inference.infer_shapes(model)
     except shape_inference.InferenceError as error:
         reason = re.sub(r"\[\w+\] ", "", str(error)).splitlines()[0]
         raise InputError(f"the model makes no sense: {reason}") from None
     return Importer(inferred).run()
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """The version of ONNX's own operators; the oldest that is known if the model names none."""
+    return max((opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")), default=OLDEST)
 
 
 def _array(tensor: onnx.TensorProto) -> Array:
@@ -95,7 +86,7 @@ def _array(tensor: onnx.TensorProto) -> Array:
 
 class Importer:
     def __init__(self, model: onnx.ModelProto):
-        self.model, self.graph = model.graph, Graph()
+        self.model, self.graph, self.opset = model.graph, Graph(), opset_of(model)
         self.known: dict[str, Value | Constant] = {}
         self.inputs: dict[str, Value] = {}
         self.node: onnx.NodeProto | None = None
@@ -124,7 +115,7 @@ class Importer:
             if not isinstance(self.known[wanted.name], Value):
                 raise InputError(f"output {wanted.name!r} is a constant; nothing is computed")
             with self._named():
-                value = self._outcome(wanted.name)
+                value = self._outcome(wanted.name, ELEMENTS.get(wanted.type.tensor_type.elem_type, ""))
             self.graph.output(wanted.name, value.tensor)
             tensor = self.graph.outputs[wanted.name]
             outputs[wanted.name] = dataclasses.replace(value, tensor=tensor)
@@ -161,21 +152,22 @@ class Importer:
                 raise
             raise self.refused(str(error)) from None
 
-    def _outcome(self, name: str) -> Value:
-        """What a run gives: floats that are only called so are computed."""
+    def _outcome(self, name: str, dtype: str) -> Value:
+        """What a run gives, in the type that the model says: floats that are only called so are computed."""
         arranged(self, name, "any")
         value = self.settled(name)
         if value.dtype == "int64":
             raise InputError(f"output {name!r} is int64; end the model with a Cast to int32")
         if value.dtype in NARROW:
             raise InputError(f"output {name!r} is {value.dtype}; end the model with a Cast to int8 or uint8")
-        if value.dtype == "float16":
-            return dataclasses.replace(value, tensor=floats.half(self.graph, value.tensor))
-        if value.scale is None:
-            return value
-        if not is_exact(value):
+        if value.scale is not None and not is_exact(value):
             raise InputError(f"output {name!r} is a float; end the model with QuantizeLinear, or at the sums")
-        return real(self, value)
+        value = value if value.scale is None else real(self, value)
+        if value.dtype == "float16" or (value.is_real and dtype == "float16"):
+            return dataclasses.replace(value, tensor=floats.half(self.graph, value.tensor), dtype="float16")
+        if dtype not in ("", value.dtype):
+            raise InputError(f"output {name!r} is {dtype} in the model, but {value.dtype} is made; cast it to {dtype}")
+        return value
 
     def _input(self, given: onnx.ValueInfoProto) -> Value:
         kind = given.type.tensor_type

@@ -10,7 +10,7 @@ from tsp.compiler import floats
 from tsp.compiler.graph import Tensor
 from tsp.compiler.onnx_moves import arranged, moved
 from tsp.compiler.onnx_nodes import image_shape
-from tsp.compiler.onnx_operands import Make
+from tsp.compiler.onnx_operands import Make, axes_of
 from tsp.compiler.onnx_values import Array, Value, made
 from tsp.compiler.onnx_windows import windows_of
 
@@ -21,7 +21,8 @@ Node = onnx.NodeProto
 
 
 def softmax(i: "Importer", node: Node) -> Value:
-    x, back = _over(i, node, [i.attribute("axis", -1)])
+    """Along an axis; before opset 13 along all from one on together."""
+    x, back = _from(i, node, 1) if i.opset < 13 else _over(i, node, [i.attribute("axis", -1)])
     return back(floats.softmax(i.graph, x.tensor))
 
 
@@ -40,10 +41,8 @@ def rms_normalization(i: "Importer", node: Node) -> Value:
 def reduce(i: "Importer", node: Node) -> Value:
     """Sum, mean or greatest over some axes, or all."""
     shape = i.unsettled(node, 0).shape
-    named = i.constant(node, 1).value.tolist() if len(node.input) > 1 and node.input[1] else i.attribute("axes", None)
-    if not named and i.attribute("noop_with_empty_axes", 0):
+    if not (axes := axes_of(i, node, len(shape))):
         return i.value(node, 0)
-    axes = [axis % len(shape) for axis in named or range(len(shape))]
     x, _ = _over(i, node, axes)
     half = floats.half(i.graph, x.tensor)
     if node.op_type == "ReduceMax":
@@ -81,10 +80,10 @@ def _along(i: "Importer", node: Node, number: int) -> Array:
         raise i.refused(f"of {list(wanted)} and {list(value.shape)}, which do not fit") from None
 
 
-def _from(i: "Importer", node: Node) -> tuple[Value, Callable[[Tensor], Value]]:
+def _from(i: "Importer", node: Node, usual: int = -1) -> tuple[Value, Callable[[Tensor], Value]]:
     """The first input with all axes from a certain one on as its last."""
     axes = len(i.unsettled(node, 0).shape)
-    return _over(i, node, list(range(i.attribute("axis", -1) % axes, axes)))
+    return _over(i, node, list(range(i.attribute("axis", usual) % axes, axes)))
 
 
 def _over(i: "Importer", node: Node, axes: list[int]) -> tuple[Value, Callable[[Tensor], Value]]:
