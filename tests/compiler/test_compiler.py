@@ -247,12 +247,28 @@ def test_sentences(make, sentence):
 
 
 def test_what_does_not_fit_is_named_with_the_bytes_that_are_missing():
-    def make(graph, x):
-        y = graph.input("long", (5000, 8))
-        graph.output("y", graph.matmul(y, W8))
+    """Of all that stays in memory; or of what finds no room in it."""
 
-    found = wrong(make)
-    assert "does not fit: it takes 5000 words" in found and "bytes are missing; set mem_words=5000" in found
+    def long(graph, x):
+        graph.output("y", graph.matmul(graph.input("long", (2000, 8)), W8))
+
+    def several(graph, x):
+        for number in range(30):
+            graph.output(f"y{number}", graph.relu(graph.input(f"x{number}", (100, 8))))
+
+    tiny = preset("tiny")
+    assert wrong(long, config=tiny) == (
+        "the network does not fit: weights take 1024 bytes, inputs, outputs and constants 320000, but config tiny has"
+        " 98304; 222720 bytes are missing; set mem_words=512"
+    )
+    assert wrong(several, config=tiny.override(["mem_words=256"])) == (
+        "x8.0 does not fit: it takes 100 words in each of 1 MEM slices (mem.w4…mem.w4), which have 56 left; 1408 bytes "
+        "are missing; set mem_words=512"
+    )
+    tall = tiny.override(["mem_words=8192"])
+    assert wrong(lambda g, x: g.output("y", g.matmul(x, np.ones((8, 300_000), np.int8))), config=tall).endswith(
+        "bytes are missing; no chip has more than mem_words=8192"
+    )
 
 
 def test_what_a_chip_lacks():
