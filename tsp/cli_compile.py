@@ -72,11 +72,15 @@ def shown() -> "Iterator[Progress]":
 @click.command("explain")
 @click.argument("program")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; for bad input nothing but the sentence on stderr.")
+@click.option("--layers", is_flag=True, help="All passes of a layer in one row.")
 @click.option("--path", "path_only", is_flag=True, help="The critical path: passes that follow each other.")
-def explain_program(program: str, as_json: bool, path_only: bool) -> int:
+def explain_program(program: str, as_json: bool, layers: bool, path_only: bool) -> int:
     """Print what each pass of a compiled PROGRAM (.npz) costs, where it runs, and what bounds it."""
     from tsp import critical
-    from tsp.explain import explain, table
+    from tsp.explain import by_layer, explain, table
+
+    if layers and path_only:
+        raise InputError("--layers and --path: a critical path is of passes; give one of them")
 
     loaded = load_program(program, None)
     if path_only:
@@ -87,7 +91,7 @@ def explain_program(program: str, as_json: bool, path_only: bool) -> int:
         else:
             Console().print(critical.table(path))
         return 0
-    parts = explain(loaded)
+    parts = by_layer(explain(loaded)) if layers else explain(loaded)
     if as_json:
         click.echo(json.dumps([part.as_dict() for part in parts], indent=2))
     else:

@@ -16,10 +16,12 @@ from programs.digits.data import load_digits
 from tsp.checker import check
 from tsp.cli import cli
 from tsp.cli import run as tsp_command
+from tsp.compiler.graph import Graph
 from tsp.compiler.onnx_file import load
 from tsp.compiler.onnx_import import import_model
 from tsp.config import preset
 from tsp.errors import InputError
+from tsp.explain import by_layer, explain
 
 TINY, GROQCHIP = preset("tiny").override(["mem_words=512", "queue_depth=2048"]), preset("groqchip")
 FULL = bool(os.environ.get("TSP_FULL"))
@@ -282,11 +284,35 @@ def test_explain(tmp_path, capsys):
     parts = json.loads(capsys.readouterr().out)
     first = parts[0]
     assert (first["products"], first["loads"], first["bound"]) == (6, 2 * 2, "latency")
-    assert first["text"].startswith("relu_0.0 rows 0…5: images.0 × constant.1.0.0 → ")
+    assert first["text"].startswith("positive:relu_0.0 rows 0…5: images.0 × signed:matmul_0.constant.1.0.0 → ")
     assert sum(part["products"] for part in parts) == 2 * 16 + 2 * 2 * 8 + 8
     assert tsp_command(["explain", path]) == 0 and "bound by" in capsys.readouterr().out
     assert tsp_command(["explain", "programs/examples/vector_add.tsp"]) == 2
     assert "was not compiled from a network" in capsys.readouterr().err
+
+
+def test_layers(tmp_path, capsys):
+    """All passes of a node of the model, or of a tensor of a graph, in one row."""
+    path = str(tmp_path / "cnn.npz")
+    compiled = tsp.compile(networks.cnn(1), preset("tiny"))
+    compiled.program.save(path)
+    parts = {}
+    for option in ((), ("--layers",)):
+        assert tsp_command(["explain", path, *option, "--json"]) == 0
+        parts[option] = json.loads(capsys.readouterr().out)
+    layers = parts["--layers",]
+    assert [part["text"] for part in layers] == ["positive (6 passes)", "pooled (8 passes)", "logits (1 pass)"]
+    assert len(parts[()]) == 6 + 8 + 1
+    for kind in ("products", "loads", "alus"):
+        assert sum(part[kind] for part in layers) == sum(part[kind] for part in parts[()])
+    assert max(part["last"] for part in layers) == check(compiled.program).cycles - 1
+    assert tsp_command(["explain", path, "--layers", "--path"]) == 2
+    graph = Graph()
+    x = graph.input("x", (32, 1), image=(1, 1, 32))
+    graph.output("y", graph.max_pool(graph.relu(x), (1, 2)))
+    found = by_layer(explain(tsp.compile(graph, preset("tiny")).program))
+    assert [part.text.partition(" ")[0] for part in found] == ["relu_0", "max_pool_0"]
+    assert tsp_command(["explain", path, "--layers"]) == 0 and "positive (6" in capsys.readouterr().out
 
 
 def test_the_critical_path(tmp_path, capsys):
@@ -296,7 +322,8 @@ def test_the_critical_path(tmp_path, capsys):
     assert tsp_command(["explain", path, "--path", "--json"]) == 0
     links = json.loads(capsys.readouterr().out)
     assert [link["text"].partition(" ")[0] for link in links] == [
-        "relu_0.0", "convert.5.0", "convert.7.0", "max_pool_0.0", "matmul_1.0",
+        "positive:relu_0.0", "pooled:max_pool_0.convert.5.0", "pooled:max_pool_0.convert.7.0", "pooled:max_pool_0.0",
+        "logits:matmul_0.0",
     ]  # fmt: skip
     assert links[0]["waited"] == 0 and all(link["waited"] >= 1 for link in links[1:])
     assert [link["last"] for link in links] == sorted(link["last"] for link in links)

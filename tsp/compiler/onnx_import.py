@@ -101,7 +101,7 @@ class Importer:
             if given.name not in self.known:
                 self.known[given.name] = self.inputs[given.name] = self._input(given)
         for node in self.model.node:
-            self.node = node
+            self._begin(node)
             for name in node.input:
                 if name and name not in self.known:
                     raise self.refused(f"takes {name!r}, which is not made: of most nodes only the first output is")
@@ -111,7 +111,8 @@ class Importer:
         for wanted in self.model.output:
             if wanted.name not in self.known:
                 raise InputError(f"output {wanted.name!r} is not made: of most nodes only the first output is")
-            self.node = makers.get(wanted.name, self.node)
+            if wanted.name in makers:
+                self._begin(makers[wanted.name])
             if not isinstance(self.known[wanted.name], Value):
                 raise InputError(f"output {wanted.name!r} is a constant; nothing is computed")
             with self._named():
@@ -120,6 +121,10 @@ class Importer:
             tensor = self.graph.outputs[wanted.name]
             outputs[wanted.name] = dataclasses.replace(value, tensor=tensor)
         return Imported(self.graph, self.inputs, outputs)
+
+    def _begin(self, node: onnx.NodeProto) -> None:
+        """What is made from now on, and what goes wrong, is this node's."""
+        self.node, self.graph.node = node, node.name or node.output[0]
 
     def _operator(self, node: onnx.NodeProto) -> Make:
         """What makes a node; its inputs are brought to rows and lanes, but for operators that do it themselves."""
