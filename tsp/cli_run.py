@@ -74,6 +74,9 @@ def run_program(
         click.echo(json.dumps(result.as_dict(), indent=2))
     else:
         _print(program, result, dump)
+        for name, tensor in loaded.tensors.items() if not inputs else ():
+            if tensor.given:
+                click.echo(f"{name} {tensor}: as the file holds it (zeros from tsp compile); --input sets it")
     if not result.exit_code:
         _write(loaded, result, files, quiet=as_json)
     return result.exit_code

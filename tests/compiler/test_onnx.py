@@ -251,7 +251,12 @@ def test_commands(tmp_path, capsys):
     assert tsp_command(arguments) == 0
     want = reference(networks.mlp(6), images=IMAGES[:6])["logits"]
     assert np.array_equal(np.load(tmp_path / "y.npy"), want)
-    assert tsp_command(arguments[:4]) == 0 and "logits int32[6, 10]:" in capsys.readouterr().out
+    capsys.readouterr()
+    assert tsp_command(arguments[:4]) == 0
+    printed = capsys.readouterr().out
+    assert "logits int32[6, 10]:" in printed and "as the file holds it" not in printed
+    assert tsp_command(arguments[:2]) == 0
+    assert "images int8[6, 64]: as the file holds it (zeros from tsp compile); --input sets it" in capsys.readouterr().out
 
 
 def test_progress_is_shown_on_terminals_only(tmp_path, capsys, monkeypatch):
