@@ -256,7 +256,7 @@ def test_commands(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "logits int32[6, 10]:" in printed and "as the file holds it" not in printed
     assert tsp_command(arguments[:2]) == 0
-    assert "images int8[6, 64]: as the file holds it (zeros from tsp compile); --input sets it" in capsys.readouterr().out
+    assert "images int8[6, 64]: as the file holds it (zeros from tsp compile); --input" in capsys.readouterr().out
 
 
 def test_progress_is_shown_on_terminals_only(tmp_path, capsys, monkeypatch):
