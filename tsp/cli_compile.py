@@ -53,7 +53,7 @@ def compile_model(model: str, output: str, stage: str | None, config: ChipConfig
     table = Table("tensor", "shape", "where")
     for name, tensor in compiled.program.tensors.items():
         table.add_row(name, str(tensor), "input" if tensor.given else "output")
-    Console().print(table)
+    Console(markup=False).print(table)
     queues = compiled.program.queues
     size = f"{counted(sum(map(len, queues.values())), 'word')} in {counted(len(queues), 'queue')}"
     click.echo(f"{output}: {report}, {size}")
@@ -89,11 +89,11 @@ def explain_program(program: str, as_json: bool, layers: bool, path_only: bool) 
         if as_json:
             click.echo(json.dumps(rows, indent=2))
         else:
-            Console().print(critical.table(path))
+            Console(markup=False).print(critical.table(path))
         return 0
     parts = by_layer(explain(loaded)) if layers else explain(loaded)
     if as_json:
         click.echo(json.dumps([part.as_dict() for part in parts], indent=2))
     else:
-        Console().print(table(parts, loaded))
+        Console(markup=False).print(table(parts, loaded))
     return 0

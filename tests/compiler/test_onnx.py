@@ -259,6 +259,18 @@ def test_commands(tmp_path, capsys):
     assert "images int8[6, 64]: as the file holds it (zeros from tsp compile); --input" in capsys.readouterr().out
 
 
+def test_names_are_text_and_nothing_else(tmp_path, capsys):
+    """Of tensors and nodes; in tables, which have a markup of their own, too."""
+    made = model([helper.make_node("Relu", ["[/b]"], ["y"], name="[red]a[/b]")], {"[/b]": (TensorProto.INT8, [2, 3])},
+                 {"y": (TensorProto.INT8, [2, 3])})  # fmt: skip
+    onnx.save(made, str(tmp_path / "m.onnx"))
+    assert tsp_command(["compile", str(tmp_path / "m.onnx"), "--config", "tiny", "-o", str(tmp_path / "m.npz")]) == 0
+    assert "[/b]" in capsys.readouterr().out
+    for option in ("--path", "--layers"):
+        assert tsp_command(["explain", str(tmp_path / "m.npz"), option]) == 0
+        assert "[red]a[/b]" in capsys.readouterr().out.replace("\n", "")
+
+
 def test_progress_is_shown_on_terminals_only(tmp_path, capsys, monkeypatch):
     onnx.save(networks.mlp(6), str(tmp_path / "m.onnx"))
     for terminal, shown in (("0", False), ("1", True)):
