@@ -229,6 +229,7 @@ W8 = np.ones((8, 4), np.int8)
         (lambda g, x: None, "the graph has no output; name one"),
         (lambda g, x: g.output("y", g.constant(W8)), "output constant_0 int8[8, 4] is a constant; nothing is computed"),
         (lambda g, x: g.bits(x, "float32"), "bits of x int8[4, 8] as float32: must be int32 as float32"),
+        (lambda g, x: g.convert(x, "float32", wrap=True), "convert x int8[4, 8] to float32: floats have no low bits"),
         (lambda g, x: g.select(x, x, g.convert(x, "float32")), "must be of one kind, and x int8[4, 8] an integer"),
         (lambda g, x: g.add(x, g.input("z", (4, 1))), "z int8[4, 1] has its numbers in one lane, so it must have 8"),
         (lambda g, x: g.input("x", (1, 1)), "tensor 'x' is there twice"),
