@@ -33,7 +33,7 @@ def right(graph, config, values):
     compiled = tsp.compile(graph, config)
     taken = {name for name, tensor in compiled.program.tensors.items() if tensor.given}
     found, result = golden_run(compiled, {name: value for name, value in values.items() if name in taken})
-    want = graph.evaluate(values)
+    want = graph.evaluate(values, config.lanes)
     assert found.keys() == want.keys()
     for name in want:
         assert found[name].dtype == want[name].dtype

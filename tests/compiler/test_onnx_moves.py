@@ -109,6 +109,15 @@ def test_whole_images_times_a_matrix():
     same(made, TINY, x=numbers(np.random.default_rng(4), (2, 5, 3, 4), "uint8"))
 
 
+def test_rows_in_another_order_times_a_matrix_each():
+    """Each matrix takes some of them; nothing is moved."""
+    nodes = [node("Gather", "x which", "y"), node("MatMulInteger", "y w", "z")]
+    weights = np.random.default_rng(5).integers(0, 256, (4, 6, 7)).astype(np.uint8)
+    made = model(nodes, {"x": (KINDS["uint8"], [3, 2, 6])}, {"z": (KINDS["int32"], None)}, w=weights,
+                 which=np.array([2, 0, 1, 2]))  # fmt: skip
+    same(made, TINY, x=numbers(np.random.default_rng(6), (3, 2, 6), "uint8"))
+
+
 def test_channels_times_a_matrix():
     """A row for each channel is no whole image."""
     nodes = [node("Reshape", "x rows", "y"), node("MatMulInteger", "y w", "z")]

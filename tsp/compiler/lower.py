@@ -255,9 +255,11 @@ class _Lowering:
         chosen = np.arange(first, first + count) if rows is None else np.asarray(rows)[first : first + count]
         if x.op == "rows":
             base, through = x.inputs[0], np.asarray(x.attribute("rows"))
-            if rows is not None and chosen.min() < 0:
-                raise InputError(f"{x} is padded, but has rows of its own; take the rows of {base} at once")
-            return self.view(base, index, tuple(through[chosen].tolist()), 0, count, x.attribute("fill"))
+            if chosen.min() < 0:  # of rows that name some that are not there themselves nobody takes such
+                through = np.append(through, -1)
+            else:
+                fill = x.attribute("fill")
+            return self.view(base, index, tuple(through[chosen].tolist()), 0, count, fill)
         if x.op == "columns":
             return self.view(x.inputs[0], index + x.attribute("first") // self.config.lanes, rows, first, count, fill)
         block = self.block(x, 0 if x.features == 1 else index)
