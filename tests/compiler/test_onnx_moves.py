@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 
 import tsp
 from tests.compiler.test_onnx import model, same
-from tsp.compiler.onnx_import import import_model
+from tsp.compiler.onnx_import import Importer, import_model
 from tsp.config import preset
 from tsp.errors import InputError
 
@@ -116,6 +116,16 @@ def test_rows_in_another_order_times_a_matrix_each():
     made = model(nodes, {"x": (KINDS["uint8"], [3, 2, 6])}, {"z": (KINDS["int32"], None)}, w=weights,
                  which=np.array([2, 0, 1, 2]))  # fmt: skip
     same(made, TINY, x=numbers(np.random.default_rng(6), (3, 2, 6), "uint8"))
+
+
+def test_what_is_doubled_again_and_again_is_one_tensor():
+    """And not as many as there are copies of it."""
+    doubled = [node("Concat", f"t{n} t{n}", f"t{n + 1}", axis=n % 2) for n in range(7)]
+    made = model([node("Relu", "x", "t0"), *doubled], {"x": (KINDS["int8"], [1, 1])}, {"t7": (KINDS["int8"], None)})
+    importer = Importer(made)
+    importer.run()
+    assert len(importer.known["t6"].parts) == 1
+    same(made, HALVES, x=np.int8([[5]]))
 
 
 def test_channels_times_a_matrix():

@@ -7,6 +7,7 @@ which onnxruntime does.
 
 import contextlib
 import dataclasses
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -31,6 +32,8 @@ from tsp.program import NARROW, Tensor
 OLDEST = 7
 """Opset from which on operators broadcast as numpy does."""
 Array = NDArray[Any]
+MOST_WEIGHTS = 1 << 26
+"""Of a convolution whose groups are one, with zeros between."""
 UNMOVED = (
     *MOVES, "QuantizeLinear", "DequantizeLinear", "Relu", "MatMul", "Gemm", "QLinearMatMul", "MatMulInteger",
 )  # fmt: skip
@@ -190,7 +193,7 @@ class Importer:
                 f"input {given.name!r} has shape {dims}; every axis must be a number (fix the dynamic ones)"
             )
         if numbers:
-            tensor = tables.numbers(self.graph, given.name, int(np.prod(sizes, dtype=int)), self.tables[given.name])
+            tensor = tables.numbers(self.graph, given.name, math.prod(sizes), self.tables[given.name])
             return Value(tensor, onnx_tables.NUMBERS[kind.elem_type], tuple(sizes))
         dtype = ELEMENTS[kind.elem_type]
         offset = 128 if dtype == "uint8" else 0
@@ -202,7 +205,7 @@ class Importer:
         else:
             image, features = None, [1, *sizes][-1]
         stored = dtype if dtype in ("int32", "float16", "float32") else "int8"
-        tensor = self.graph.input(given.name, (int(np.prod(sizes)) // features, features), stored, image)
+        tensor = self.graph.input(given.name, (math.prod(sizes) // features, features), stored, image)
         return Value(dataclasses.replace(tensor, image=None) if last else tensor, dtype, tuple(sizes), offset)
 
     def refused(self, reason: str) -> InputError:
@@ -319,6 +322,8 @@ class Importer:
         if group < 1 or out % group or into * group != features:
             kinds = f"{out} outputs of {into} channels each and {features}"
             raise self.refused(f"has group={group}, which {kinds} do not fit")
+        if (size := weights.size * group) > MOST_WEIGHTS:
+            raise self.refused(f"has {group} groups, which make {size} weights with zeros; at most {MOST_WEIGHTS} do")
         whole = np.zeros((out, features, *weights.shape[2:]), weights.dtype)
         for number in range(out):
             first = number // (out // group) * into
