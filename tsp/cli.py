@@ -16,7 +16,7 @@ from rich.console import Console
 
 from tsp.config import PRESETS, ChipConfig, preset
 from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, InputError, counted
-from tsp.files import reason, refuse_same, write_atomic
+from tsp.files import reason, refuse_ending, refuse_same, write_atomic
 from tsp.program import Program
 
 _Command = Callable[..., Any]
@@ -100,6 +100,7 @@ def asm(source: str, output: str | None, config: ChipConfig | None) -> None:
 
     program = assemble_file(source, config)
     path = Path(output) if output is not None else Path(source).with_suffix(".npz")
+    refuse_ending(path)
     refuse_same(path, Path(source))
     program.save(path)
     words = sum(map(len, program.queues.values()))

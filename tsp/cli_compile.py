@@ -14,7 +14,7 @@ from rich.table import Table
 from tsp.cli import config_options, load_program
 from tsp.config import ChipConfig
 from tsp.errors import EXIT_DIFFERS, InputError, counted
-from tsp.files import refuse_same
+from tsp.files import refuse_ending, refuse_same
 
 if TYPE_CHECKING:
     from tsp.compiler.progress import Progress
@@ -39,6 +39,7 @@ def compile_model(model: str, output: str, stage: str | None, config: ChipConfig
 
     if stage is not None and stage not in STAGES:
         raise InputError(f"--dump-after {stage}: no such stage; stages are {', '.join(STAGES)}")
+    refuse_ending(Path(output))
     refuse_same(Path(output), Path(model))
     loaded = load(Path(model))
     with shown() as progress:

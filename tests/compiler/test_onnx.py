@@ -363,6 +363,7 @@ def test_messages_name_the_pass():
             ["compile", "m.onnx", "--config", "tiny", "-o", "m.npz", "--dump-after", "x"],
             "stages are fold, lower, place, schedule",
         ),
+        (["compile", "m.onnx", "--config", "tiny", "-o", "m.bin"], "m.bin: must end in .npz; try m.bin.npz"),
         (["compile", "none.onnx", "--config", "tiny", "-o", "m.npz"], "none.onnx: No such file"),
         (["run", "p.npz", "--input", "images=y.txt"], "must be input=FILE.npy"),
         (["run", "p.npz", "--input", "img=y.npy"], "its inputs are images"),
