@@ -77,6 +77,16 @@ def test_what_attributes_and_types_say(nodes, x, constants):
     assert found.dtype == want.dtype and found.shape == want.shape and np.array_equal(found, want)
 
 
+@pytest.mark.parametrize("op, attributes", [("Softmax", {}), ("RMSNormalization", {}), ("ReduceSum", {"axes": [2]})])
+def test_axes_that_a_number_has_not(op, attributes):
+    """Of models that were not checked."""
+    made = model([node(op, "x w" if op[0] == "R" and not attributes else "x", **attributes)], np.float16(1), 13,
+                 w=np.float16(1))  # fmt: skip
+    made.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT16
+    with pytest.raises(InputError, match="has axis (-1|2), but a tensor of 0 axes"):
+        import_model(made)
+
+
 def test_an_output_has_the_type_that_the_model_says():
     made = model([node("Relu", "x")], BYTES, 21)
     made.graph.output[0].type.tensor_type.elem_type = TensorProto.INT32

@@ -28,12 +28,20 @@ def parts_of(i: "Importer", node: Node) -> list[Part]:
     return [i.known[name] for name in node.input if name]
 
 
+def axis_of(i: "Importer", axis: int, count: int) -> int:
+    """An axis of ``count``, counted from the first one. Refused if there is none of that number."""
+    if not -count <= axis < count:
+        raise i.refused(f"has axis {axis}, but a tensor of {count} axes")
+    return axis % count
+
+
 def axes_of(i: "Importer", node: Node, count: int) -> list[int]:
     """Axes that a reduction of ``count`` of them goes over: those that an input or, in older models, an attribute
     names; of none all, but for ``noop_with_empty_axes``."""
     given = len(node.input) > 1 and node.input[1]
     named = i.constant(node, 1).value.reshape(-1).tolist() if given else i.attribute("axes", [])
-    return [axis % count for axis in named] if named or i.attribute("noop_with_empty_axes", 0) else list(range(count))
+    whole = not named and not i.attribute("noop_with_empty_axes", 0)
+    return list(range(count)) if whole else [axis_of(i, axis, count) for axis in named]
 
 
 def limits_of(i: "Importer", node: Node) -> list[tuple[str, Part]]:

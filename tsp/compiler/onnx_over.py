@@ -10,7 +10,7 @@ from tsp.compiler import floats
 from tsp.compiler.graph import Tensor
 from tsp.compiler.onnx_moves import arranged, moved
 from tsp.compiler.onnx_nodes import image_shape
-from tsp.compiler.onnx_operands import Make, axes_of
+from tsp.compiler.onnx_operands import Make, axes_of, axis_of
 from tsp.compiler.onnx_values import Array, Value, made
 from tsp.compiler.onnx_windows import windows_of
 
@@ -73,7 +73,7 @@ def average_pool(i: "Importer", node: Node) -> Value:
 def _along(i: "Importer", node: Node, number: int) -> Array:
     """A constant for each number of the axes that are taken together."""
     shape, value = i.unsettled(node, 0).shape, i.constant(node, number).value
-    wanted = shape[i.attribute("axis", -1) % len(shape) :]
+    wanted = shape[axis_of(i, i.attribute("axis", -1), len(shape)) :]
     try:
         return np.broadcast_to(value, wanted).reshape(-1)
     except ValueError:
@@ -83,7 +83,7 @@ def _along(i: "Importer", node: Node, number: int) -> Array:
 def _from(i: "Importer", node: Node, usual: int = -1) -> tuple[Value, Callable[[Tensor], Value]]:
     """The first input with all axes from a certain one on as its last."""
     axes = len(i.unsettled(node, 0).shape)
-    return _over(i, node, list(range(i.attribute("axis", usual) % axes, axes)))
+    return _over(i, node, list(range(axis_of(i, i.attribute("axis", usual), axes), axes)))
 
 
 def _over(i: "Importer", node: Node, axes: list[int]) -> tuple[Value, Callable[[Tensor], Value]]:
@@ -92,7 +92,7 @@ def _over(i: "Importer", node: Node, axes: list[int]) -> tuple[Value, Callable[[
     if given.dtype != "float16":
         raise i.refused(f"sums {given.dtype}; the chip sums float16, so convert the model to it")
     shape = given.shape
-    last = [axis % len(shape) for axis in axes]
+    last = [axis_of(i, axis, len(shape)) for axis in axes]
     order = [axis for axis in range(len(shape)) if axis not in last] + last
     ordered = [shape[axis] for axis in order]
     flat = (*ordered[: -len(last)], int(np.prod(ordered[-len(last) :])))

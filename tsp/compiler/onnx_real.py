@@ -13,6 +13,7 @@ from tsp.compiler.lanes import extreme, first
 from tsp.compiler.onnx_operands import (
     Make,
     Node,
+    axis_of,
     bytes_of,
     fitted,
     limits_of,
@@ -147,8 +148,8 @@ def _saturated(i: "Importer", x: Tensor, dtype: str, shape: tuple[int, ...]) -> 
 def _along(i: "Importer", x: Value, value: Any, dtype: str) -> Any:
     """Scales or zero points: one for all, one for each index of an axis, or one for each block along it."""
     axis, block = i.attribute("axis", 1), i.attribute("block_size", 0)
-    if value.size > 1 and not -len(x.shape) <= axis < len(x.shape):
-        raise i.refused(f"has axis {axis}, but a tensor of {len(x.shape)} axes")
+    if value.size > 1:
+        axis = axis_of(i, axis, len(x.shape))
     if block and value.ndim == len(x.shape):
         value = np.repeat(value, block, axis).take(range(x.shape[axis]), axis)
     elif value.ndim == 1 and value.size > 1:

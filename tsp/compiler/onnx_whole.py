@@ -140,7 +140,8 @@ def reduce(name: str) -> Callable[["Importer", Node], Value]:
     def make(i: "Importer", node: Node) -> Value:
         x = i.value(node, 0)
         if x.dtype not in (*WHOLE, "float32") or x.scale is not None:
-            raise i.refused(f"is supported on {', '.join(WHOLE)} and float, not on {x.dtype}")
+            found = x.dtype if x.scale is None else f"dequantised {x.dtype}"
+            raise i.refused(f"is supported on {', '.join(WHOLE)} and float, not on {found}")
         if not (axes := axes_of(i, node, len(x.shape))):
             return x
         if len(set(axes)) < len(x.shape):
