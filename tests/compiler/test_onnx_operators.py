@@ -98,6 +98,8 @@ def test_constants_come_first():
         same([node(op, "z", "x")], {"x": x}, z=ints("int8", 5))
     for op in ("Add", "Mul", "Min", "BitwiseXor"):
         same([node(op, "z", "x")], {"x": x}, z=ints("int8"))
+    for dtype, shape in (("uint8", (5,)), ("int32", ())):
+        same([node("Sub", "z", "x")], {"x": ints(dtype, 3, 5)}, z=ints(dtype, *shape))
 
 
 def test_logic():
