@@ -49,9 +49,12 @@ def test_a_softmax_over_all_axes_from_one_on(attributes):
     assert np.abs(tsp.compile(made, NARROW)(HALVES)["y"] - want).max() < 1e-3
 
 
-def test_operators_of_the_oldest_models_are_others():
-    with pytest.raises(InputError, match="the model is of opset 6, .* bring it to opset 13 or a later one"):
-        import_model(model([node("Abs", "x")], HALVES, 6))
+def test_the_oldest_models():
+    """Their Concat goes along axis 1 by itself; how they broadcast is refused."""
+    made = model([node("Concat", "x x")], BYTES, 3)
+    assert np.array_equal(tsp.compile(made, NARROW)(BYTES)["y"], np.concatenate([BYTES, BYTES], 1))
+    with pytest.raises(InputError, match="node Add → 'y': broadcasts as before opset 7; bring the model to"):
+        import_model(model([node("Add", "x c", broadcast=1, axis=1)], HALVES, 6, c=np.ones(3, np.float16)))
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,6 @@ from tsp.compiler.tensor import table_of
 from tsp.errors import InputError
 from tsp.program import NARROW, Tensor
 
-OLDEST = 7
-"""Opset from which on operators broadcast as numpy does."""
 Array = NDArray[Any]
 MOST_WEIGHTS = 1 << 26
 """Of a convolution whose groups are one, with zeros between."""
@@ -62,11 +60,6 @@ def _layout(value: Value, given: bool) -> Tensor:
 
 def import_model(model: onnx.ModelProto) -> Imported:
     """The graph of a model. InputError names the node that cannot be compiled and the nearest form that can."""
-    if (opset := opset_of(model)) < OLDEST:
-        raise InputError(
-            f"the model is of opset {opset}, whose operators broadcast in a way of their own; bring it to opset"
-            " 13 or a later one with onnx.version_converter"
-        )
     try:
         inferred = shape_inference.infer_shapes(model)
     except shape_inference.InferenceError as error:
@@ -76,8 +69,8 @@ def import_model(model: onnx.ModelProto) -> Imported:
 
 
 def opset_of(model: onnx.ModelProto) -> int:
-    """The version of ONNX's own operators; the oldest that is known if the model names none."""
-    return max((opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")), default=OLDEST)
+    """The version of ONNX's own operators; the first if the model names none."""
+    return max((opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")), default=1)
 
 
 def _array(tensor: onnx.TensorProto) -> Array:
@@ -131,6 +124,8 @@ class Importer:
 
     def _operator(self, node: onnx.NodeProto) -> Make:
         """What makes a node; its inputs are brought to rows and lanes, but for operators that do it themselves."""
+        if self.attribute("broadcast", 0):
+            raise self.refused("broadcasts as before opset 7; bring the model to a later one by onnx.version_converter")
         operators = onnx_float.NODES if onnx_float.takes(self, node) else OPERATORS
         operators = onnx_linear.NODES if node.domain == onnx_linear.DOMAIN else operators
         operators = onnx_tables.NODES if onnx_tables.takes(self, node) else operators

@@ -62,7 +62,7 @@ def unsqueeze(i: "Importer", node: Node, arrays: Sequence[Array]) -> Array:
 def concat(i: "Importer", node: Node, arrays: Sequence[Array]) -> Array:
     if (total := sum(array.size for array in arrays)) > moves.MOST_NUMBERS:
         raise i.refused(f"makes {total} numbers; at most {moves.MOST_NUMBERS} can be moved")
-    return np.concatenate(arrays, i.attribute("axis", 0))
+    return np.concatenate(arrays, i.attribute("axis", 1 if i.opset < 4 else 0))
 
 
 def gather(i: "Importer", node: Node, arrays: Sequence[Array]) -> Array:
