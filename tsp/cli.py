@@ -16,7 +16,7 @@ from rich.console import Console
 
 from tsp.config import PRESETS, ChipConfig, preset
 from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, InputError, counted
-from tsp.files import reason, refuse_same, refuse_unwritable, write_atomic
+from tsp.files import reason, refuse_ending, refuse_same, refuse_unwritable, write_atomic
 from tsp.program import Program
 
 _Command = Callable[..., Any]
@@ -65,6 +65,8 @@ def config_options(required: bool) -> Callable[[_Command], _Command]:
 
 def load_program(path: str, config: ChipConfig | None) -> Program:
     """A program from a ``.npz`` file or from source, for ``config`` if given. Raises InputError."""
+    if path.endswith(".onnx"):
+        raise InputError(f"{path}: is a model, not a program; tsp compile makes one of it")
     if path.endswith(".npz"):
         return Program.load(path, config)
     from tsp.assembler import assemble_file
@@ -109,6 +111,7 @@ def asm(source: str, output: Path | None, config: ChipConfig | None) -> None:
 
     program = assemble_file(source, config)
     path = output or Path(source).with_suffix(".npz")
+    refuse_ending(path)
     refuse_same(path, Path(source))
     program.save(path)
     words = sum(map(len, program.queues.values()))
@@ -182,7 +185,7 @@ def run(arguments: Sequence[str]) -> int:
         return _refuse(error.format_message())
     except click.Abort:
         return _refuse("interrupted", 130)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click makes the one of the other
         # Whoever read the output has enough. Python would complain again when it flushes stdout at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_RIGHT

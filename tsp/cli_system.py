@@ -54,7 +54,7 @@ def check_command(system: str, programs: str | None, as_json: bool) -> int:
         click.echo(json.dumps(found, indent=2))
     elif report.ok:
         click.echo(f"{system}: {report}")
-        Console().print(_table(loaded, report.cycles))
+        Console(markup=False).print(_table(loaded, report.cycles))
     else:
         click.echo(str(report), err=True)
     return EXIT_RIGHT if report.ok else EXIT_BAD_INPUT
@@ -114,7 +114,7 @@ def run_command(
 def _print(system: str, result: SystemResult) -> None:
     most = max(found.cycles for found in result.results)
     click.echo(f"{system} on {result.on}: {most} cycles, of which the start takes {result.zero}")
-    Console().print(result.table())
+    Console(markup=False).print(result.table())
     print_dumped(result.dumped)
     if result.differing and not result.faults:
         click.echo(f"not as foretold: {', '.join(result.differing)}", err=True)

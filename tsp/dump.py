@@ -27,8 +27,7 @@ def dumped_words(program: Program, text: str) -> list[Word]:
     """
     plan, config = floorplan(program.config), program.config
     name, *numbers = text.split(":")
-    if not numbers and name in program.symbols:
-        symbol = program.symbols[name]
+    if symbol := program.symbols.get(text):  # whose name may have colons in it
         places = plane_slices(config, plan.slices[symbol.slice], symbol.type)
         return [(place, symbol.address + i) for place in places for i in range(symbol.count)]
     memories = [slice_.name for slice_ in plan.slices if slice_.unit == "mem"]

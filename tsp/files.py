@@ -73,6 +73,12 @@ def refuse_same(output: Path, source: Path) -> None:
         raise InputError(f"{output}: is what is read, must be another file")
 
 
+def refuse_ending(output: Path, ending: str = ".npz") -> None:
+    """InputError unless the name of a file ends so: by it the other commands know what it is. A pipe has any name."""
+    if output.suffix != ending and (output.is_file() or not output.exists()):
+        raise InputError(f"{output}: must end in {ending}; try {output}{ending}")
+
+
 def reason(error: BaseException) -> str:
     """The sentence inside an exception: ``No such file or directory`` and the like."""
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

@@ -232,3 +232,14 @@ def test_what_a_chip_lacks():
     sentence = wrong(lambda g, x: floats.matmul_transposed(g, x, x), TINY)
     assert "needs 32 MEM slices of a hemisphere, but config tiny has 12; set mem_slices=32 or more" in sentence
     assert "mxm_fp16=False" in wrong(lambda g, x: g.matmul(x, W), TINY.override(["mxm_fp16=off"]))
+
+
+def test_zeros_in_lanes_that_are_no_features_take_an_alu():
+    """Of 1 / √0 in other lanes; on a chip with two ALUs the chain before is shorter, on one with one there is none."""
+    rng, graph = RNG(7), Graph()
+    root = floats.rsqrt(graph, graph.input("x", (3, 20), "float32"))
+    graph.output("y", graph.matmul(floats.half(graph, graph.mul(root, np.float32(2))), half(rng, 20, 5)))
+    values = {"x": (4.0 ** rng.integers(-3, 3, (3, 20))).astype(np.float32)}
+    exact(graph, TINY.override(["vxm_rows=1"]), values)
+    with pytest.raises(InputError, match="takes 2 ALUs one after the other, but config tiny has 1; set vxm_rows=2"):
+        tsp.compile(graph, TINY.override(["vxm_rows=1", "vxm_stages=1"]))

@@ -167,6 +167,19 @@ def test_closed_streams_are_no_error(arguments: str, code: int, closed: str) -> 
     assert done.returncode == code and "Traceback" not in done.stderr
 
 
+def test_who_reads_no_further_has_seen_enough() -> None:
+    """The result of a run is no longer than a pipe holds, but its reader is gone before it comes."""
+    command = f"'{sys.executable}' -c 'from tsp.cli import main; main()' run {EXAMPLE}"
+    done = subprocess.run(["bash", "-c", f"{command} | true; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_model_is_no_program(capsys: Capture) -> None:
+    for command in ("check", "run", "timeline", "explain"):
+        assert run([command, "m.onnx"]) == 2
+        assert capsys.readouterr().err == "m.onnx: is a model, not a program; tsp compile makes one of it\n"
+
+
 def test_the_process_exits_with_the_code(tmp_path: Path) -> None:
     def call(*arguments: str) -> subprocess.CompletedProcess[str]:
         code = "import sys; from tsp.cli import main; main(sys.argv[1:])"

@@ -86,7 +86,7 @@ def test_a_fault_ends_with_exit_code_3(tmp_path: Path, capsys: pytest.CaptureFix
         (["run", "--system", str(EXAMPLE), "--max-cycles", "500"], "a chip takes 717 cycles, more than the 500 allowe"),
         (["run"], "PROGRAM is missing: a .npz file or source; or name a system with --system"),
         (["system", "draw", str(EXAMPLE), "-o", "x.pdf"], "x.pdf: a picture is an .svg or a .png; x.svg works"),
-        (["system", "draw", str(EXAMPLE), "-o", "none/x.png"], "none/x.png: there is no folder none"),
+        (["system", "draw", str(EXAMPLE), "-o", "none/x.png"], "none/x.png: cannot be written: No such file"),
         (["system", "check", "none.toml"], "none.toml: cannot be read: No such file"),
     ],
 )

@@ -27,6 +27,8 @@ LARGEST = 65504.0
 """The largest float16."""
 SMALLEST = 2.0**-24
 """The smallest one above 0."""
+MOST_LANES = 1 << 12
+"""That a matrix turns round, which has the square of it."""
 
 
 def half(graph: "Graph", x: Tensor) -> Tensor:
@@ -155,7 +157,9 @@ def concat_features(graph: "Graph", parts: Sequence[Tensor]) -> Tensor:
 
 def take_features(graph: "Graph", x: Tensor, features: Sequence[int]) -> Tensor:
     """float32 [n, len(features)] of a float16 tensor, exactly: times a matrix that chooses."""
-    return products(graph, [(x, np.eye(x.features, dtype=np.float16)[:, list(features)])])
+    chosen = np.zeros((x.features, len(features)), np.float16)
+    chosen[list(features), range(len(features))] = 1
+    return products(graph, [(x, chosen)])
 
 
 def exp(graph: "Graph", x: Tensor) -> Tensor:
@@ -203,6 +207,8 @@ def max_features(graph: "Graph", x: Tensor, width: int = 0) -> Tensor:
     if width and x.features > width:
         found = half(graph, _greatest_block(graph, found, width))
     k, distance = found.features, 1
+    if k > MOST_LANES:
+        raise InputError(f"the greatest of {x}: it is found among at most {MOST_LANES} features, or with a width")
     while distance < k:
         moved = shared(graph, f"rotation.{k}.{distance}", np.roll(np.eye(k, dtype=np.float16), distance, 1))
         found = half(graph, graph.maximum(products(graph, [(found, moved)]), found))

@@ -30,7 +30,7 @@ class Layout:
 
 
 class _Folding(Graph):
-    """The new graph. Tensors keep their names; new ones are called ``kind.number``."""
+    """The new graph. Tensors keep their names; new ones are called ``tensor.kind.number`` by what they are made for."""
 
     def __init__(self, old: Graph, config: ChipConfig):
         super().__init__()
@@ -40,10 +40,11 @@ class _Folding(Graph):
 
     def _fresh(self, kind: str) -> str:
         self.made += 1
-        return f"{kind}.{self.made}"
+        return f"{self.node}.{kind}.{self.made}"
 
     def run(self) -> "_Folding":
         for x in self.old.tensors.values():
+            self.node = x.name
             self._tensor(x)
         for name, x in self.old.outputs.items():
             self.outputs[name] = self.tensors[x.name]

@@ -15,6 +15,7 @@ from tsp.compiler.progress import Progress, silent
 from tsp.compiler.routes import Read, Routes
 from tsp.compiler.stationary import Write
 from tsp.config import ChipConfig
+from tsp.errors import InputError
 from tsp.isa import GROUP16, Type
 
 
@@ -216,7 +217,12 @@ class Scheduler(Routes):
             start = self.probe(least, [*slots, *more], reads, lanes, pass_)
             if best is None or start < best[0]:
                 best = start, queues
-        assert best is not None
+        if best is None:
+            length, stages = len(pass_.steps), self.config.vxm_stages
+            raise InputError(
+                f"{pass_} takes {length} ALUs one after the other, but config {self.config.name} has"
+                f" {self.config.vxm_rows * stages}; set vxm_rows={-(-length // stages)}"
+            )
         more = [Slot(queue, alus + j, pass_.count) for j, queue in enumerate(best[1])]
         placed = self.place(best[0], [*slots, *more], reads, lanes, pass_)
         return best[1], placed.start, placed.streams

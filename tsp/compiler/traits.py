@@ -85,10 +85,11 @@ def given(x: Tensor) -> bool:
 def check(x: Tensor, config: ChipConfig) -> None:
     # Said at once, as the passes of so many rows take minutes to make.
     words = 2 * config.mem_slices * config.mem_words
-    if x.value is None and x.op != "rows" and x.rows > words:
+    taken = x.rows * blocks_of(x, config)
+    if x.value is None and x.op not in VIEWS and taken > words:
         raise InputError(
-            f"{x} does not fit: it takes {x.rows} words, but config {config.name} has {words};"
-            f" {(x.rows - words) * config.lanes} bytes are missing; take fewer rows"
+            f"{x} does not fit: it takes {taken} words, but config {config.name} has {words};"
+            f" {(taken - words) * config.lanes} bytes are missing; take fewer numbers"
         )
     if x.op in PRODUCTS and not config.mxm_planes_w + config.mxm_planes_e:
         raise InputError(f"{x} is a {x.op}, but config {config.name} has no MXM; set mxm_planes_e=1")
