@@ -12,7 +12,7 @@ from rich.table import Table
 from tsp.assembler import assemble_file
 from tsp.cli import OutputFile
 from tsp.config import ChipConfig
-from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, counted
+from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, InputError, counted
 from tsp.files import refuse_same
 from tsp.program import Program
 from tsp.run_system import SystemResult, run_checked
@@ -23,9 +23,22 @@ from tsp.system_file import load_system
 from tsp.system_programs import load_programs, save_programs
 
 
-def load(file: str, programs: str | None = None) -> System:
-    """The system in a file, with the programs of another if given. Raises InputError."""
-    return load_system(file, _program, None if programs is None else load_programs(Path(programs)))
+def load(file: str, programs: str | None = None, output: Path | None = None) -> System:
+    """The system in a file, with the programs of another if given.
+
+    Raises InputError, also if ``output``, which will be written, is one of the files that are read.
+    """
+    if not file:
+        raise InputError("the name of the system's file is empty; give a .toml")
+
+    def program(path: Path, config: ChipConfig) -> Program:
+        if output is not None:
+            refuse_same(output, path)
+        return _program(path, config)
+
+    if output is not None:
+        refuse_same(output, Path(file))
+    return load_system(file, program, None if programs is None else load_programs(Path(programs)))
 
 
 def _program(path: Path, config: ChipConfig) -> Program:
@@ -82,8 +95,7 @@ def draw_command(system: str, output: str) -> None:
     from tsp.system_draw import draw_system
 
     path = picture_path(output)
-    refuse_same(path, Path(system))
-    loaded = load(system)
+    loaded = load(system, output=path)
     save(draw_system(loaded), path)
     click.echo(f"{output}: {counted(len(loaded.chips), 'chip')}, {counted(len(loaded.links), 'link')}")
 
@@ -93,8 +105,7 @@ def draw_command(system: str, output: str) -> None:
 @click.option("-o", "--output", type=OutputFile(), required=True, metavar="FILE.npz", help="Where to write them.")
 def asm_command(system: str, output: Path) -> None:
     """Assemble the programs that SYSTEM (.toml) names into one file."""
-    refuse_same(output, Path(system))
-    loaded = load(system)
+    loaded = load(system, output=output)
     save_programs({chip.name: chip.program for chip in loaded.chips if not chip.spare}, output)
     click.echo(f"{output}: {counted(len(loaded.chips), 'program')}")
 
