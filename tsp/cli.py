@@ -16,7 +16,7 @@ from rich.console import Console
 
 from tsp.config import PRESETS, ChipConfig, preset
 from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, InputError, counted
-from tsp.files import reason, refuse_same, write_atomic
+from tsp.files import reason, refuse_ending, refuse_same, refuse_unwritable, write_atomic
 from tsp.program import Program
 
 _Command = Callable[..., Any]
@@ -29,6 +29,17 @@ class _PresetName(click.types.StringParamType):
 
     def get_missing_message(self, param: click.Parameter, ctx: click.Context | None) -> str:
         return f"It is the preset to start from: {self.known}."
+
+
+class OutputFile(click.ParamType[Path]):
+    """A file to write, as a Path. One that cannot be written is refused before any work."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(value)
+        refuse_unwritable(path)
+        return path
 
 
 def config_options(required: bool) -> Callable[[_Command], _Command]:
@@ -54,6 +65,8 @@ def config_options(required: bool) -> Callable[[_Command], _Command]:
 
 def load_program(path: str, config: ChipConfig | None) -> Program:
     """A program from a ``.npz`` file or from source, for ``config`` if given. Raises InputError."""
+    if path.endswith(".onnx"):
+        raise InputError(f"{path}: is a model, not a program; tsp compile makes one of it")
     if path.endswith(".npz"):
         return Program.load(path, config)
     from tsp.assembler import assemble_file
@@ -73,15 +86,15 @@ def cli(context: click.Context) -> None:
 @cli.command()
 @config_options(required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--svg", metavar="FILE", help="Draw the floorplan.")
-def info(config: ChipConfig, as_json: bool, svg: str | None) -> None:
+@click.option("--svg", type=OutputFile(), metavar="FILE", help="Draw the floorplan.")
+def info(config: ChipConfig, as_json: bool, svg: Path | None) -> None:
     """Print what follows from a configuration."""
     from tsp.info import figures, table
 
     if svg is not None:
         from tsp.floorplan_svg import draw
 
-        write_atomic(Path(svg), draw(config).encode())
+        write_atomic(svg, draw(config).encode())
     if as_json:
         click.echo(json.dumps(figures(config), indent=2))
     else:
@@ -90,14 +103,15 @@ def info(config: ChipConfig, as_json: bool, svg: str | None) -> None:
 
 @cli.command()
 @click.argument("source")
-@click.option("-o", "--output", metavar="FILE", help="Default: beside the source, with .npz.")
+@click.option("-o", "--output", type=OutputFile(), metavar="FILE", help="Default: beside the source, with .npz.")
 @config_options(required=False)
-def asm(source: str, output: str | None, config: ChipConfig | None) -> None:
+def asm(source: str, output: Path | None, config: ChipConfig | None) -> None:
     """Assemble SOURCE into a program file."""
     from tsp.assembler import assemble_file
 
     program = assemble_file(source, config)
-    path = Path(output) if output is not None else Path(source).with_suffix(".npz")
+    path = output or Path(source).with_suffix(".npz")
+    refuse_ending(path)
     refuse_same(path, Path(source))
     program.save(path)
     words = sum(map(len, program.queues.values()))
@@ -108,8 +122,8 @@ def asm(source: str, output: str | None, config: ChipConfig | None) -> None:
 
 @cli.command()
 @click.argument("program")
-@click.option("-o", "--output", metavar="FILE", help="Default: print it.")
-def disasm(program: str, output: str | None) -> None:
+@click.option("-o", "--output", type=OutputFile(), metavar="FILE", help="Default: print it.")
+def disasm(program: str, output: Path | None) -> None:
     """Print a program file as assembly that assembles to the same program."""
     from tsp.disassembler import disassemble
 
@@ -117,8 +131,8 @@ def disasm(program: str, output: str | None) -> None:
     if output is None:
         click.echo(text, nl=False)
     else:
-        refuse_same(Path(output), Path(program))
-        write_atomic(Path(output), text.encode())
+        refuse_same(output, Path(program))
+        write_atomic(output, text.encode())
 
 
 @cli.command()
@@ -171,7 +185,7 @@ def run(arguments: Sequence[str]) -> int:
         return _refuse(error.format_message())
     except click.Abort:
         return _refuse("interrupted", 130)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click makes the one of the other
         # Whoever read the output has enough. Python would complain again when it flushes stdout at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_RIGHT

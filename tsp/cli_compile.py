@@ -11,10 +11,10 @@ from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
 
-from tsp.cli import config_options, load_program
+from tsp.cli import OutputFile, config_options, load_program
 from tsp.config import ChipConfig
 from tsp.errors import EXIT_DIFFERS, InputError, counted
-from tsp.files import refuse_same
+from tsp.files import refuse_ending, refuse_same
 
 if TYPE_CHECKING:
     from tsp.compiler.progress import Progress
@@ -28,18 +28,19 @@ class Miscompiled(InputError):
 
 @click.command("compile")
 @click.argument("model")
-@click.option("-o", "output", required=True, metavar="FILE", help="The program, a .npz file.")
+@click.option("-o", "output", type=OutputFile(), required=True, metavar="FILE", help="The program, a .npz file.")
 @click.option("--dump-after", "stage", metavar="STAGE", help="Print what fold, lower, place, schedule or fetch made.")
 @config_options(required=True)
-def compile_model(model: str, output: str, stage: str | None, config: ChipConfig) -> int:
+def compile_model(model: str, output: Path, stage: str | None, config: ChipConfig) -> int:
     """Compile MODEL, an .onnx file, and print what it costs."""
     from tsp.checker import check
     from tsp.compiler import STAGES, compile
-    from tsp.compiler.onnx_import import load
+    from tsp.compiler.onnx_file import load
 
     if stage is not None and stage not in STAGES:
         raise InputError(f"--dump-after {stage}: no such stage; stages are {', '.join(STAGES)}")
-    refuse_same(Path(output), Path(model))
+    refuse_ending(output)
+    refuse_same(output, Path(model))
     loaded = load(Path(model))
     with shown() as progress:
         compiled = compile(loaded, config, Path(model).name, progress)
@@ -53,7 +54,7 @@ def compile_model(model: str, output: str, stage: str | None, config: ChipConfig
     table = Table("tensor", "shape", "where")
     for name, tensor in compiled.program.tensors.items():
         table.add_row(name, str(tensor), "input" if tensor.given else "output")
-    Console().print(table)
+    Console(markup=False).print(table)
     queues = compiled.program.queues
     size = f"{counted(sum(map(len, queues.values())), 'word')} in {counted(len(queues), 'queue')}"
     click.echo(f"{output}: {report}, {size}")
@@ -72,11 +73,15 @@ def shown() -> "Iterator[Progress]":
 @click.command("explain")
 @click.argument("program")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; for bad input nothing but the sentence on stderr.")
+@click.option("--layers", is_flag=True, help="All passes of a layer in one row.")
 @click.option("--path", "path_only", is_flag=True, help="The critical path: passes that follow each other.")
-def explain_program(program: str, as_json: bool, path_only: bool) -> int:
+def explain_program(program: str, as_json: bool, layers: bool, path_only: bool) -> int:
     """Print what each pass of a compiled PROGRAM (.npz) costs, where it runs, and what bounds it."""
     from tsp import critical
-    from tsp.explain import explain, table
+    from tsp.explain import by_layer, explain, table
+
+    if layers and path_only:
+        raise InputError("--layers and --path: a critical path is of passes; give one of them")
 
     loaded = load_program(program, None)
     if path_only:
@@ -85,11 +90,11 @@ def explain_program(program: str, as_json: bool, path_only: bool) -> int:
         if as_json:
             click.echo(json.dumps(rows, indent=2))
         else:
-            Console().print(critical.table(path))
+            Console(markup=False).print(critical.table(path))
         return 0
-    parts = explain(loaded)
+    parts = by_layer(explain(loaded)) if layers else explain(loaded)
     if as_json:
         click.echo(json.dumps([part.as_dict() for part in parts], indent=2))
     else:
-        Console().print(table(parts, loaded))
+        Console(markup=False).print(table(parts, loaded))
     return 0

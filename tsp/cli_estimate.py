@@ -14,8 +14,8 @@ from tsp.errors import counted
 
 MOST_CHIPS = 10_440
 """Chips of the largest system (published)."""
-MOST_CONTEXT = 4096
-"""Llama 2's; a layer behind it takes a minute to compile, and more of it ever longer."""
+CONTEXT, MOST_CONTEXT = 1024, 4096
+"""By default; and Llama 2's."""
 _SAID = {"scheduled": "is_scheduled", "assumed": "is_assumed", "left out": "is_left_out"}
 
 
@@ -25,14 +25,16 @@ _SAID = {"scheduled": "is_scheduled", "assumed": "is_assumed", "left out": "is_l
 @click.option(
     "--context",
     type=click.IntRange(0, MOST_CONTEXT),
-    help="Whole layers in fp16, after so many tokens; else int8 matrices.",
+    default=CONTEXT,
+    show_default=True,
+    help="Tokens before the one that is computed.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; for bad input nothing but the sentence on stderr.")
 @config_options(required=False)
-def estimate_model(model: str, chips: int, context: int | None, as_json: bool, config: ChipConfig | None) -> int:
+def estimate_model(model: str, chips: int, context: int, as_json: bool, config: ChipConfig | None) -> int:
     """Estimate how fast chips (groqchip by default) would run MODEL, a large language model, for one user.
 
-    What a chip does is compiled and counted; links are assumed.
+    What a chip does, and what goes over links, is scheduled and counted.
     """
     from tsp.estimate import estimate
 
@@ -50,16 +52,14 @@ def estimate_model(model: str, chips: int, context: int | None, as_json: bool, c
 
 
 def _table(f: dict[str, Any]) -> Table:
-    table = Table("of a token", "cycles", "each", "from", title=f"{f['model']} on {counted(f['chips'], 'chip')}")
+    title = f"{f['model']} on {counted(f['chips'], 'chip')}, behind {counted(f['context'], 'token')}"
+    table = Table("of a token", "cycles", "each", "", title=title)
     for column in (1, 2):
         table.columns[column].justify = "right"
-    hops = f["groups"] - 1
-    table.add_row("layers", f"{f['layers'] * f['layer']:,}", f"{f['layers']} × {f['layer']:,}", "schedule")
-    table.add_row("head", f"{f['head']:,}", f"1 × {f['head']:,}", "schedule")
-    table.add_row(
-        "all-reduces", f"{2 * f['layers'] * f['reduce']:,}", f"{2 * f['layers']} × {f['reduce']:,}", "assumed"
-    )
-    table.add_row("to the next group", f"{hops * f['hop']:,}", f"{hops} × {f['hop']:,}", "assumed")
+    rows = {"layers": (f["layers"], f["layer"]), "head": (1, f["head"]), "all-reduces": (2 * f["layers"], f["reduce"]),
+            "to the next group": (f["groups"] - 1, f["hop"])}  # fmt: skip
+    for what, (count, cycles) in rows.items():
+        table.add_row(what, f"{count * cycles:,}", f"{count} × {cycles:,}", "")
     table.add_section()
     published = f"; published: {f['published']}" if f["published"] else ""
     table.add_row("all", f"{f['cycles']:,}", "", f"{f['tokens_per_second']:,.0f} tokens/s at 900 MHz{published}")

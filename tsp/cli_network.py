@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from tsp.cli import OutputFile
 from tsp.cli_compile import shown
 from tsp.errors import EXIT_RIGHT, InputError
 from tsp.files import write_atomic
@@ -93,7 +94,7 @@ def bandwidth(topology: "Topology", as_json: bool) -> int:
 @click.option("--bytes", "size", type=click.IntRange(min=1), required=True, help="Of each tensor.")
 @_JSON
 @_DRAW
-@click.option("-o", "--output", metavar="FILE", help="Write every packet's slots as JSON.")
+@click.option("-o", "--output", type=OutputFile(), metavar="FILE", help="Write every packet's slots as JSON.")
 def route(
     topology: "Topology",
     source: int | None,
@@ -101,7 +102,7 @@ def route(
     size: int,
     as_json: bool,
     picture: str | None,
-    output: str | None,
+    output: Path | None,
 ) -> int:
     """Schedule tensors: a slot on each link for every packet, checked."""
     from golden.network.report import placed, routed
@@ -122,7 +123,7 @@ def route(
 
         save(draw.occupancy(kept), path)
     if output is not None:
-        write_atomic(Path(output), (json.dumps(placed(kept)) + "\n").encode())
+        write_atomic(output, (json.dumps(placed(kept)) + "\n").encode())
     if as_json:
         return _print(found)
     table = Table("routes", "packets", title=f"{topology}: {len(transfers):,} × {size:,} bytes")

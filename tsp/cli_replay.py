@@ -14,8 +14,8 @@ from tsp.runtime import RETRIES, Failed, Outcome, table
 from tsp.runtime.failures import FORMS, OF_SIMULATORS, WHAT, Failure, failures
 
 MOST_RETRIES = 100
-REPLAYS = f"replays before a link is left out or a spare takes a chip's place, {RETRIES} if not given"
-FAILURES = f"let it fail on purpose: {FORMS}"
+REPLAYS: str = f"replays before a link is left out or a spare takes a chip's place, {RETRIES} if not given"
+FAILURES: str = f"let it fail on purpose: {FORMS}"
 
 
 def replay_command(

@@ -3,11 +3,9 @@
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
 from tsp.cli import config_options, load_program
 from tsp.cli_replay import FAILURES, MOST_RETRIES, REPLAYS, replay_command
@@ -15,7 +13,7 @@ from tsp.cli_system import run_command
 from tsp.config import ChipConfig
 from tsp.dump import superlanes
 from tsp.errors import InputError, counted
-from tsp.files import write_atomic
+from tsp.files import refuse_same, refuse_unwritable, write_atomic
 from tsp.flips import FORMS, parse
 from tsp.floorplan import floorplan
 from tsp.program import Program
@@ -63,8 +61,8 @@ def run_program(
     right result.
     """
     if system is not None:
-        given = {"--waves": waves, "--input": inputs, "--output": outputs, "--flip": flips, "--config": config}
-        if unused := next((option for option, value in given.items() if value), None):
+        single = {"--waves": waves, "--input": inputs, "--output": outputs, "--flip": flips, "--config": config}
+        if unused := next((option for option, value in single.items() if value), None):
             raise InputError(f"{unused} is for one chip, but --system runs several; leave it out")
         if retries is None and not fails:
             return run_command(system, program, on, dump, max_cycles, no_check, as_json)
@@ -77,25 +75,28 @@ def run_program(
     if program is None:
         raise InputError("PROGRAM is missing: a .npz file or source; or name a system with --system")
     loaded = load_program(program, config)
+    given, files = _files(loaded, inputs, True), _files(loaded, outputs, False)
+    for file in files.values():
+        for source in (Path(program), *given.values()):
+            refuse_same(file, source)
+        refuse_unwritable(file)
     if inputs or outputs:
-        loaded = with_inputs(loaded, _inputs(loaded, inputs))
-    files = _files(loaded, outputs, False)
+        loaded = with_inputs(loaded, {name: read_array(path) for name, path in given.items()})
     blocks = [block for tensor in loaded.tensors.values() if not tensor.given for block in tensor.blocks]
-    file = None if waves is None else Path(waves)
+    waved = None if waves is None else Path(waves)
     turned = [parse(text, loaded.config) for text in flips]
     asked = (*dump, *(block for block in blocks if block not in dump))
-    result = run(loaded, on, checked=not no_check, dump=asked, max_cycles=max_cycles, waves=file, flips=turned)
+    result = run(loaded, on, checked=not no_check, dump=asked, max_cycles=max_cycles, waves=waved, flips=turned)
     if as_json:
         click.echo(json.dumps(result.as_dict(), indent=2))
     else:
         _print(program, result, dump)
+        for name, tensor in loaded.tensors.items() if not inputs else ():
+            if tensor.given:
+                click.echo(f"{name} {tensor}: as the file holds it (zeros from tsp compile); --input sets it")
     if not result.exit_code:
         _write(loaded, result, files, quiet=as_json)
     return result.exit_code
-
-
-def _inputs(program: Program, texts: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    return {name: read_array(path) for name, path in _files(program, texts, True).items()}
 
 
 def _files(program: Program, texts: tuple[str, ...], given: bool) -> dict[str, Path]:
@@ -110,6 +111,8 @@ def _files(program: Program, texts: tuple[str, ...], given: bool) -> dict[str, P
         if name not in names or name in found or not path.endswith(".npy"):
             known = f"its {kind}s are {', '.join(names)}" if names else f"the program has no {kind}s"
             raise InputError(f"{option} {text}: must be {kind}=FILE.npy, each once; {known}")
+        if not given and (twice := next((one for one, other in found.items() if other == Path(path)), None)):
+            raise InputError(f"{option} {text}: is where {twice} is written; give each output a file of its own")
         found[name] = Path(path)
     return found
 

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tsp.assembler import assemble_file
+from tsp.cli import OutputFile
 from tsp.config import ChipConfig
-from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, counted
+from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, InputError, counted
 from tsp.files import refuse_same
 from tsp.program import Program
 from tsp.run_system import SystemResult, run_checked
@@ -22,9 +23,22 @@ from tsp.system_file import load_system
 from tsp.system_programs import load_programs, save_programs
 
 
-def load(file: str, programs: str | None = None) -> System:
-    """The system in a file, with the programs of another if given. Raises InputError."""
-    return load_system(file, _program, None if programs is None else load_programs(Path(programs)))
+def load(file: str, programs: str | None = None, output: Path | None = None) -> System:
+    """The system in a file, with the programs of another if given.
+
+    Raises InputError, also if ``output``, which will be written, is one of the files that are read.
+    """
+    if not file:
+        raise InputError("the name of the system's file is empty; give a .toml")
+
+    def program(path: Path, config: ChipConfig) -> Program:
+        if output is not None:
+            refuse_same(output, path)
+        return _program(path, config)
+
+    if output is not None:
+        refuse_same(output, Path(file))
+    return load_system(file, program, None if programs is None else load_programs(Path(programs)))
 
 
 def _program(path: Path, config: ChipConfig) -> Program:
@@ -53,7 +67,7 @@ def check_command(system: str, programs: str | None, as_json: bool) -> int:
         click.echo(json.dumps(found, indent=2))
     elif report.ok:
         click.echo(f"{system}: {report}")
-        Console().print(_table(loaded, report.cycles))
+        Console(markup=False).print(_table(loaded, report.cycles))
     else:
         click.echo(str(report), err=True)
     return EXIT_RIGHT if report.ok else EXIT_BAD_INPUT
@@ -81,20 +95,18 @@ def draw_command(system: str, output: str) -> None:
     from tsp.system_draw import draw_system
 
     path = picture_path(output)
-    refuse_same(path, Path(system))
-    loaded = load(system)
+    loaded = load(system, output=path)
     save(draw_system(loaded), path)
     click.echo(f"{output}: {counted(len(loaded.chips), 'chip')}, {counted(len(loaded.links), 'link')}")
 
 
 @system_group.command("asm")
 @click.argument("system")
-@click.option("-o", "--output", required=True, metavar="FILE.npz", help="Where to write them.")
-def asm_command(system: str, output: str) -> None:
+@click.option("-o", "--output", type=OutputFile(), required=True, metavar="FILE.npz", help="Where to write them.")
+def asm_command(system: str, output: Path) -> None:
     """Assemble the programs that SYSTEM (.toml) names into one file."""
-    loaded = load(system)
-    refuse_same(Path(output), Path(system))
-    save_programs({chip.name: chip.program for chip in loaded.chips if not chip.spare}, Path(output))
+    loaded = load(system, output=output)
+    save_programs({chip.name: chip.program for chip in loaded.chips if not chip.spare}, output)
     click.echo(f"{output}: {counted(len(loaded.chips), 'program')}")
 
 
@@ -113,7 +125,7 @@ def run_command(
 def _print(system: str, result: SystemResult) -> None:
     most = max(found.cycles for found in result.results)
     click.echo(f"{system} on {result.on}: {most} cycles, of which the start takes {result.zero}")
-    Console().print(result.table())
+    Console(markup=False).print(result.table())
     print_dumped(result.dumped)
     if result.differing and not result.faults:
         click.echo(f"not as foretold: {', '.join(result.differing)}", err=True)

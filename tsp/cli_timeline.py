@@ -8,7 +8,7 @@ from rich.console import Console
 from tsp.cli import config_options, load_program
 from tsp.config import ChipConfig
 from tsp.errors import EXIT_RIGHT, InputError
-from tsp.files import refuse_same, write_atomic
+from tsp.files import refuse_same, refuse_unwritable, write_atomic
 from tsp.timeline.html import page
 from tsp.timeline.model import timeline
 from tsp.timeline.perfetto import trace
@@ -28,6 +28,7 @@ def show_timeline(program: str, html: str | None, perfetto: str | None, config: 
         if not file.name:
             raise InputError(f"{option}: must name a file")
         refuse_same(file, Path(program))
+        refuse_unwritable(file)
     if len({file.resolve() for file, _ in files.values()}) < len(files):
         raise InputError(f"{html}: is named by --html and by --perfetto, must be two files")
     shown, name = timeline(load_program(program, config)), Path(program).name

@@ -239,6 +239,15 @@ _RANGES = {
     "beats": (1, LANES_PER_SUPERLANE),
 }
 
+
+
+def enough(field: str, least: int) -> str:
+    """How a sentence ends that wants a field, a power of two, to be at least so large: what to set, or that no chip
+    has as much."""
+    value, most = 1 << (least - 1).bit_length(), _RANGES[field][1]
+    return f"set {field}={value}" if value <= most else f"no chip has more than {field}={most}"
+
+
 PRESETS = {
     config.name: config.validate()
     for config in (

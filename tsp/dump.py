@@ -20,29 +20,29 @@ Memory = Mapping[Word, NDArray[np.uint8]]
 """Words that are defined → uint8 [16·S]."""
 
 
-def dumped_words(program: Program, text: str) -> list[Word]:
+def dumped_words(program: Program, text: str, chip: str = "") -> list[Word]:
     """The words ``mem.e0:4`` (one), ``mem.e0:0:4`` (slice, address, count) or a symbol's name stand for.
 
-    Raises InputError for anything else, and for words that memory does not have.
+    Raises InputError for anything else, and for words that memory does not have. ``chip``: of a system, for messages.
     """
+    before = f"--dump {chip}:" if chip else "--dump "
     plan, config = floorplan(program.config), program.config
     name, *numbers = text.split(":")
-    if not numbers and name in program.symbols:
-        symbol = program.symbols[name]
+    if symbol := program.symbols.get(text):  # whose name may have colons in it
         places = plane_slices(config, plan.slices[symbol.slice], symbol.type)
         return [(place, symbol.address + i) for place in places for i in range(symbol.count)]
     memories = [slice_.name for slice_ in plan.slices if slice_.unit == "mem"]
     if name in program.symbols:
-        raise InputError(f"--dump {text}: a symbol is dumped as a whole; try --dump {name}")
+        raise InputError(f"{before}{text}: a symbol is dumped as a whole; try {before}{name}")
     if name not in memories:
-        known = nearest(name, [*memories, *program.symbols])
-        raise InputError(f"--dump {text}: '{name}' is no MEM slice or symbol{known}")
+        known = nearest(name, [*program.symbols, *memories])
+        raise InputError(f"{before}{text}: '{name}' is no MEM slice or symbol{known}")
     if not 1 <= len(numbers) <= 2 or not all(number.isascii() and number.isdigit() for number in numbers):
-        raise InputError(f"--dump {text}: must be slice:address:count, such as {name}:0:4")
+        raise InputError(f"{before}{text}: must be slice:address:count, such as {name}:0:4")
     # Nineteen digits are as far out of range as six thousand, which int() refuses.
     address, count = (int(number.lstrip("0")[:19] or 0) for number in [*numbers, "1"][:2])
     if not 1 <= count <= config.mem_words - address:
-        raise InputError(f"--dump {text}: must lie in words 0…{config.mem_words - 1} and have at least one")
+        raise InputError(f"{before}{text}: must lie in words 0…{config.mem_words - 1} and have at least one")
     place = plan.slice(name).index
     return [(place, address + i) for i in range(count)]
 

@@ -17,7 +17,7 @@ from tsp.timing import timing
 from tsp.travel import travel
 
 BLOCK = 15
-"""Most vectors of a block. A receive buffer has room for two; the gap behind a block is as long as taking one."""
+"""Most vectors of a block. A receive buffer has room for two; the gap behind a block has room for taking one."""
 OUT, SHARED, OWN, SUM = 4, 8, 9, 10
 """First streams: of what goes to one link, and to all; of the chip's own vectors, and of sums. What comes over link k
 of a hemisphere is on stream k."""
@@ -28,12 +28,14 @@ Pair = tuple[int, int]
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """``count`` vectors from number ``first`` on; the first of them is sent in cycle ``send``."""
+    """``count`` vectors from number ``first`` on; the first of them is sent in cycle ``send``. With the last of them so
+    many have followed each other ``unbroken``, without an idle word between."""
 
     number: int
     first: int
     count: int
     send: int
+    unbroken: int
 
 
 class Exchange:
@@ -66,25 +68,33 @@ class Exchange:
         h, number = self.node.place(port)
         return f"c2c.{h}{number}"
 
-    def blocks(self, count: int, start: int) -> list[Block]:
-        """Blocks of ``count`` vectors, as equal as can be, the first sent in cycle ``start``, and the others as soon as
-        can be."""
-        found, first, total = [], 0, -(-count // BLOCK)
-        often = (IDLE_EVERY - 1) // self.slot // BLOCK
+    def blocks(self, count: int, start: int, behind: Block | None = None) -> list[Block]:
+        """Blocks of ``count`` vectors, as equal as can be, the first sent in cycle ``start``, but behind another block
+        if there is one, and the others as soon as can be."""
+        found: list[Block] = []
+        unbroken = (IDLE_EVERY - 1) // self.slot
+        # Idle words only go between blocks; so many blocks with none between are to be as long as can be.
+        total = -(-count // (unbroken // -(-unbroken // BLOCK)))
+        first, last = 0, behind
         for number in range(total):
             size = count // total + (number < count % total)
-            found.append(Block(number, first, size, start))
+            row = size + (last.unbroken if last else 0)
+            if last:
+                start = max(start, self._behind(last, idle=row > unbroken))
+            last = Block(number, first, size, start, row if row <= unbroken else size)
+            found.append(last)
             first += size
-            start += self._span(size) if (number + 1) % often == 0 else (size - 1) * self.slot + self._gap(self.slot)
         return found
 
-    def _gap(self, least: int) -> int:
-        """Cycles from the last SEND of a block to the first of the next: RECEIVEs of a block fit between."""
-        return next_send(max(least, BLOCK + 1), self.config.superlanes)
+    def _behind(self, block: Block, idle: bool) -> int:
+        """When the first vector behind a block can be sent. RECEIVEs of a block fit between, and if it must be an idle
+        word."""
+        gap = next_send(max(self.slot + idle, BLOCK + 1), self.config.superlanes)
+        return block.send + (block.count - 1) * self.slot + gap
 
     def _span(self, size: int) -> int:
-        """Cycles from a block of so many vectors to the next, with an idle word between."""
-        return (size - 1) * self.slot + self._gap(self.slot + 1)
+        """Most cycles from a block of so many vectors to the next."""
+        return self._behind(Block(0, 0, size, 0, 0), idle=True)
 
     def copies(self, chip: int, name: str, vectors: NDArray[np.int8]) -> dict[str, Symbol]:
         """Vectors of a chip, beside the links of both hemispheres."""
@@ -165,17 +175,16 @@ class Exchange:
         return self.ready(block) + self._span(BLOCK) + BLOCK + through + back
 
     def second(self, blocks: Sequence[Block]) -> tuple[int, int]:
-        """When the sums of blocks can be sent, as blocks again: the cycle of the first SEND, and to how many slices of
-        a hemisphere sums go by turns, so that none is written where one is read. Behind the last block if the first
-        sums are there by then and there are slices enough, else when all are there."""
+        """When the sums of blocks can be sent, as blocks again: the earliest cycle, 0 if there is no more to wait for
+        than the last block, and to how many slices of a hemisphere sums go by turns, so that none is written where one
+        is read. That is so if the first sums are there by then and there are slices enough; else all must be there."""
         reads = max(travel(self.config, f"mem.{h}0", f"c2c.{h}0") for h in self.hemispheres)
-        behind = blocks[-1].send + self._span(blocks[-1].count)
         # What is written while a block is read comes so many blocks before the one behind it.
         late = -(-(self._last_write(blocks[0]) + reads - blocks[0].send) // self._span(blocks[-1].count))
         early = (self.ready(blocks[0]) - blocks[0].send) // self._span(blocks[0].count)
         for slices in range(1, self.config.mem_slices - 2 * C2C_QUEUES):
             if len(blocks) > late and all((len(blocks) - apart) % slices for apart in range(early, late + 1)):
-                return behind, slices
+                return 0, slices
         return self._last_write(blocks[-1]) + reads + 1, 1
 
     def add_up(

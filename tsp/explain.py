@@ -1,6 +1,7 @@
 """What each part of a compiled program costs, and what bounds it: read from the program alone."""
 
 import dataclasses
+import re
 from collections import defaultdict
 from typing import Any
 
@@ -59,6 +60,36 @@ def explain(program: Program) -> list[Part]:
     return sorted(explain_lines(program).values(), key=lambda part: (part.first, part.last))
 
 
+def by_layer(parts: list[Part]) -> list[Part]:
+    """The passes of a layer as one part, which is called what they are made for: a node of the model, or a tensor of
+    the graph. Its cycles are those from its first dispatch to its last."""
+    found: dict[str, list[Part]] = defaultdict(list)
+    for part in parts:
+        found[_layer(part.text)].append(part)
+    return [_joined(layer, passes) for layer, passes in found.items()]
+
+
+def _layer(text: str) -> str:
+    """Of ``node:tensor_0.1 rows 0…7: …`` the node, of ``tensor_0.kind.2.1 rows 0…7: …`` the tensor."""
+    tensor = re.split(r"\.\d+ rows \d+", text, maxsplit=1)[0]
+    node, colon, _ = tensor.rpartition(":")
+    return node if colon else tensor.partition(".")[0]
+
+
+def _joined(layer: str, parts: list[Part]) -> Part:
+    def total(kind: str) -> int:
+        return sum(getattr(part, kind) for part in parts)
+
+    def names(kind: str) -> tuple[str, ...]:
+        return tuple(sorted({name for part in parts for name in getattr(part, kind)}))
+
+    return Part(
+        f"{layer} ({'1 pass' if len(parts) == 1 else f'{len(parts)} passes'})", min(part.first for part in parts),
+        max(part.last for part in parts), total("products"), total("loads"), total("alus"), names("planes"),
+        names("units"),
+    )  # fmt: skip
+
+
 def explain_lines(program: Program) -> dict[int, Part]:
     """Its passes by their source lines. InputError for a program that was not compiled."""
     if not program.tensors:
@@ -86,8 +117,9 @@ def _part(text: str, bursts: list[tuple[str, Burst]]) -> Part:
 
 
 def table(parts: list[Part], program: Program) -> Table:
-    """A row per pass, and the planes' share of the whole."""
+    """A row per pass, and the planes' share of the whole. What does not fit in a line goes on in the next."""
     found = Table("cycles", "from", "products", "weights", "bound by", "where", "what")
+    found.columns[-1].overflow = "fold"
     for column in found.columns[:4]:
         column.justify = "right"
     for part in parts:

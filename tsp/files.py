@@ -1,10 +1,12 @@
 """Reading files that may be anything, and writing files that are never half there."""
 
 import contextlib
+import errno
 import io
 import math
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +33,7 @@ def write_atomic(path: Path, data: bytes) -> None:
 
     A symbolic link stays, and so does what is no file, such as a pipe, which is written as it is.
     """
-    if not path.name or path.is_dir():
-        raise InputError(f"{str(path) or '.'}: cannot be written: Is a directory")
-    place = Path(os.path.realpath(path))
-    temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
-    try:
+    with _beside(path) as (temporary, place):
         if path.exists() and not path.is_file():
             path.write_bytes(data)
             return
@@ -43,9 +41,29 @@ def write_atomic(path: Path, data: bytes) -> None:
         if place.exists():
             shutil.copymode(place, temporary)
         os.replace(temporary, place)
+
+
+def refuse_unwritable(path: Path) -> None:
+    """InputError where :func:`write_atomic` could not write: asked before work that takes long. Nothing changes."""
+    with _beside(path) as (temporary, _):
+        if not path.exists() or path.is_file():
+            temporary.touch()
+
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[tuple[Path, Path]]:
+    """A temporary file, gone in the end, beside the one that a path leads to, and that one. Errors name the path."""
+    try:
+        if not path.name or path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        place = Path(os.path.realpath(path))
+        temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+        try:
+            yield temporary, place
+        finally:
+            with contextlib.suppress(OSError, ValueError):
+                temporary.unlink(missing_ok=True)
     except (OSError, ValueError) as error:
-        with contextlib.suppress(OSError, ValueError):
-            temporary.unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written: {reason(error)}") from None
 
 
@@ -53,6 +71,12 @@ def refuse_same(output: Path, source: Path) -> None:
     """InputError if both are one file, which would be overwritten by what is made of it."""
     if output.exists() and source.exists() and os.path.samefile(output, source):
         raise InputError(f"{output}: is what is read, must be another file")
+
+
+def refuse_ending(output: Path, ending: str = ".npz") -> None:
+    """InputError unless the name of a file ends so: by it the other commands know what it is. A pipe has any name."""
+    if output.suffix != ending and (output.is_file() or not output.exists()):
+        raise InputError(f"{output}: must end in {ending}; try {output}{ending}")
 
 
 def reason(error: BaseException) -> str:

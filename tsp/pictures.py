@@ -7,19 +7,18 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from tsp.errors import InputError
-from tsp.files import write_atomic
+from tsp.files import refuse_unwritable, write_atomic
 
 KINDS = (".svg", ".png")
 
 
 def picture_path(name: str) -> Path:
-    """Where a picture goes. InputError for a name that no picture can have, before any work is done."""
+    """Where a picture goes. InputError, before any work, for a name that no picture can have, or no file."""
     path = Path(name)
     if path.suffix not in KINDS:
         close = path.with_suffix(".svg").name if path.name else "picture.svg"
         raise InputError(f"{name or 'a name of nothing'}: a picture is an .svg or a .png; {close} works")
-    if not path.parent.is_dir():
-        raise InputError(f"{name}: there is no folder {path.parent}")
+    refuse_unwritable(path)
     return path
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from golden.failures import FailingMachine
+from tsp.dump import dumped_words, of_chip
 from tsp.errors import InputError, nearest
 from tsp.run import BACKENDS
 from tsp.run_system import simulating, worst_clocks
@@ -10,6 +11,7 @@ from tsp.runtime import MOST_CYCLES, RETRIES, Machine, Outcome, run
 from tsp.runtime.failures import Failure
 from tsp.spares import placed, places, rewired
 from tsp.system import System
+from tsp.system_check import check_system
 
 
 def run_replayed(
@@ -31,6 +33,13 @@ def run_replayed(
     if on not in BACKENDS:
         raise InputError(f"unknown machine '{on}'{nearest(on, BACKENDS)}")
     home = placed(system, places(system))
+    # All that can be wrong without the machine, before it is built for minutes.
+    for text in dump:
+        place, words = of_chip(home, text)
+        dumped_words(home.chips[place].program, words, home.chips[place].name)
+    report = check_system(home)
+    if not report.ok:
+        raise InputError(str(report))
 
     def work(machine: Machine) -> Outcome:
         return run(

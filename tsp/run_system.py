@@ -131,7 +131,7 @@ def run_checked(
         raise InputError(f"unknown machine '{on}'{nearest(on, BACKENDS)}")
     asked = [of_chip(system, text) for text in dump]
     for chip, words_of in asked:
-        dumped_words(system.chips[chip].program, words_of)
+        dumped_words(system.chips[chip].program, words_of, system.chips[chip].name)
     report = check_system(system)
     if checked and not report.ok:
         raise Refused(str(report))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.network.hac import EXCHANGE, Floats, Ints, System, wrapped
+from golden.network.level import Levelling
 from golden.network.topology import PORTS, Topology
 from tsp.errors import InputError
 
@@ -16,6 +17,8 @@ FROM_ROOT, LINKED = 10, 6
 """Most cycles that HACs may differ: from the root's, and of chips that a cable joins."""
 RECORD = 16
 """Exchanges between two records of the differences."""
+ONE_WAY = 128
+"""Packets of each link that are timed for its one-way latency, and as many to see how far others are from it."""
 MOST_CYCLES = 10_000_000
 """Half an hour for the largest system."""
 
@@ -89,6 +92,7 @@ def align(
         )
     exchanges = cycles // EXCHANGE
     system = System(topology, np.random.default_rng(seed))
+    levelling = Levelling(system)
     depths = int(system.depth.max()) + 1
     sides = topology.cables.T // PORTS
     records = exchanges // RECORD
@@ -99,6 +103,7 @@ def align(
     for record, now in enumerate(made.time):
         for exchange in range(RECORD * record, RECORD * (record + 1)):
             system.exchange(exchange)
+            levelling.after(exchange)
         hac = system.clocks.cycles(float(now)) + system.steps
         np.maximum.at(made.from_root[record], system.depth, np.abs(wrapped(hac - hac[0])))
         made.parents[record] = np.abs(wrapped(hac[system.child] - hac[system.parent])).max()
@@ -106,5 +111,20 @@ def align(
         made.linked[record], made.over[record] = linked.max(), (linked > LINKED).sum()
         if progress:
             progress(record + 1, records)
-    late, early = system.one_way(RECORD * records)
+    late, early = packets(system, RECORD * records)
     return dataclasses.replace(made, late=late, early=early)
+
+
+def packets(system: System, begin: int) -> tuple[float, float]:
+    """Measure every link's one-way latency from an exchange on; then see how much later and earlier packets come than
+    that says."""
+    total, late, early = np.zeros(system.topology.ends.size), -np.inf, -np.inf
+    for exchange in range(begin, begin + 2 * ONE_WAY):
+        system.exchange(exchange)
+        taken = system.one_way(exchange)
+        if exchange < begin + ONE_WAY:
+            total += taken
+        else:
+            off = taken - total / ONE_WAY
+            late, early = max(late, float(off.max(initial=0))), max(early, float(-off.min(initial=0)))
+    return late, early

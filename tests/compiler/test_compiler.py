@@ -33,7 +33,7 @@ def right(graph, config, values):
     compiled = tsp.compile(graph, config)
     taken = {name for name, tensor in compiled.program.tensors.items() if tensor.given}
     found, result = golden_run(compiled, {name: value for name, value in values.items() if name in taken})
-    want = graph.evaluate(values)
+    want = graph.evaluate(values, config.lanes)
     assert found.keys() == want.keys()
     for name in want:
         assert found[name].dtype == want[name].dtype
@@ -229,6 +229,7 @@ W8 = np.ones((8, 4), np.int8)
         (lambda g, x: None, "the graph has no output; name one"),
         (lambda g, x: g.output("y", g.constant(W8)), "output constant_0 int8[8, 4] is a constant; nothing is computed"),
         (lambda g, x: g.bits(x, "float32"), "bits of x int8[4, 8] as float32: must be int32 as float32"),
+        (lambda g, x: g.convert(x, "float32", wrap=True), "convert x int8[4, 8] to float32: floats have no low bits"),
         (lambda g, x: g.select(x, x, g.convert(x, "float32")), "must be of one kind, and x int8[4, 8] an integer"),
         (lambda g, x: g.add(x, g.input("z", (4, 1))), "z int8[4, 1] has its numbers in one lane, so it must have 8"),
         (lambda g, x: g.input("x", (1, 1)), "tensor 'x' is there twice"),
@@ -247,12 +248,28 @@ def test_sentences(make, sentence):
 
 
 def test_what_does_not_fit_is_named_with_the_bytes_that_are_missing():
-    def make(graph, x):
-        y = graph.input("long", (5000, 8))
-        graph.output("y", graph.matmul(y, W8))
+    """Of all that stays in memory; or of what finds no room in it."""
 
-    found = wrong(make)
-    assert "does not fit: it takes 5000 words" in found and "bytes are missing; set mem_words=5000" in found
+    def long(graph, x):
+        graph.output("y", graph.matmul(graph.input("long", (2000, 8)), W8))
+
+    def several(graph, x):
+        for number in range(30):
+            graph.output(f"y{number}", graph.relu(graph.input(f"x{number}", (100, 8))))
+
+    tiny = preset("tiny")
+    assert wrong(long, config=tiny) == (
+        "the network does not fit: weights take 1024 bytes, inputs, outputs and constants 320000, but config tiny has"
+        " 98304; 222720 bytes are missing; set mem_words=512"
+    )
+    assert wrong(several, config=tiny.override(["mem_words=256"])) == (
+        "x8.0 does not fit: it takes 100 words in each of 1 MEM slices (mem.w4…mem.w4), which have 56 left; 1408 bytes "
+        "are missing; set mem_words=512"
+    )
+    tall = tiny.override(["mem_words=8192"])
+    assert wrong(lambda g, x: g.output("y", g.matmul(x, np.ones((8, 300_000), np.int8))), config=tall).endswith(
+        "bytes are missing; no chip has more than mem_words=8192"
+    )
 
 
 def test_what_a_chip_lacks():

@@ -5,7 +5,8 @@ import pytest
 
 import tsp
 from tests.compiler.golden_run import golden_run
-from tsp.compiler.decoder import Quantised, Sizes, Weights, decoder_layer, meaning
+from tsp.compiler.decoder import decoder_layer, meaning
+from tsp.compiler.decoder_sizes import Quantised, Sizes, Weights
 from tsp.config import preset
 from tsp.errors import InputError
 
@@ -15,16 +16,27 @@ NARROW = preset("groqchip").override(["superlanes=2"])
 def inputs(graph, sizes, seed=3):
     rng = np.random.default_rng(seed)
     values = {x.name: rng.normal(size=x.shape).astype(x.dtype) for x in graph.inputs}
-    for name in values:
-        if name.startswith("v_cache"):
-            values[name][:, sizes.cache :] = 0
+    for b, bundle in enumerate(sizes.bundles() if sizes.cache else []):
+        # A head that lies there several times is the same each time.
+        first = np.repeat([bundle.keys.index(head) for head in bundle.keys], sizes.dim) * sizes.dim
+        lanes = first + np.tile(np.arange(sizes.dim), len(bundle.keys))
+        values[f"k_cache.{b}"] = values[f"k_cache.{b}"][:, lanes]
+        values[f"v_cache.{b}"] = values[f"v_cache.{b}"][lanes]
+        values[f"v_cache.{b}"][:, sizes.cache :] = 0
     return values
 
 
-@pytest.mark.parametrize("tokens, cache, kv_heads", [(5, 0, 2), (2, 3, 6)])
-def test_a_layer(tokens, cache, kv_heads):
-    """Several tokens at once and one behind a cache; grouped heads, and so many of keys that they make two bundles."""
-    sizes = Sizes(48, 6, kv_heads, 80, tokens, cache, width=NARROW.lanes)
+LAYERS = [
+    Sizes(48, 6, 2, 80, 5, width=NARROW.lanes),
+    Sizes(48, 6, 6, 80, 2, 3, width=NARROW.lanes),
+    Sizes(48, 5, 2, 80, 1, 40, width=NARROW.lanes, head=8, queries=(4, 1)),
+]
+
+
+@pytest.mark.parametrize("sizes", LAYERS)
+def test_a_layer(sizes):
+    """Several tokens at once; two behind a cache, with so many heads of keys that they make two bundles; one behind
+    keys of two blocks, with a head of keys that lies there four times, for each of its queries."""
     weights = Weights.random(sizes)
     graph = decoder_layer(sizes, weights)
     values = inputs(graph, sizes)

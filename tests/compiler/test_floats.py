@@ -44,6 +44,25 @@ def near(graph, config, values, tolerance):
         assert np.abs(found[name] - want[name]).max() <= tolerance * np.abs(want[name]).max(), name
 
 
+@pytest.mark.parametrize("rows", [1, 7])
+def test_weights_of_a_byte(rows):
+    """They are exact but for roundings to float32, of sums that 128 is added to; and one plane of a pair holds zeros,
+    which it loads once."""
+    rng, graph, scale = RNG(5), Graph(), RNG(6).uniform(0.1, 9, 50)
+    x, y = graph.input("x", (rows, 70), "float16"), graph.input("y", (rows, 40), "float16")
+    weights = [rng.integers(-128, 128, shape, np.int8) for shape in ((70, 50), (40, 50))]
+    graph.output("z", floats.byte_products(graph, list(zip((x, y), weights, strict=True)), scale))
+    values = {"x": half(rng, rows, 70), "y": half(rng, rows, 40)}
+    exact(graph, NARROW, values)
+    want = sum(values[name].astype(float) @ w for name, w in zip("xy", weights, strict=True)) * scale
+    (found,) = graph.evaluate(values, NARROW.lanes).values()
+    assert np.abs(found - want).max() < 2.0**-18 * np.abs(want).max()
+    loads = [burst.queue for burst in tsp.compile(graph, NARROW).bursts if burst.method == "lw"]
+    assert loads.count("mxm.e1.weights") <= 1 < 5 <= loads.count("mxm.e0.weights")
+    with pytest.raises(InputError, match="weights must be int8, not float64"):
+        floats.byte_products(graph, [(x, np.ones((70, 3)))], 1.0)
+
+
 @settings(max_examples=6, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32))
 def test_random_products(seed):
@@ -213,3 +232,14 @@ def test_what_a_chip_lacks():
     sentence = wrong(lambda g, x: floats.matmul_transposed(g, x, x), TINY)
     assert "needs 32 MEM slices of a hemisphere, but config tiny has 12; set mem_slices=32 or more" in sentence
     assert "mxm_fp16=False" in wrong(lambda g, x: g.matmul(x, W), TINY.override(["mxm_fp16=off"]))
+
+
+def test_zeros_in_lanes_that_are_no_features_take_an_alu():
+    """Of 1 / √0 in other lanes; on a chip with two ALUs the chain before is shorter, on one with one there is none."""
+    rng, graph = RNG(7), Graph()
+    root = floats.rsqrt(graph, graph.input("x", (3, 20), "float32"))
+    graph.output("y", graph.matmul(floats.half(graph, graph.mul(root, np.float32(2))), half(rng, 20, 5)))
+    values = {"x": (4.0 ** rng.integers(-3, 3, (3, 20))).astype(np.float32)}
+    exact(graph, TINY.override(["vxm_rows=1"]), values)
+    with pytest.raises(InputError, match="takes 2 ALUs one after the other, but config tiny has 1; set vxm_rows=2"):
+        tsp.compile(graph, TINY.override(["vxm_rows=1", "vxm_stages=1"]))

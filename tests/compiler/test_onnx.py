@@ -16,9 +16,12 @@ from programs.digits.data import load_digits
 from tsp.checker import check
 from tsp.cli import cli
 from tsp.cli import run as tsp_command
-from tsp.compiler.onnx_import import import_model, load
+from tsp.compiler.graph import Graph
+from tsp.compiler.onnx_file import load
+from tsp.compiler.onnx_import import import_model
 from tsp.config import preset
 from tsp.errors import InputError
+from tsp.explain import by_layer, explain
 
 TINY, GROQCHIP = preset("tiny").override(["mem_words=512", "queue_depth=2048"]), preset("groqchip")
 FULL = bool(os.environ.get("TSP_FULL"))
@@ -248,7 +251,24 @@ def test_commands(tmp_path, capsys):
     assert tsp_command(arguments) == 0
     want = reference(networks.mlp(6), images=IMAGES[:6])["logits"]
     assert np.array_equal(np.load(tmp_path / "y.npy"), want)
-    assert tsp_command(arguments[:4]) == 0 and "logits int32[6, 10]:" in capsys.readouterr().out
+    capsys.readouterr()
+    assert tsp_command(arguments[:4]) == 0
+    printed = capsys.readouterr().out
+    assert "logits int32[6, 10]:" in printed and "as the file holds it" not in printed
+    assert tsp_command(arguments[:2]) == 0
+    assert "images int8[6, 64]: as the file holds it (zeros from tsp compile); --input" in capsys.readouterr().out
+
+
+def test_names_are_text_and_nothing_else(tmp_path, capsys):
+    """Of tensors and nodes; in tables, which have a markup of their own, too."""
+    made = model([helper.make_node("Relu", ["[/b]"], ["y"], name="[red]a[/b]")], {"[/b]": (TensorProto.INT8, [2, 3])},
+                 {"y": (TensorProto.INT8, [2, 3])})  # fmt: skip
+    onnx.save(made, str(tmp_path / "m.onnx"))
+    assert tsp_command(["compile", str(tmp_path / "m.onnx"), "--config", "tiny", "-o", str(tmp_path / "m.npz")]) == 0
+    assert "[/b]" in capsys.readouterr().out
+    for option in ("--path", "--layers"):
+        assert tsp_command(["explain", str(tmp_path / "m.npz"), option]) == 0
+        assert "[red]a[/b]" in capsys.readouterr().out.replace("\n", "")
 
 
 def test_progress_is_shown_on_terminals_only(tmp_path, capsys, monkeypatch):
@@ -281,11 +301,35 @@ def test_explain(tmp_path, capsys):
     parts = json.loads(capsys.readouterr().out)
     first = parts[0]
     assert (first["products"], first["loads"], first["bound"]) == (6, 2 * 2, "latency")
-    assert first["text"].startswith("relu_0.0 rows 0…5: images.0 × constant.1.0.0 → ")
+    assert first["text"].startswith("positive:relu_0.0 rows 0…5: images.0 × signed:matmul_0.constant.1.0.0 → ")
     assert sum(part["products"] for part in parts) == 2 * 16 + 2 * 2 * 8 + 8
     assert tsp_command(["explain", path]) == 0 and "bound by" in capsys.readouterr().out
     assert tsp_command(["explain", "programs/examples/vector_add.tsp"]) == 2
     assert "was not compiled from a network" in capsys.readouterr().err
+
+
+def test_layers(tmp_path, capsys):
+    """All passes of a node of the model, or of a tensor of a graph, in one row."""
+    path = str(tmp_path / "cnn.npz")
+    compiled = tsp.compile(networks.cnn(1), preset("tiny"))
+    compiled.program.save(path)
+    parts = {}
+    for option in ((), ("--layers",)):
+        assert tsp_command(["explain", path, *option, "--json"]) == 0
+        parts[option] = json.loads(capsys.readouterr().out)
+    layers = parts["--layers",]
+    assert [part["text"] for part in layers] == ["positive (6 passes)", "pooled (8 passes)", "logits (1 pass)"]
+    assert len(parts[()]) == 6 + 8 + 1
+    for kind in ("products", "loads", "alus"):
+        assert sum(part[kind] for part in layers) == sum(part[kind] for part in parts[()])
+    assert max(part["last"] for part in layers) == check(compiled.program).cycles - 1
+    assert tsp_command(["explain", path, "--layers", "--path"]) == 2
+    graph = Graph()
+    x = graph.input("x", (32, 1), image=(1, 1, 32))
+    graph.output("y", graph.max_pool(graph.relu(x), (1, 2)))
+    found = by_layer(explain(tsp.compile(graph, preset("tiny")).program))
+    assert [part.text.partition(" ")[0] for part in found] == ["relu_0", "max_pool_0"]
+    assert tsp_command(["explain", path, "--layers"]) == 0 and "positive (6" in capsys.readouterr().out
 
 
 def test_the_critical_path(tmp_path, capsys):
@@ -295,7 +339,8 @@ def test_the_critical_path(tmp_path, capsys):
     assert tsp_command(["explain", path, "--path", "--json"]) == 0
     links = json.loads(capsys.readouterr().out)
     assert [link["text"].partition(" ")[0] for link in links] == [
-        "relu_0.0", "convert.5.0", "convert.7.0", "max_pool_0.0", "matmul_1.0",
+        "positive:relu_0.0", "pooled:max_pool_0.convert.5.0", "pooled:max_pool_0.convert.7.0", "pooled:max_pool_0.0",
+        "logits:matmul_0.0",
     ]  # fmt: skip
     assert links[0]["waited"] == 0 and all(link["waited"] >= 1 for link in links[1:])
     assert [link["last"] for link in links] == sorted(link["last"] for link in links)
@@ -318,11 +363,14 @@ def test_messages_name_the_pass():
             ["compile", "m.onnx", "--config", "tiny", "-o", "m.npz", "--dump-after", "x"],
             "stages are fold, lower, place, schedule",
         ),
+        (["compile", "m.onnx", "--config", "tiny", "-o", "m.bin"], "m.bin: must end in .npz; try m.bin.npz"),
         (["compile", "none.onnx", "--config", "tiny", "-o", "m.npz"], "none.onnx: No such file"),
         (["run", "p.npz", "--input", "images=y.txt"], "must be input=FILE.npy"),
         (["run", "p.npz", "--input", "img=y.npy"], "its inputs are images"),
         (["run", "p.npz", "--input", "wide.npy"], "input 'images' is int8[1, 3], must be int8[2, 64]"),
         (["run", "p.npz", "--output", "logits=y.npy"], "no value for input 'images'"),
+        (["run", "p.npz", "--input", "x.npy", "--output", "no/y.npy"], "no/y.npy: cannot be written: No such file"),
+        (["run", "p.npz", "--input", "x.npy", "--output", "x.npy"], "x.npy: is what is read, must be another file"),
     ],
 )
 def test_bad_input(arguments, sentence, tmp_path, monkeypatch, capsys):
@@ -330,7 +378,8 @@ def test_bad_input(arguments, sentence, tmp_path, monkeypatch, capsys):
     onnx.save(networks.mlp(2), "m.onnx")
     tsp.compile(networks.mlp(2), preset("tiny")).program.save("p.npz")
     np.save("wide.npy", np.ones((1, 3), np.int8))
+    np.save("x.npy", IMAGES[:2])
     assert tsp_command(arguments) == 2
-    error = capsys.readouterr().err
-    assert sentence in error and error.count("\n") == 1
-    assert not (tmp_path / "m.npz").exists()
+    out, error = capsys.readouterr()
+    assert sentence in error and error.count("\n") == 1 and not out
+    assert not (tmp_path / "m.npz").exists() and np.array_equal(np.load("x.npy"), IMAGES[:2])

@@ -5,7 +5,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import tsp
-from tsp.compiler.onnx_import import load
+from tsp.compiler.onnx_file import load
 from tsp.compiler.windows import Windows
 from tsp.config import preset
 from tsp.errors import InputError
@@ -64,3 +64,38 @@ def test_windows_that_are_none():
     for fields in ({"strides": (0, 1)}, {"dilations": (1, -1)}, {"pads": (1, 1)}):
         with pytest.raises(InputError, match="must have two strides and two dilations, each at least 1, and four pads"):
             Windows(**fields)
+
+
+def nodes_of(op, *inputs, **attributes):
+    return [helper.make_node(op, [*inputs], ["y"], **attributes)]
+
+
+@pytest.mark.parametrize(
+    "nodes, kind, shape, constants, sentence",
+    [
+        (nodes_of("Relu", "x"), "INT8", [1, 2 * 10**9], {}, "int8[1, 2000000000] does not fit: it takes 62500000"),
+        (nodes_of("Relu", "x"), "INT8", [2**40, 2**40], {}, "has 1099511627776 rows; no chip holds more than 16777216"),
+        (
+            nodes_of("ConvInteger", "x", "w", group=65536), "INT8", [1, 65536, 2, 2],
+            {"w": np.ones((65536, 1, 1, 1), np.int8)}, "has 65536 groups, which make 4294967296 weights with zeros",
+        ),
+        (nodes_of("Softmax", "x"), "FLOAT16", [4, 200_000], {}, "it is found among at most 4096 features"),
+        (nodes_of("ReduceMax", "x"), "INT8", [1, 200_000], {}, "takes 1 product and 40000000000 weights; at most 4096"),
+        (
+            nodes_of("MatMulInteger", "x", "w"), "INT8", [3000, 2, 6], {"w": np.ones((3000, 6, 1), np.int8)},
+            "its rows meet 18000000 matrices in all; at most 16777216 do",
+        ),
+        (nodes_of("Concat", "x", "x", axis=0), "INT8", [9 * 10**6, 1], {}, "makes 18000000 numbers; at most 16777216"),
+    ],
+    ids=["wide", "beyond int64", "groups", "softmax", "lanes", "stack", "doubled"],
+)  # fmt: skip
+def test_what_would_take_all_memory(nodes, kind, shape, constants, sentence):
+    """Refused before anything of that size is made."""
+    graph = helper.make_graph(
+        nodes, "test", [helper.make_tensor_value_info("x", getattr(TensorProto, kind), shape)],
+        [helper.make_tensor_value_info("y", TensorProto.UNDEFINED, None)],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )  # fmt: skip
+    with pytest.raises(InputError) as found:
+        tsp.compile(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=9), preset("tiny"))
+    assert sentence in str(found.value)

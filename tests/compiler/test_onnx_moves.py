@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 
 import tsp
 from tests.compiler.test_onnx import model, same
-from tsp.compiler.onnx_import import import_model
+from tsp.compiler.onnx_import import Importer, import_model
 from tsp.config import preset
 from tsp.errors import InputError
 
@@ -109,6 +109,25 @@ def test_whole_images_times_a_matrix():
     same(made, TINY, x=numbers(np.random.default_rng(4), (2, 5, 3, 4), "uint8"))
 
 
+def test_rows_in_another_order_times_a_matrix_each():
+    """Each matrix takes some of them; nothing is moved."""
+    nodes = [node("Gather", "x which", "y"), node("MatMulInteger", "y w", "z")]
+    weights = np.random.default_rng(5).integers(0, 256, (4, 6, 7)).astype(np.uint8)
+    made = model(nodes, {"x": (KINDS["uint8"], [3, 2, 6])}, {"z": (KINDS["int32"], None)}, w=weights,
+                 which=np.array([2, 0, 1, 2]))  # fmt: skip
+    same(made, TINY, x=numbers(np.random.default_rng(6), (3, 2, 6), "uint8"))
+
+
+def test_what_is_doubled_again_and_again_is_one_tensor():
+    """And not as many as there are copies of it."""
+    doubled = [node("Concat", f"t{n} t{n}", f"t{n + 1}", axis=n % 2) for n in range(7)]
+    made = model([node("Relu", "x", "t0"), *doubled], {"x": (KINDS["int8"], [1, 1])}, {"t7": (KINDS["int8"], None)})
+    importer = Importer(made)
+    importer.run()
+    assert len(importer.known["t6"].parts) == 1
+    same(made, HALVES, x=np.int8([[5]]))
+
+
 def test_channels_times_a_matrix():
     """A row for each channel is no whole image."""
     nodes = [node("Reshape", "x rows", "y"), node("MatMulInteger", "y w", "z")]
@@ -119,11 +138,11 @@ def test_channels_times_a_matrix():
 
 
 def chain(rng, shape):
-    """Some moves one after the other, with their constants; the shape that comes of them."""
+    """Some moves one after the other, with their constants, what they make, and its features."""
     nodes, constants, name = [], {}, "x"
     for number in range(rng.integers(1, 5)):
         made, axis = f"y{number}", int(rng.integers(len(shape)))
-        kind = rng.integers(4)
+        kind = rng.integers(6)
         if kind == 0:
             perm = rng.permutation(len(shape)).tolist()
             nodes.append(node("Transpose", name, made, perm=perm))
@@ -140,27 +159,42 @@ def chain(rng, shape):
         elif kind == 2:
             nodes.append(node("Concat", f"{name} {name}" if shape[axis] < 9 else name, made, axis=axis))
             shape = [n * (1 + (at == axis and n < 9)) for at, n in enumerate(shape)]
+        elif kind == 3:
+            back, size = bool(rng.integers(2)), shape[axis]
+            given = [size - 1, -size - 9, axis, -2] if back else [size // 2, size + 9, axis, 1]
+            names = [f"{name}{number}" for name in "fgij"]
+            constants |= {key: np.array([value]) for key, value in zip(names, given, strict=True)}
+            nodes.append(node("Slice", " ".join([name, *names]), made))
+            shape = [len(range(size)[::-2] if back else range(size // 2, size)) if at == axis else n
+                     for at, n in enumerate(shape)]  # fmt: skip
+        elif kind == 4 and shape[axis] > 1:
+            constants[f"c{number}"] = np.array([1, shape[axis] - 1])
+            nodes.append(node("Split", f"{name} c{number}", f"first{number}", made, axis=axis))
+            shape = [n - (at == axis) for at, n in enumerate(shape)]
         else:
             constants[f"c{number}"] = rng.integers(-shape[axis], shape[axis], rng.integers(1, 6))
             nodes.append(node("Gather", f"{name} c{number}", made, axis=axis))
             shape = [len(constants[f"c{number}"]) if at == axis else n for at, n in enumerate(shape)]
         name = made
-    return nodes, constants, name
+    return nodes, constants, name, shape[-1]
 
 
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32))
 def test_chains(seed):
-    """Then something is computed, so that the numbers lie as others expect them."""
-    rng = np.random.default_rng(seed)
+    """Then something is computed, so that the numbers lie as others expect them: by themselves, or with weights."""
+    rng, kind = np.random.default_rng(seed), ["int8", "uint8"][seed % 2]
     shape = rng.integers(1, 6, rng.integers(2, 5)).tolist()
-    nodes, constants, name = chain(rng, shape)
-    nodes.append(node("Max", f"{name} least", "last"))
+    nodes, constants, name, features = chain(rng, shape)
+    weights = rng.integers(-128, 128, (features, 7)).astype(np.int8)
+    nodes += [node("Max", f"{name} least", "last"), node("MatMulInteger", f"{name} weights", "sums")]
+    # onnxruntime multiplies no int8 with int8.
+    results = {name: KINDS[kind], "last": KINDS[kind]} | ({"sums": KINDS["int32"]} if kind == "uint8" else {})
     made = model(
-        nodes, {"x": (KINDS["int8"], shape)}, {name: (KINDS["int8"], None), "last": (KINDS["int8"], None)},
-        least=np.int8(-9), **constants,
+        nodes, {"x": (KINDS[kind], shape)}, {key: (value, None) for key, value in results.items()},
+        least=np.array(9, kind), weights=weights, **constants,
     )  # fmt: skip
-    same(made, HALVES, x=numbers(rng, shape, "int8"))
+    same(made, HALVES, x=numbers(rng, shape, kind))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import tsp
 from tests.compiler.test_compiler import CONFIGS, RNG, int8
 from tests.unit.test_program import header_of, with_header
+from tsp.cli import run as tsp_command
 from tsp.compiler import tables
 from tsp.compiler.graph import Graph, Windows
 from tsp.errors import InputError
@@ -31,6 +32,13 @@ def data(tmp_path_factory):
     path = tmp_path_factory.mktemp("tensors") / "x.npz"
     tsp.compile(graph, CONFIGS["tiny"]).program.save(path)
     return path.read_bytes()
+
+
+def test_a_file_for_each_output(tmp_path, data, capsys):
+    (tmp_path / "x.npz").write_bytes(data)
+    one, other = (f"{name}={tmp_path / 'o.npy'}" for name in "yw")
+    assert tsp_command(["run", str(tmp_path / "x.npz"), "--output", one, "--output", other]) == 2
+    assert "is where y is written; give each output a file of its own" in capsys.readouterr().err
 
 
 def used(path, data, tensors):

@@ -12,7 +12,8 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 import tsp
 from tests.compiler.test_onnx import model
-from tsp.compiler.onnx_import import import_model, load
+from tsp.compiler.onnx_file import load
+from tsp.compiler.onnx_import import import_model
 from tsp.config import preset
 from tsp.errors import InputError
 

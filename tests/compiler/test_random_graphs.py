@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import tsp
 from tests.compiler.test_compiler import CONFIGS, RNG, int8, right
+from tsp.compiler import floats, tables
 from tsp.compiler.graph import Graph, Windows
 from tsp.compiler.lanes import extreme
 from tsp.config import preset
@@ -22,7 +23,7 @@ def chip(rng):
     fields = {
         "superlanes": rng.integers(1, 5), "mxm_planes_w": west, "mxm_planes_e": east, "mem_words": 1024,
         "mem_slices": rng.choice([16, 20, 32]), "acc_depth": rng.choice([8, 64]), "queue_depth": 8192,
-        "vxm_rows": rng.choice([1, 4]), "mxm_fp16": "off",
+        "vxm_rows": rng.choice([1, 4]), "mxm_fp16": 2 in (west, east) and rng.random() < 0.7,
     }  # fmt: skip
     return preset("tiny").override([f"{name}={value}" for name, value in fields.items()])
 
@@ -36,7 +37,7 @@ def grow(rng, graph, known):
     """One more operation, on any tensors that it takes."""
     x, size = known[rng.integers(len(known))], tuple(rng.choice([1, 2, 3], 2).tolist())
     out, fill = int(rng.choice([x.features, rng.integers(1, 40)])), int(rng.choice([0, 3, -128]))
-    kind = rng.integers(9)
+    kind = rng.integers(13)
     if x.dtype == "int32" and kind < 4:
         return graph.requantise(x, shift=rng.integers(0, 14, rng.choice([1, x.features])))
     if kind < 2 and x.image is not None:
@@ -52,10 +53,27 @@ def grow(rng, graph, known):
         return move(rng, graph, known, x)
     if kind == 8:
         return graph.average_pool(x, size, windows(rng), bool(rng.integers(2)))
+    if kind == 9:
+        return graph.convert(x, str(rng.choice(["int8", "int32", "float32", "float16"])))
+    if kind == 10:
+        return floats.products(graph, [(x, rng.normal(size=(x.features, out)).astype(np.float16))])
+    if kind > 10:
+        return rows_of(rng, graph, x, out)
     alike = [y for y in known if y.shape == x.shape]
     numbers = rng.integers(-999, 999, [(1,), (x.features,), x.shape][rng.integers(3)])
     other = alike[rng.integers(len(alike))] if rng.random() < 0.6 else numbers
     return graph.elementwise(str(rng.choice(BINARY)), x, other) if kind == 5 else graph.relu(x)
+
+
+def rows_of(rng, graph, x, out):
+    """Rows by constant numbers, times a matrix each; or rows of a table by computed numbers."""
+    if x.dtype != "int8" or rng.random() < 0.4:
+        return graph.take(x, rng.integers(0, x.rows, rng.integers(1, 20)))
+    if rng.random() < 0.4:
+        count = int(rng.integers(1, 4))
+        return graph.matmul_each(x, rng.integers(0, count, x.rows), int8(rng, count, x.features, out))
+    table = rng.integers(-99, 99, (rng.choice([2, 60]), out)).astype(rng.choice(["int8", "int32", "float16"]))
+    return tables.look_up(graph, table, graph.matmul(x, np.sign(int8(rng, x.features, 1))))
 
 
 def move(rng, graph, known, x):
@@ -137,6 +155,20 @@ def test_what_meets_pixels_that_are_no_pixels_of_that_image(way):
     }
     graph.output("y", others[way]())
     right(graph, CONFIGS["tiny"], {x.name: int8(rng, *x.shape) for x in graph.inputs})
+
+
+@pytest.mark.parametrize("side, channels, words", [(31, 1, 128), (35, 2, 256)])
+def test_an_image_of_an_odd_width_that_a_slice_has_no_words_for(side, channels, words):
+    """Rows hold several pixels, the last of a line some beyond its end, which nobody reads."""
+    rng, graph = RNG(8), Graph()
+    x = graph.input("x", (side * side, channels), image=(1, side, side))
+    sums = graph.conv2d(x, int8(rng, 5, channels, 3, 3), windows=Windows((2, 2)))
+    y = graph.requantise(graph.add(sums, rng.integers(-99, 99, (sums.rows, 5))), shift=7)
+    graph.output("y", graph.max_pool(y, (3, 3), Windows((2, 2))))
+    config = CONFIGS["tiny"].override([f"mem_words={words}"])
+    assert y.rows % 2 and y.rows > words
+    compiled, _ = right(graph, config, {"x": int8(rng, side * side, channels)})
+    assert compiled.passes[0].result.block.rows < y.rows / 2 + side
 
 
 def test_products_of_floats_are_not_folded():

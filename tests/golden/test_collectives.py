@@ -1,5 +1,6 @@
 """Collectives of a node: legal, exact, in the cycles that were predicted, and as fast as the links."""
 
+import os
 import re
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tsp.system_check import check_system
 
 SMALL = preset("tiny").override(["c2c=on", "links_w=3", "links_e=4", "vxm_rows=4", "vxm_stages=4"])
 GROQCHIP = preset("groqchip")
+FULL = bool(os.environ.get("TSP_FULL"))
 
 
 def random_vectors(*shape: int) -> NDArray[np.int8]:
@@ -36,7 +38,7 @@ def run(collective: Collective) -> tuple[NDArray[np.int64], int]:
     return collective.result([result.values for result in results]), max(report.cycles) - report.zero
 
 
-@pytest.mark.parametrize("chips, count", [(8, 1), (8, 16), (8, 40), (5, 45), (2, 42), (3, 40)])
+@pytest.mark.parametrize("chips, count", [(8, 1), (8, 16), (8, 45), (5, 45), (2, 42), (3, 43)])
 def test_all_reduce(chips: int, count: int) -> None:
     vectors = random_vectors(chips, count, SMALL.lanes)
     found, _ = run(collectives.all_reduce(Node(SMALL, chips), vectors))
@@ -70,13 +72,17 @@ def test_the_example_in_the_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"{said}\n(8, 1, 320)\n"
 
 
-def test_large_tensors_take_95_percent_of_what_the_links_carry() -> None:
-    vectors = random_vectors(8, 1120, GROQCHIP.lanes)
+# 300,000 bytes of each chip, 300 KiB, and 340,480 bytes.
+@pytest.mark.parametrize("count, share", [(938, 0.937), (960, 0.945), (1064, 0.95)][0 if FULL else 2 :])
+def test_large_tensors_take_what_the_links_carry_and_one_flight(count: int, share: float) -> None:
+    vectors = random_vectors(8, count, GROQCHIP.lanes)
     found, cycles = run(collectives.all_reduce(Node(GROQCHIP), vectors))
     assert (found == summed(vectors)).all()
-    # Each link carries, in each direction, a part of the vectors and a part of the sums.
-    packets = 2 * 1120 // 8
-    assert packets * (GROQCHIP.superlanes + 1) / cycles >= 0.95
+    # Each link carries, in each direction, a part of the vectors and a part of the sums. Beside them there are one
+    # flight, 299 from SEND to RECEIVE, four idle words, two cycles each, a READ and a WRITE.
+    slot, packets = GROQCHIP.superlanes + 1, 2 * -(-count // 8)
+    assert cycles == packets * slot + 299 - slot + 4 * 2 + 2 + 5
+    assert 2 * count / 8 * slot / cycles >= share
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from golden.network import hac
-from golden.network.align import FROM_ROOT, LINKED, align
+from golden.network import hac, level
+from golden.network.align import FROM_ROOT, LINKED, align, packets
 from golden.network.hac import EXCHANGE, JITTER, LATENCY, PERIOD, SAMPLES, System, wrapped
 from golden.network.topology import topology
 from tsp.errors import InputError
@@ -48,13 +48,15 @@ def test_clocks_keep_within_100_ppm_and_wander():
 
 
 def quiet(error):
-    """A chip and its parent with like clocks, no jitter, and a HAC that is so far behind its parent's."""
+    """Chips and their parent with like clocks, no jitter, and HACs that are so far behind their parent's."""
     system = System(topology(nodes=1), np.random.default_rng(1))
     chips = system.topology.chips
     nothing = np.zeros(chips)
-    system.clocks = hac.Clocks(np.full(chips, 0.5), nothing, nothing, nothing + 1e-6, nothing)
+    # The parent's edges come before those of the others, so that a word of LATENCY cycles seems to take LATENCY.
+    phase = np.append(0.75, np.linspace(0.1, 0.5, chips - 1))
+    system.clocks = hac.Clocks(phase, nothing, nothing, nothing + 1e-6, nothing)
     system.latency[:] = LATENCY
-    system.measured[:] = LATENCY
+    system.write(np.full(system.child.size, float(LATENCY)))
     system.jitter = lambda *shape: np.zeros(shape)
     system.steps[0] = error
     system.history[:] = system.steps
@@ -107,7 +109,41 @@ def test_the_latency_is_half_of_the_round_trip(monkeypatch):
     system = System(topology(nodes=1), np.random.default_rng(1))
     back = system.topology.ends.ravel()[system.down]
     mean = (system.latency[system.down] + system.latency[back]) / 2
-    assert np.abs(system.measured - mean).max() < 1 < np.abs(system.measured - system.latency[system.down]).max()
+    # Half a cycle more, which the child's own clock takes to read it.
+    assert np.abs(system.measured - mean - 0.5).max() < 1 < np.abs(system.measured - system.latency[system.down]).max()
+
+
+def test_what_is_rounded_does_not_add_up():
+    system = System(topology(racks=3), np.random.default_rng(1))
+    off = np.zeros(system.topology.chips)
+    for chip in np.argsort(system.depth[system.child], kind="stable"):
+        rounded = system.written[chip] - system.measured[chip]
+        off[system.child[chip]] = off[system.parent[chip]] + rounded
+    assert 0.4 < np.abs(off).max() <= 0.5 and (system.written % 1 == 0).all()
+
+
+def test_cables_say_how_far_chips_are_ahead():
+    system = System(topology(nodes=33), np.random.default_rng(1))
+    chips = system.topology.chips
+    truth = np.append(0, np.random.default_rng(2).normal(0, 2, chips - 1))
+    to, source = system.topology.peers.ravel(), np.repeat(np.arange(chips), 11)
+    found = level.ahead(system, system.latency + truth[to] - truth[source])
+    # Each cable is wrong by up to half a cycle, its asymmetry; a chip has eleven.
+    assert np.abs(found - truth).max() < 0.45
+    system.latency[:] = LATENCY
+    assert np.abs(level.ahead(system, system.latency + truth[to] - truth[source]) - truth).max() < 0.01
+
+
+def test_levelled_chips_of_uneven_cables_are_nearer(monkeypatch):
+    monkeypatch.setattr(hac, "ASYMMETRY", 12)
+    monkeypatch.setattr(level, "BEGIN", 20_000)
+    monkeypatch.setattr(level, "SAMPLES", 64)
+    apart = []
+    for rounds in (0, 1):
+        monkeypatch.setattr(level, "ROUNDS", rounds)
+        linked = align(topology(nodes=2), 100_000).linked
+        apart.append(linked[len(linked) // 2 :].mean())
+    assert apart[1] < 4.5 and apart[0] > 10
 
 
 def test_a_mean_of_half_a_cycle_is_no_step():
@@ -129,7 +165,7 @@ def test_constant_offsets_do_not_make_packets_late():
     system.steps[:] = np.arange(8) % 4
     system.history[:] = system.steps
     system.exchange = lambda number: None
-    late, early = system.one_way(0)
+    late, early = packets(system, 0)
     assert late < 1 and early < 1
 
 

@@ -125,6 +125,27 @@ def test_bad_input(arguments: list[str], message: str, capsys: Capture) -> None:
     assert not captured.out
 
 
+BEFORE_WORK = [
+    "asm no.tsp -o",
+    "compile no.onnx --config tiny -o",
+    "disasm no.npz -o",
+    "info --config tiny --svg",
+    "network draw --nodes 1 -o",
+    "network route --nodes 1 --bytes 1 --draw",
+    "network route --nodes 1 --bytes 1 -o",
+    "system asm no.toml -o",
+    "system draw no.toml -o",
+    "timeline no.npz --html",
+    "timeline no.npz --perfetto",
+]
+
+
+@pytest.mark.parametrize("command", BEFORE_WORK)
+def test_a_file_that_cannot_be_written_is_noticed_before_anything_is_read(command: str, capsys: Capture) -> None:
+    assert run([*command.split(), "/nonexistent/a.svg"]) == 2
+    assert capsys.readouterr() == ("", "/nonexistent/a.svg: cannot be written: No such file or directory\n")
+
+
 def test_bad_input_writes_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.tsp").write_text(".config tiny\n.queue mem.e0\nREED 0, e0")
     assert run(["asm", str(tmp_path / "a.tsp")]) == 2
@@ -144,6 +165,19 @@ def test_closed_streams_are_no_error(arguments: str, code: int, closed: str) -> 
     command = f"'{sys.executable}' -c 'from tsp.cli import main; main()' {arguments} {closed}"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
     assert done.returncode == code and "Traceback" not in done.stderr
+
+
+def test_who_reads_no_further_has_seen_enough() -> None:
+    """The result of a run is no longer than a pipe holds, but its reader is gone before it comes."""
+    command = f"'{sys.executable}' -c 'from tsp.cli import main; main()' run {EXAMPLE}"
+    done = subprocess.run(["bash", "-c", f"{command} | true; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_model_is_no_program(capsys: Capture) -> None:
+    for command in ("check", "run", "timeline", "explain"):
+        assert run([command, "m.onnx"]) == 2
+        assert capsys.readouterr().err == "m.onnx: is a model, not a program; tsp compile makes one of it\n"
 
 
 def test_the_process_exits_with_the_code(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_the_same_picture_has_the_same_bytes(tmp_path: Path) -> None:
         ("hops --racks 146", "racks 145 works"),
         ("hops --nodes 3 --racks 3", "either nodes (1…33) or racks (2…145)"),
         ("draw --nodes 3 -o x.pdf", "x.pdf: a picture is an .svg or a .png; x.svg works"),
-        ("draw --nodes 3 -o nowhere/x.svg", "nowhere/x.svg: there is no folder nowhere"),
+        ("draw --nodes 3 -o nowhere/x.svg", "nowhere/x.svg: cannot be written: No such file or directory"),
         ("align --nodes 3 --draw x.gif", "x.gif: a picture is"),
         ("align --nodes 3 --cycles 100", "400000 works"),
         ("route --nodes 1 --bytes 0", "'--bytes': 0 is not in the range x>=1"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tsp.errors import InputError
-from tsp.files import refuse_same, write_atomic
+from tsp.files import refuse_same, refuse_unwritable, write_atomic
 
 
 def test_a_link_stays(tmp_path: Path) -> None:
@@ -34,8 +34,21 @@ def test_a_pipe_stays(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "/"])
 def test_a_folder_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match=r"^(\.|/): cannot be written: Is a directory$"):
-        write_atomic(Path(name), b"data")
+    for refused in (lambda: write_atomic(Path(name), b"data"), lambda: refuse_unwritable(Path(name))):
+        with pytest.raises(InputError, match=r"^(\.|/): cannot be written: Is a directory$"):
+            refused()
+
+
+def test_asking_whether_a_file_can_be_written_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("old")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("old", "new", "pipe"):
+        refuse_unwritable(tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["old", "pipe"]
+    assert (tmp_path / "old").read_text() == "old"
+    for name in ("old/a", "no/a", "a" * 300, "nul\0"):
+        with pytest.raises(InputError, match="cannot be written: "):
+            refuse_unwritable(tmp_path / name)
 
 
 def test_what_is_read_is_not_overwritten(tmp_path: Path) -> None:

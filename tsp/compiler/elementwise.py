@@ -40,8 +40,8 @@ class Elementwise(GraphBase):
         keeps its low bits."""
         if dtype not in DTYPES:
             raise InputError(f"convert {x} to {dtype}{nearest(dtype, DTYPES)}; known: {', '.join(DTYPES)}")
-        if wrap and x.dtype not in INTEGERS:
-            raise InputError(f"convert {x}: floats saturate; they have no low bits to keep")
+        if wrap and not {x.dtype, dtype} <= {*INTEGERS}:
+            raise InputError(f"convert {x} to {dtype}: floats have no low bits to keep; leave out wrap")
         return self.make("wrap" if wrap else "convert", x.shape, dtype, (x,), x.image)
 
     def requantise(

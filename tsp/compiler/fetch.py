@@ -16,7 +16,7 @@ from tsp.compiler.bursts import Burst
 from tsp.compiler.homes import Places
 from tsp.compiler.routes import zones_of
 from tsp.compiler.words import QueueWords
-from tsp.config import ChipConfig
+from tsp.config import ChipConfig, enough
 from tsp.errors import InputError, counted
 from tsp.floorplan import EAST, WEST, floorplan
 from tsp.timing import arrival, timing
@@ -119,7 +119,7 @@ class _Fetcher:
     def _refusal(self, why: str) -> NoRoom:
         name, total = self.longest.name, self.longest.total
         words = f"queue {name} needs {counted(total, 'word')}, but queue_depth is {self.depth} and {why}"
-        return NoRoom(f"{words}; set queue_depth={_power_of_two(total)}")
+        return NoRoom(f"{words}; {enough('queue_depth', total)}")
 
     def _bring(self, queue: QueueWords) -> None:
         """Make the last words of a queue a block. NoRoom if nothing can bring it."""
@@ -203,10 +203,6 @@ class _Fetcher:
         self.bursts.append(Burst("fetch_words", queue.name, at, 1, fetch, self.number))
         self.bursts.append(Burst("read", source.name, way.read, self.vectors, moved, self.number))
         self.blocks.append(Brought(queue.name, self.size, at, self.vectors, stream, source.name, address))
-
-
-def _power_of_two(least: int) -> int:
-    return 1 << (least - 1).bit_length()
 
 
 def vectors(config: ChipConfig) -> int:

@@ -25,6 +25,10 @@ Factor = Tensor | ArrayLike
 """Constant weights [inputs, outputs], or a stationary tensor [outputs, inputs]."""
 LARGEST = 65504.0
 """The largest float16."""
+SMALLEST = 2.0**-24
+"""The smallest one above 0."""
+MOST_LANES = 1 << 12
+"""That a matrix turns round, which has the square of it."""
 
 
 def half(graph: "Graph", x: Tensor) -> Tensor:
@@ -56,6 +60,25 @@ def products(
         raise InputError(f"products of different shapes cannot be added: {', '.join(map(str, shapes))}")
     taps = (None,) * len(pairs)
     return graph.make("matmul", shapes[0], "float32", tuple(inputs), image, taps=taps, fill=0)
+
+
+def byte_products(graph: "Graph", pairs: Sequence[tuple[Tensor, ArrayLike]], scale: ArrayLike) -> Tensor:
+    """The sum of products of float16 [n, k] with constant int8 [k, m], output j times ``scale[j]``: float32 [n, m].
+
+    A weight takes a byte: w + 128 alone in the low byte of a float16 is the subnormal (w + 128) · 2^-24. What 128 adds
+    is the same for all outputs, and is taken off; of an infinity NaN is left. So a load of weights takes one plane, and
+    the other one of the pair holds zeros.
+    """
+    bare, extra = [], []
+    for x, factor in pairs:
+        weights = np.asarray(factor)
+        if weights.dtype != np.int8:
+            raise InputError(f"byte_products of {x}: weights must be int8, not {weights.dtype}")
+        bare.append((x, (weights.astype(np.int16) + 128).astype(np.uint16).view(np.float16)))
+        extra += [x, shared(graph, f"bytes.{x.features}", np.full((x.features, 1), 128 * SMALLEST, np.float16))]
+    made = (y for y in graph.tensors.values() if y.op == "matmul" and y.inputs == tuple(extra))
+    offset = next(made, None) or products(graph, list(zip(extra[::2], extra[1::2], strict=True)))
+    return graph.mul(graph.sub(products(graph, bare), offset), (np.asarray(scale) / SMALLEST).astype(np.float32))
 
 
 def _weights(graph: "Graph", factor: ArrayLike) -> Tensor:
@@ -134,7 +157,9 @@ def concat_features(graph: "Graph", parts: Sequence[Tensor]) -> Tensor:
 
 def take_features(graph: "Graph", x: Tensor, features: Sequence[int]) -> Tensor:
     """float32 [n, len(features)] of a float16 tensor, exactly: times a matrix that chooses."""
-    return products(graph, [(x, np.eye(x.features, dtype=np.float16)[:, list(features)])])
+    chosen = np.zeros((x.features, len(features)), np.float16)
+    chosen[list(features), range(len(features))] = 1
+    return products(graph, [(x, chosen)])
 
 
 def exp(graph: "Graph", x: Tensor) -> Tensor:
@@ -171,7 +196,7 @@ def sum_features(graph: "Graph", x: Tensor) -> Tensor:
 
 def ones(graph: "Graph", inputs: int) -> Tensor:
     """float16 [inputs, 1]."""
-    return _shared(graph, f"ones.{inputs}", np.ones((inputs, 1), np.float16))
+    return shared(graph, f"ones.{inputs}", np.ones((inputs, 1), np.float16))
 
 
 def max_features(graph: "Graph", x: Tensor, width: int = 0) -> Tensor:
@@ -182,8 +207,10 @@ def max_features(graph: "Graph", x: Tensor, width: int = 0) -> Tensor:
     if width and x.features > width:
         found = half(graph, _greatest_block(graph, found, width))
     k, distance = found.features, 1
+    if k > MOST_LANES:
+        raise InputError(f"the greatest of {x}: it is found among at most {MOST_LANES} features, or with a width")
     while distance < k:
-        moved = _shared(graph, f"rotation.{k}.{distance}", np.roll(np.eye(k, dtype=np.float16), distance, 1))
+        moved = shared(graph, f"rotation.{k}.{distance}", np.roll(np.eye(k, dtype=np.float16), distance, 1))
         found = half(graph, graph.maximum(products(graph, [(found, moved)]), found))
         distance *= 2
     return found
@@ -193,14 +220,15 @@ def _greatest_block(graph: "Graph", x: Tensor, width: int) -> Tensor:
     """[n, width]: of each lane the greatest over the blocks; the last one counts as far as it goes."""
     *firsts, last = range(0, x.features, width)
     there = graph.constant((np.arange(width) < x.features - last).astype(np.int8))
-    found = graph.select(there, _block(graph, x, last, width), np.float32(-LARGEST))
+    found = graph.select(there, columns(graph, x, last, width), np.float32(-LARGEST))
     for first in firsts:
-        found = graph.maximum(found, _block(graph, x, first, width))
+        found = graph.maximum(found, columns(graph, x, first, width))
     return found
 
 
-def _block(graph: "Graph", x: Tensor, first: int, width: int) -> Tensor:
-    """Features from ``first`` on, which begin a block; nothing is moved. What lies beyond the last means nothing."""
+def columns(graph: "Graph", x: Tensor, first: int, width: int) -> Tensor:
+    """``width`` features from ``first`` on, which begin a block of 16·S; nothing is moved. What lies beyond the last
+    means nothing."""
     return graph.make("columns", (x.rows, width), x.dtype, (x,), None, first=first)
 
 
@@ -250,6 +278,6 @@ def silu(graph: "Graph", x: Tensor) -> Tensor:
     return graph.mul(sigmoid(graph, x), x)
 
 
-def _shared(graph: "Graph", name: str, value: np.ndarray) -> Tensor:
+def shared(graph: "Graph", name: str, value: np.ndarray) -> Tensor:
     """A constant that is there once."""
     return graph.tensors.get(name) or graph.constant(value, name=name)

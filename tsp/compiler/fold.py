@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from tsp.compiler.folds import INPUT_WINDOWS, Columns, choose, reach
+from tsp.compiler.folds import INPUT_WINDOWS, Columns, choose, folded_rows, reach
 from tsp.compiler.graph import Array, Graph, Rows, Tensor
 from tsp.compiler.tables import in_parts
 from tsp.compiler.tensor import least, table_of
@@ -30,7 +30,7 @@ class Layout:
 
 
 class _Folding(Graph):
-    """The new graph. Tensors keep their names; new ones are called ``kind.number``."""
+    """The new graph. Tensors keep their names; new ones are called ``tensor.kind.number`` by what they are made for."""
 
     def __init__(self, old: Graph, config: ChipConfig):
         super().__init__()
@@ -40,10 +40,11 @@ class _Folding(Graph):
 
     def _fresh(self, kind: str) -> str:
         self.made += 1
-        return f"{kind}.{self.made}"
+        return f"{self.node}.{kind}.{self.made}"
 
     def run(self) -> "_Folding":
         for x in self.old.tensors.values():
+            self.node = x.name
             self._tensor(x)
         for name, x in self.old.outputs.items():
             self.outputs[name] = self.tensors[x.name]
@@ -70,7 +71,7 @@ class _Folding(Graph):
             fold = self.plan.fold(x)
             shape, image = _folded(x, fold)
             repeated = self._diagonal if self.plan.joins(x) else self._repeated
-            inputs = tuple(repeated(y, fold) for y in x.inputs)
+            inputs = tuple(repeated(x, y, fold) for y in x.inputs)
             self._add(dataclasses.replace(x, shape=shape, image=image, inputs=inputs))
 
     def _given(self, x: Tensor) -> None:
@@ -104,19 +105,25 @@ class _Folding(Graph):
         size, windows = self.plan.kernel(conv)
         fold, (down, across) = self.plan.fold(conv), windows.strides
         width = reach(size[1], windows, fold)
-        image = conv.inputs[0].image
-        assert image is not None
-        strides, dilation = (down, across * fold), windows.dilations[0]
-        return Window(image, (size[0], width), strides, windows.pads, dilation, conv.attribute("fill"))
+        image, (above, left, below, right) = conv.inputs[0].image, windows.pads
+        assert image is not None and conv.image is not None
+        # Windows of pixels beyond the end of a line of the result stand there too.
+        right = max(right, (-(-conv.image[2] // fold) - 1) * across * fold + width - image[2] - left)
+        strides, dilation, pads = (down, across * fold), windows.dilations[0], (above, left, below, right)
+        return Window(image, (size[0], width), strides, pads, dilation, conv.attribute("fill"))
 
-    def _repeated(self, y: Tensor, fold: int) -> Tensor:
+    def _repeated(self, x: Tensor, y: Tensor, fold: int) -> Tensor:
         """An operand of an elementwise operation; constants as wide, or with as many rows, as the rest."""
         if y.value is None or fold == 1 or y.value.size == 1:
             return self.tensors[y.name]
-        value = np.tile(y.value, (1, fold)) if y.rows == 1 else y.value.reshape(y.rows // fold, -1)
-        return self.constant(value, y.dtype)
+        if y.rows == 1:
+            return self.constant(np.tile(y.value, (1, fold)), y.dtype)
+        assert x.image is not None
+        pixels = y.value.reshape(-1, x.image[2], y.features)
+        padded = np.pad(pixels, ((0, 0), (0, -x.image[2] % fold), (0, 0)))
+        return self.constant(padded.reshape(-1, fold * y.features), y.dtype)
 
-    def _diagonal(self, y: Tensor, fold: int) -> Tensor:
+    def _diagonal(self, _: Tensor, y: Tensor, fold: int) -> Tensor:
         """An operand of products of the same pixel: weights as often as there are pixels in a row."""
         if y.value is None or fold == 1:
             return self.tensors[y.name]
@@ -186,7 +193,7 @@ def _folded(x: Tensor, fold: int) -> tuple[tuple[int, int], tuple[int, int, int]
     if x.image is None or fold <= 1:
         return x.shape, x.image
     n, lines, columns = x.image
-    return (x.rows // fold, x.features * fold), (n, lines, columns // fold)
+    return (folded_rows(x.image, fold), x.features * fold), (n, lines, -(-columns // fold))
 
 
 def fold(graph: Graph, config: ChipConfig) -> tuple[Graph, dict[str, Layout]]:

@@ -43,12 +43,14 @@ class Columns:
     width: int
     columns: int
 
+    @property
+    def wide(self) -> int:
+        """Rows of a line of the result; the last may hold pixels beyond its end."""
+        return -(-self.columns // self.after)
+
     def possible(self) -> bool:
         """Whether every row takes its input from rows at the same distance."""
-        single = self.columns == self.after
-        return self.columns % self.after == 0 and (
-            single or self.original.strides[1] * self.after % self.before == 0
-        )
+        return self.wide == 1 or self.original.strides[1] * self.after % self.before == 0
 
     @functools.cached_property
     def places(self) -> list[tuple[int, int, int, int]]:
@@ -73,9 +75,8 @@ class Columns:
 
     def windows(self, columns: int) -> Windows:
         """Strides and pads across an image of so many (folded) columns."""
-        wide = self.columns // self.after
         stride = max(1, self.original.strides[1] * self.after // self.before)
-        room = (wide - 1) * stride + self.taps
+        room = (self.wide - 1) * stride + self.taps
         return Windows((1, stride), (0, -self.first, 0, room + self.first - columns))
 
     def toeplitz(self, parts: Array) -> Array:
@@ -175,9 +176,20 @@ class Plan:
             if x.image is None or (key := self.key(x)) is None:
                 continue
             most = min(MOST, max(1, 2 * self.config.lanes // channels[key]))
-            folds = [f for f in range(1, most + 1) if x.image[2] % f == 0]
+            large = x.rows > self.config.mem_words and key not in self.read_to_the_end
+            folds = [f for f in range(1, most + 1) if x.image[2] % f == 0 or large]
+            folds = [f for f in folds if folded_rows(x.image, f) <= self.config.mem_words] or folds
             found[key] = [1] if key in fixed else [*([INPUT_WINDOWS] if x.name in self.own else []), *folds]
         return found
+
+    @functools.cached_property
+    def read_to_the_end(self) -> set[Key | None]:
+        """Sizes of images of which somebody may see what lies behind the last pixel of a line: given or asked for, or
+        with windows that stand over the edge."""
+        seen = {self.key(x) for x in (*self.graph.inputs, *self.graph.outputs.values())}
+        windows = [(x, self.kernel(x)[1]) for x in self.convs]
+        windows += [(x, x.attribute("windows")) for x in self.pools]
+        return seen | {self.key(x.inputs[0]) for x, at in windows if at.pads[3]}
 
     def cost(self) -> float:
         """Cycles of all products and pools, about; infinite if it cannot be done."""
@@ -195,7 +207,7 @@ class Plan:
         lines, features = size[0], image.features
         if before == INPUT_WINDOWS:
             width = reach(size[1], windows, after)
-            if x.image[2] % after or size == (1, 1) or width * lines * features > 2 * self.config.lanes:
+            if size == (1, 1) or width * lines * features > 2 * self.config.lanes:
                 return math.inf
             tiles = -(-width * lines * features // self.config.lanes) * -(-after * x.features // self.config.lanes)
         else:
@@ -203,14 +215,14 @@ class Plan:
             if not columns.possible():
                 return math.inf
             tiles = lines * columns.tiles(features, x.features, self.config.lanes)
-        return self._cycles(tiles, x.rows // after, -(-after * x.features // self.config.lanes))
+        return self._cycles(tiles, folded_rows(x.image, after), -(-after * x.features // self.config.lanes))
 
     def _join(self, x: Tensor) -> float:
         fold = self.fold(x)
         assert x.image is not None
         columns = Columns(fold, fold, Windows(), 1, x.image[2])
         tiles = sum(columns.tiles(y.features, x.features, self.config.lanes) for y in x.inputs[::2])
-        return self._cycles(tiles, x.rows // fold, -(-fold * x.features // self.config.lanes))
+        return self._cycles(tiles, folded_rows(x.image, fold), -(-fold * x.features // self.config.lanes))
 
     def _cycles(self, tiles: int, rows: int, blocks: int) -> float:
         if rows > self.config.mem_words // 2:
@@ -228,9 +240,14 @@ class Plan:
         columns = Columns(max(1, before), after, windows, width, x.image[2])
         if before < 1 or not columns.possible():
             return math.inf
-        channels, rows = x.features, x.image[0] * x.image[1] * x.inputs[0].image[2] // before
+        channels, rows = x.features, folded_rows((*x.image[:2], x.inputs[0].image[2]), before)
         tiles = width * columns.tiles(channels, channels, self.config.lanes)
-        return rows + self._cycles(tiles, x.rows // after, -(-after * channels // self.config.lanes))
+        return rows + self._cycles(tiles, folded_rows(x.image, after), -(-after * channels // self.config.lanes))
+
+
+def folded_rows(image: tuple[int, int, int], fold: int) -> int:
+    """Rows of images with so many pixels in each."""
+    return image[0] * image[1] * -(-image[2] // fold)
 
 
 def reach(width: int, windows: Windows, after: int) -> int:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from tsp.compiler import floats, moves
 from tsp.compiler.elementwise import Elementwise
 from tsp.compiler.tensor import BITS, COMPARES, DTYPES, ELEMENTWISE, INTEGERS, Array, Rows, Tensor, wide
-from tsp.compiler.windows import Windows
+from tsp.compiler.windows import MOST_TAPS, Windows
 from tsp.errors import InputError
 
 __all__ = [
@@ -67,6 +67,8 @@ class Graph(Elementwise):
             if x.dtype != "int8" or part.dtype != np.int8 or part.ndim != 3 or part.shape[1] != x.features:
                 kinds = f"{part.dtype}{list(part.shape)}"
                 raise InputError(f"matmul_each takes int8 times a stack of int8 [n, {x.features}, m], not {x}, {kinds}")
+        if (met := x.rows * sum(map(len, parts))) > MOST_TAPS:
+            raise InputError(f"matmul_each of {x}: its rows meet {met} matrices in all; at most {MOST_TAPS} do")
         w = self.constant(np.concatenate([matrix for part in parts for matrix in part]))
         rows = np.arange(x.rows)
         taps = tuple(tuple(np.where(of_row == n, rows, -1).tolist()) for part in parts for n in range(len(part)))

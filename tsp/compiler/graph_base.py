@@ -21,6 +21,8 @@ class GraphBase:
         self.tensors: dict[str, Tensor] = {}
         self.inputs: list[Tensor] = []
         self.outputs: dict[str, Tensor] = {}
+        self.node = ""
+        """Of a model's nodes the one that is read: what is made of it is called by its name."""
         self._numbers: Counter[str] = Counter()
 
     def input(
@@ -107,6 +109,7 @@ class GraphBase:
 
     def _fresh(self, kind: str) -> str:
         """A name that no tensor has yet."""
+        kind = f"{self.node}:{kind}" if self.node else kind
         while (name := f"{kind}_{self._numbers[kind]}") in self.tensors:
             self._numbers[kind] += 1
         return name

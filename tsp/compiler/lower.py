@@ -18,6 +18,7 @@ from tsp.compiler.traits import (
     distinct,
     fills,
     gaps,
+    given,
     immediate,
     may_follow,
     narrowest,
@@ -121,7 +122,8 @@ class _Lowering:
         # All that is read and written at once lies in slices of its own, adjacent ones: leave room to find them.
         slices = sum(narrowest(z).planes for z in {x, *read} if immediate(z) is None)
         room = slices <= 4 * self.config.mem_slices // 3
-        return room and len(chain.steps) < self.config.vxm_rows * self.config.vxm_stages and several
+        alus = len(chain.steps) + 1 + self._is_masked(x)
+        return room and alus <= self.config.vxm_rows * self.config.vxm_stages and several
 
     def _close(self, x: Tensor) -> None:
         """Write a tensor to memory, if it is not there."""
@@ -161,13 +163,20 @@ class _Lowering:
         result = View(self.block(whole, index), ((offset + first, count, 1),))
         return Pass(name, count, tuple(tiles), steps, result, self.layer, share.plane)
 
+    def _is_masked(self, x: Tensor) -> bool:
+        """Whether lanes that are no features must be made zeros, with an ALU more: a product with a stationary block
+        would count them, and 1 / √0 would make NaN of any product. Of what is given they are zeros."""
+        if x.op == "keep":
+            kept = range(x.attribute("first"), x.attribute("last"))
+            return not given(x.inputs[0]) or kept != range(x.features)
+        return x.dtype == "float16" and x.name in self.wild
+
     def _masked(self, chain: _Chain, index: int, count: int) -> list[Step]:
-        """What makes zeros of lanes that are no features, where they would do harm: a product with a stationary block
-        would count them, and 1 / √0 would make NaN of any product."""
+        """What makes zeros of lanes that are no features, where they would do harm."""
         x = chain.tensor
         keep = range(x.attribute("first"), x.attribute("last")) if x.op == "keep" else range(x.features)
         here = range(index * self.config.lanes, (index + 1) * self.config.lanes)
-        if not (x.op == "keep" or (x.dtype == "float16" and x.name in self.wild)):
+        if not self._is_masked(x):
             return []
         mask = np.array([[lane in keep for lane in here]], np.int8)
         if mask.all():
@@ -250,9 +259,11 @@ class _Lowering:
         chosen = np.arange(first, first + count) if rows is None else np.asarray(rows)[first : first + count]
         if x.op == "rows":
             base, through = x.inputs[0], np.asarray(x.attribute("rows"))
-            if rows is not None and chosen.min() < 0:
-                raise InputError(f"{x} is padded, but has rows of its own; take the rows of {base} at once")
-            return self.view(base, index, tuple(through[chosen].tolist()), 0, count, x.attribute("fill"))
+            if chosen.min() < 0:  # of rows that name some that are not there themselves nobody takes such
+                through = np.append(through, -1)
+            else:
+                fill = x.attribute("fill")
+            return self.view(base, index, tuple(through[chosen].tolist()), 0, count, fill)
         if x.op == "columns":
             return self.view(x.inputs[0], index + x.attribute("first") // self.config.lanes, rows, first, count, fill)
         block = self.block(x, 0 if x.features == 1 else index)
@@ -267,10 +278,9 @@ class _Lowering:
         values = None if x.value is None else x.value[:, index * lanes : (index + 1) * lanes]
         if values is not None and x.features == 1:
             values = np.repeat(values, lanes, axis=1)  # as it may meet what is in every lane
-        given = not x.op and x.value is None
         if x.op == "concat" and x.attribute("stationary"):
             return Block(x.name, index, x.rows, narrowest(x), stationary=True, gaps=gaps(x, lanes))
-        return Block(x.name, index, x.rows, narrowest(x), values, given, self.fills.get(x.name, ()))
+        return Block(x.name, index, x.rows, narrowest(x), values, given(x), self.fills.get(x.name, ()))
 
 
 def lower(graph: Graph, config: ChipConfig, words: int | None = None) -> list[Pass]:

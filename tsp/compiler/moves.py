@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tsp.compiler import floats
 from tsp.compiler.tensor import Array, Tensor
-from tsp.errors import InputError
+from tsp.errors import InputError, counted
 
 if TYPE_CHECKING:
     from tsp.compiler.graph import Graph
@@ -78,7 +78,10 @@ def groups(parts: Sequence[Tensor], source: Numbers) -> list[Group]:
     size = sum(parts[pick.part].features * source.shape[1] for group in found for pick in group.picks)
     if count > MOST or size > MOST_NUMBERS:
         names = ", ".join(map(str, parts))
-        raise InputError(f"moves numbers of {names} to other lanes in {count} ways, which is too much")
+        raise InputError(
+            f"moves numbers of {names} to other lanes, which takes {counted(count, 'product')} and {size} weights;"
+            f" at most {MOST} and {MOST_NUMBERS} are supported"
+        )
     return found
 
 

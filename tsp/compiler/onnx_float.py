@@ -15,7 +15,7 @@ import onnx
 from tsp.compiler import floats
 from tsp.compiler.graph import COMPARES, ELEMENTWISE, Graph, Tensor
 from tsp.compiler.onnx_moves import MOVES, arranged
-from tsp.compiler.onnx_operands import fitted
+from tsp.compiler.onnx_operands import fitted, limits_of
 from tsp.compiler.onnx_over import OVER
 from tsp.compiler.onnx_values import Constant, Value, made
 
@@ -164,9 +164,8 @@ def clip(i: "Importer", node: Node) -> Value:
     """Between constants, either of which may be missing."""
     x = i.value(node, 0)
     tensor = x.tensor
-    for number, name in ((1, "maximum"), (2, "minimum")):
-        if len(node.input) > number and node.input[number]:
-            tensor = i.graph.elementwise(name, tensor, np.float32(i.scalar(node, number)))
+    for name, limit in limits_of(i, node):
+        tensor = i.graph.elementwise(name, tensor, _operand(i, x, limit))
     return made(x, tensor, x.shape)
 
 

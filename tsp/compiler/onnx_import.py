@@ -7,9 +7,9 @@ which onnxruntime does.
 
 import contextlib
 import dataclasses
+import math
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,9 +29,9 @@ from tsp.compiler.tensor import table_of
 from tsp.errors import InputError
 from tsp.program import NARROW, Tensor
 
-MAX_BYTES = 1 << 31
-"""Of a model file: protobuf's own limit."""
 Array = NDArray[Any]
+MOST_WEIGHTS = 1 << 26
+"""Of a convolution whose groups are one, with zeros between."""
 UNMOVED = (
     *MOVES, "QuantizeLinear", "DequantizeLinear", "Relu", "MatMul", "Gemm", "QLinearMatMul", "MatMulInteger",
 )  # fmt: skip
@@ -58,24 +58,6 @@ def _layout(value: Value, given: bool) -> Tensor:
     return Tensor(given, value.shape, value.dtype, value.offset, first, (name,), table=table)
 
 
-def load(path: Path) -> Imported:
-    """Read a model file. InputError for a foreign or broken one, and for what cannot be compiled, naming the node."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path}: {path.stat().st_size} bytes are more than an ONNX model has ({MAX_BYTES})")
-        model = onnx.load_model(str(path), load_external_data=False)
-        onnx.checker.check_model(model, full_check=True)  # also of what nodes say of their shapes
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
-    except Exception as error:  # protobuf and the checker raise what they like
-        text = re.sub(r"\[\w+\] |Inference error\(s\): ", "", str(error).strip())
-        first = (text or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path} is no ONNX model: {first}") from None
-    return import_model(model)
-
-
 def import_model(model: onnx.ModelProto) -> Imported:
     """The graph of a model. InputError names the node that cannot be compiled and the nearest form that can."""
     try:
@@ -84,6 +66,11 @@ def import_model(model: onnx.ModelProto) -> Imported:
         reason = re.sub(r"\[\w+\] ", "", str(error)).splitlines()[0]
         raise InputError(f"the model makes no sense: {reason}") from None
     return Importer(inferred).run()
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """The version of ONNX's own operators; the first if the model names none."""
+    return max((opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx")), default=1)
 
 
 def _array(tensor: onnx.TensorProto) -> Array:
@@ -95,7 +82,7 @@ def _array(tensor: onnx.TensorProto) -> Array:
 
 class Importer:
     def __init__(self, model: onnx.ModelProto):
-        self.model, self.graph = model.graph, Graph()
+        self.model, self.graph, self.opset = model.graph, Graph(), opset_of(model)
         self.known: dict[str, Value | Constant] = {}
         self.inputs: dict[str, Value] = {}
         self.node: onnx.NodeProto | None = None
@@ -110,7 +97,7 @@ class Importer:
             if given.name not in self.known:
                 self.known[given.name] = self.inputs[given.name] = self._input(given)
         for node in self.model.node:
-            self.node = node
+            self._begin(node)
             for name in node.input:
                 if name and name not in self.known:
                     raise self.refused(f"takes {name!r}, which is not made: of most nodes only the first output is")
@@ -120,18 +107,25 @@ class Importer:
         for wanted in self.model.output:
             if wanted.name not in self.known:
                 raise InputError(f"output {wanted.name!r} is not made: of most nodes only the first output is")
-            self.node = makers.get(wanted.name, self.node)
+            if wanted.name in makers:
+                self._begin(makers[wanted.name])
             if not isinstance(self.known[wanted.name], Value):
                 raise InputError(f"output {wanted.name!r} is a constant; nothing is computed")
             with self._named():
-                value = self._outcome(wanted.name)
+                value = self._outcome(wanted.name, ELEMENTS.get(wanted.type.tensor_type.elem_type, ""))
             self.graph.output(wanted.name, value.tensor)
             tensor = self.graph.outputs[wanted.name]
             outputs[wanted.name] = dataclasses.replace(value, tensor=tensor)
         return Imported(self.graph, self.inputs, outputs)
 
+    def _begin(self, node: onnx.NodeProto) -> None:
+        """What is made from now on, and what goes wrong, is this node's."""
+        self.node, self.graph.node = node, node.name or node.output[0]
+
     def _operator(self, node: onnx.NodeProto) -> Make:
         """What makes a node; its inputs are brought to rows and lanes, but for operators that do it themselves."""
+        if self.attribute("broadcast", 0):
+            raise self.refused("broadcasts as before opset 7; bring the model to a later one by onnx.version_converter")
         operators = onnx_float.NODES if onnx_float.takes(self, node) else OPERATORS
         operators = onnx_linear.NODES if node.domain == onnx_linear.DOMAIN else operators
         operators = onnx_tables.NODES if onnx_tables.takes(self, node) else operators
@@ -161,21 +155,22 @@ class Importer:
                 raise
             raise self.refused(str(error)) from None
 
-    def _outcome(self, name: str) -> Value:
-        """What a run gives: floats that are only called so are computed."""
+    def _outcome(self, name: str, dtype: str) -> Value:
+        """What a run gives, in the type that the model says: floats that are only called so are computed."""
         arranged(self, name, "any")
         value = self.settled(name)
         if value.dtype == "int64":
             raise InputError(f"output {name!r} is int64; end the model with a Cast to int32")
         if value.dtype in NARROW:
             raise InputError(f"output {name!r} is {value.dtype}; end the model with a Cast to int8 or uint8")
-        if value.dtype == "float16":
-            return dataclasses.replace(value, tensor=floats.half(self.graph, value.tensor))
-        if value.scale is None:
-            return value
-        if not is_exact(value):
+        if value.scale is not None and not is_exact(value):
             raise InputError(f"output {name!r} is a float; end the model with QuantizeLinear, or at the sums")
-        return real(self, value)
+        value = value if value.scale is None else real(self, value)
+        if value.dtype == "float16" or (value.is_real and dtype == "float16"):
+            return dataclasses.replace(value, tensor=floats.half(self.graph, value.tensor), dtype="float16")
+        if dtype not in ("", value.dtype):
+            raise InputError(f"output {name!r} is {dtype} in the model, but {value.dtype} is made; cast it to {dtype}")
+        return value
 
     def _input(self, given: onnx.ValueInfoProto) -> Value:
         kind = given.type.tensor_type
@@ -193,7 +188,7 @@ class Importer:
                 f"input {given.name!r} has shape {dims}; every axis must be a number (fix the dynamic ones)"
             )
         if numbers:
-            tensor = tables.numbers(self.graph, given.name, int(np.prod(sizes, dtype=int)), self.tables[given.name])
+            tensor = tables.numbers(self.graph, given.name, math.prod(sizes), self.tables[given.name])
             return Value(tensor, onnx_tables.NUMBERS[kind.elem_type], tuple(sizes))
         dtype = ELEMENTS[kind.elem_type]
         offset = 128 if dtype == "uint8" else 0
@@ -205,7 +200,7 @@ class Importer:
         else:
             image, features = None, [1, *sizes][-1]
         stored = dtype if dtype in ("int32", "float16", "float32") else "int8"
-        tensor = self.graph.input(given.name, (int(np.prod(sizes)) // features, features), stored, image)
+        tensor = self.graph.input(given.name, (math.prod(sizes) // features, features), stored, image)
         return Value(dataclasses.replace(tensor, image=None) if last else tensor, dtype, tuple(sizes), offset)
 
     def refused(self, reason: str) -> InputError:
@@ -322,6 +317,8 @@ class Importer:
         if group < 1 or out % group or into * group != features:
             kinds = f"{out} outputs of {into} channels each and {features}"
             raise self.refused(f"has group={group}, which {kinds} do not fit")
+        if (size := weights.size * group) > MOST_WEIGHTS:
+            raise self.refused(f"has {group} groups, which make {size} weights with zeros; at most {MOST_WEIGHTS} do")
         whole = np.zeros((out, features, *weights.shape[2:]), weights.dtype)
         for number in range(out):
             first = number // (out // group) * into

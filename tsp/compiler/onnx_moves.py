@@ -62,7 +62,7 @@ def unsqueeze(i: "Importer", node: Node, arrays: Sequence[Array]) -> Array:
 def concat(i: "Importer", node: Node, arrays: Sequence[Array]) -> Array:
     if (total := sum(array.size for array in arrays)) > moves.MOST_NUMBERS:
         raise i.refused(f"makes {total} numbers; at most {moves.MOST_NUMBERS} can be moved")
-    return np.concatenate(arrays, i.attribute("axis", 0))
+    return np.concatenate(arrays, i.attribute("axis", 1 if i.opset < 4 else 0))
 
 
 def gather(i: "Importer", node: Node, arrays: Sequence[Array]) -> Array:
@@ -154,15 +154,16 @@ def _first(i: "Importer", node: Node, found: Sequence[Value | Constant]) -> Valu
 def _sources(values: Sequence[Value]) -> tuple[tuple[Value, ...], list[Array]]:
     """All tensors whose numbers are taken, and for each value which numbers it has, counted as
     :func:`tsp.compiler.moves.numbers_of` does."""
-    parts: tuple[Value, ...] = ()
-    sources, start = [], 0
+    parts = {id(part): part for value in values for part in value.parts or (value,)}
+    numbers = dict(zip(parts, moves.numbers_of([part.tensor for part in parts.values()]), strict=True))
+    sources = []
     for value in values:
-        own = value.parts or (value,)
-        numbers = moves.numbers_of([part.tensor for part in own])
-        sources.append(start + (placed(value, numbers[0]) if value.source is None else value.source))
-        parts += own
-        start += sum(part.size for part in numbers)
-    return parts, sources
+        if value.source is None:
+            sources.append(placed(value, numbers[id(value)]))
+        else:
+            own = [numbers[id(part)].reshape(-1) for part in value.parts]
+            sources.append(np.concatenate(own)[value.source])
+    return tuple(parts.values()), sources
 
 
 def placed(x: Value, rows: Array) -> Array:

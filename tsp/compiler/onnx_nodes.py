@@ -83,13 +83,16 @@ def binary(name: str) -> Callable[["Importer", Node], Value]:
         computed = [part for part in parts if isinstance(part, Value)]
         if any(x.dtype not in (*BYTES, "int32") or x.scale is not None for x in computed) or len(parts) > 2:
             raise i.refused("is supported on two tensors of int8, uint8 or int32")
-        if not computed or not isinstance(parts[0], Value):
-            raise i.refused("takes a tensor first, then a tensor or a constant")
+        if not computed:
+            raise i.refused("takes constants alone; it is computed with a tensor")
         first = computed[0]
         if len(computed) == 2 and computed[1].shape != first.shape:
             raise i.refused(f"of {list(first.shape)} and {list(computed[1].shape)}: only a constant is broadcast")
-        other = _exact(i, computed[1]) if len(computed) == 2 else _broadcast(i, first, parts)
-        tensor = i.graph.elementwise(name, _exact(i, first), other)
+        operands = [
+            _exact(i, part) if isinstance(part, Value) else i.graph.constant(_broadcast(i, first, parts), "int32")
+            for part in parts
+        ]
+        tensor = i.graph.elementwise(name, *operands)
         if ELEMENTWISE[name] in COMPARES:
             return Value(i.graph.convert(tensor, "int8", wrap=True), "bool", first.shape)
         return _wrapped(i, tensor, first)

@@ -28,6 +28,33 @@ def parts_of(i: "Importer", node: Node) -> list[Part]:
     return [i.known[name] for name in node.input if name]
 
 
+def axis_of(i: "Importer", axis: int, count: int) -> int:
+    """An axis of ``count``, counted from the first one. Refused if there is none of that number."""
+    if not -count <= axis < count:
+        raise i.refused(f"has axis {axis}, but a tensor of {count} axes")
+    return axis % count
+
+
+def axes_of(i: "Importer", node: Node, count: int) -> list[int]:
+    """Axes that a reduction of ``count`` of them goes over: those that an input or, in older models, an attribute
+    names; of none all, but for ``noop_with_empty_axes``."""
+    given = len(node.input) > 1 and node.input[1]
+    named = i.constant(node, 1).value.reshape(-1).tolist() if given else i.attribute("axes", [])
+    whole = not named and not i.attribute("noop_with_empty_axes", 0)
+    return list(range(count)) if whole else [axis_of(i, axis, count) for axis in named]
+
+
+def limits_of(i: "Importer", node: Node) -> list[tuple[str, Part]]:
+    """What a Clip does to numbers, with what: inputs either of which may be missing, or attributes in older models."""
+    found: list[tuple[str, Part]] = []
+    for number, key, name in ((1, "min", "maximum"), (2, "max", "minimum")):
+        if len(node.input) > number and node.input[number]:
+            found.append((name, i.known[node.input[number]]))
+        elif (limit := i.attribute(key, None)) is not None:
+            found.append((name, Constant(np.asarray(limit, np.float32))))
+    return found
+
+
 def shaped(i: "Importer", parts: list[Part]) -> Value:
     """The computed one that has the shape of the result. Refused if there is none."""
     try:

@@ -10,7 +10,7 @@ from tsp.compiler import floats
 from tsp.compiler.graph import Tensor
 from tsp.compiler.onnx_moves import arranged, moved
 from tsp.compiler.onnx_nodes import image_shape
-from tsp.compiler.onnx_operands import Make
+from tsp.compiler.onnx_operands import Make, axes_of, axis_of
 from tsp.compiler.onnx_values import Array, Value, made
 from tsp.compiler.onnx_windows import windows_of
 
@@ -21,7 +21,8 @@ Node = onnx.NodeProto
 
 
 def softmax(i: "Importer", node: Node) -> Value:
-    x, back = _over(i, node, [i.attribute("axis", -1)])
+    """Along an axis; before opset 13 along all from one on together."""
+    x, back = _from(i, node, 1) if i.opset < 13 else _over(i, node, [i.attribute("axis", -1)])
     return back(floats.softmax(i.graph, x.tensor))
 
 
@@ -40,10 +41,8 @@ def rms_normalization(i: "Importer", node: Node) -> Value:
 def reduce(i: "Importer", node: Node) -> Value:
     """Sum, mean or greatest over some axes, or all."""
     shape = i.unsettled(node, 0).shape
-    named = i.constant(node, 1).value.tolist() if len(node.input) > 1 and node.input[1] else i.attribute("axes", None)
-    if not named and i.attribute("noop_with_empty_axes", 0):
+    if not (axes := axes_of(i, node, len(shape))):
         return i.value(node, 0)
-    axes = [axis % len(shape) for axis in named or range(len(shape))]
     x, _ = _over(i, node, axes)
     half = floats.half(i.graph, x.tensor)
     if node.op_type == "ReduceMax":
@@ -74,17 +73,17 @@ def average_pool(i: "Importer", node: Node) -> Value:
 def _along(i: "Importer", node: Node, number: int) -> Array:
     """A constant for each number of the axes that are taken together."""
     shape, value = i.unsettled(node, 0).shape, i.constant(node, number).value
-    wanted = shape[i.attribute("axis", -1) % len(shape) :]
+    wanted = shape[axis_of(i, i.attribute("axis", -1), len(shape)) :]
     try:
         return np.broadcast_to(value, wanted).reshape(-1)
     except ValueError:
         raise i.refused(f"of {list(wanted)} and {list(value.shape)}, which do not fit") from None
 
 
-def _from(i: "Importer", node: Node) -> tuple[Value, Callable[[Tensor], Value]]:
+def _from(i: "Importer", node: Node, usual: int = -1) -> tuple[Value, Callable[[Tensor], Value]]:
     """The first input with all axes from a certain one on as its last."""
     axes = len(i.unsettled(node, 0).shape)
-    return _over(i, node, list(range(i.attribute("axis", -1) % axes, axes)))
+    return _over(i, node, list(range(axis_of(i, i.attribute("axis", usual), axes), axes)))
 
 
 def _over(i: "Importer", node: Node, axes: list[int]) -> tuple[Value, Callable[[Tensor], Value]]:
@@ -93,7 +92,7 @@ def _over(i: "Importer", node: Node, axes: list[int]) -> tuple[Value, Callable[[
     if given.dtype != "float16":
         raise i.refused(f"sums {given.dtype}; the chip sums float16, so convert the model to it")
     shape = given.shape
-    last = [axis % len(shape) for axis in axes]
+    last = [axis_of(i, axis, len(shape)) for axis in axes]
     order = [axis for axis in range(len(shape)) if axis not in last] + last
     ordered = [shape[axis] for axis in order]
     flat = (*ordered[: -len(last)], int(np.prod(ordered[-len(last) :])))

@@ -14,7 +14,7 @@ import numpy as np
 
 from tsp.compiler.onnx_nodes import Node, binary, image_shape, sums_of
 from tsp.compiler.onnx_rounding import bytes_quantised, mean, power_of_two, requantised, shifts_between
-from tsp.compiler.onnx_values import Array, Constant, Value
+from tsp.compiler.onnx_values import BYTES, Array, Constant, Value
 from tsp.compiler.onnx_windows import windows_of
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def quantize(i: "Importer", node: Node) -> Value | Constant:
     if isinstance(given := i.known[node.input[0]], Constant):
         return _constant_quantised(i, node, given)
     x, scale = i.unsettled(node, 0), _scale(i, node, 1)
-    zero = i.scalar(node, 2, np.uint8(0))
+    zero = i.scalar(node, 2, _no_zero(i, node))
     if not x.parts:
         return _quantised(i, x, scale, zero)
     # Each of the tensors before it is moved.
@@ -94,9 +94,17 @@ def quantize(i: "Importer", node: Node) -> Value | Constant:
     return dataclasses.replace(parts[0], shape=x.shape, parts=parts, source=x.source)
 
 
+def _no_zero(i: "Importer", node: Node) -> Any:
+    """The zero point of a QuantizeLinear that has none, in the type that it names."""
+    dtype = "" if len(node.input) > 2 and node.input[2] else i.element("output_dtype", "uint8")
+    if dtype and dtype not in BYTES:
+        raise i.refused(f"makes {dtype}; int8 and uint8 are supported")
+    return np.zeros((), dtype or "uint8")
+
+
 def _constant_quantised(i: "Importer", node: Node, x: Constant) -> Constant:
     """One scale for all, or one for each index of an axis."""
-    scale, zero = _scales(i, node, 1), i.constant(node, 2, np.uint8(0)).value
+    scale, zero = _scales(i, node, 1), i.constant(node, 2, _no_zero(i, node)).value
     if x.scale is not None or x.value.dtype.kind != "f" or i.attribute("block_size", 0):
         raise i.refused("of a constant takes floats, and is supported without block_size")
     if scale.size > 1:

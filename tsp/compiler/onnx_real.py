@@ -10,7 +10,20 @@ from tsp.compiler import onnx_qdq
 from tsp.compiler.division import LIMIT, Divisor, divide, rounded_quotient
 from tsp.compiler.graph import COMPARES, ELEMENTWISE, Tensor
 from tsp.compiler.lanes import extreme, first
-from tsp.compiler.onnx_operands import Make, Node, bytes_of, fitted, met, operand, parts_of, real, shaped, whole
+from tsp.compiler.onnx_operands import (
+    Make,
+    Node,
+    axis_of,
+    bytes_of,
+    fitted,
+    limits_of,
+    met,
+    operand,
+    parts_of,
+    real,
+    shaped,
+    whole,
+)  # fmt: skip
 from tsp.compiler.onnx_values import BYTES, WHOLE, Constant, Value
 from tsp.compiler.rounding import rounded, truncated
 
@@ -53,9 +66,8 @@ def binary(name: str) -> Make:
 def clip(i: "Importer", node: Node) -> Value:
     x = i.value(node, 0)
     tensor = x.tensor
-    for number, name in ((1, "maximum"), (2, "minimum")):
-        if len(node.input) > number and node.input[number]:
-            tensor = i.graph.elementwise(name, tensor, operand(i, x, i.known[node.input[number]]))
+    for name, limit in limits_of(i, node):
+        tensor = i.graph.elementwise(name, tensor, operand(i, x, limit))
     return Value(tensor, "float32", x.shape)
 
 
@@ -136,8 +148,8 @@ def _saturated(i: "Importer", x: Tensor, dtype: str, shape: tuple[int, ...]) -> 
 def _along(i: "Importer", x: Value, value: Any, dtype: str) -> Any:
     """Scales or zero points: one for all, one for each index of an axis, or one for each block along it."""
     axis, block = i.attribute("axis", 1), i.attribute("block_size", 0)
-    if value.size > 1 and not -len(x.shape) <= axis < len(x.shape):
-        raise i.refused(f"has axis {axis}, but a tensor of {len(x.shape)} axes")
+    if value.size > 1:
+        axis = axis_of(i, axis, len(x.shape))
     if block and value.ndim == len(x.shape):
         value = np.repeat(value, block, axis).take(range(x.shape[axis]), axis)
     elif value.ndim == 1 and value.size > 1:
@@ -179,7 +191,10 @@ def dynamic_quantize(i: "Importer", node: Node) -> Value:
 
 
 def constant(i: "Importer", node: Node) -> Constant:
-    value = i.attribute("value", None)
-    if value is None:
-        raise i.refused("is supported with a tensor as its value")
-    return Constant(onnx.numpy_helper.to_array(value))
+    if (value := i.attribute("value", None)) is not None:
+        return Constant(onnx.numpy_helper.to_array(value))
+    for kind, dtype in (("float", np.float32), ("int", np.int64)):
+        for name in (f"value_{kind}", f"value_{kind}s"):
+            if (value := i.attribute(name, None)) is not None:
+                return Constant(np.asarray(value, dtype))
+    raise i.refused("is supported with a tensor or with numbers as its value")

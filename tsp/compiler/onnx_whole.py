@@ -10,7 +10,20 @@ from tsp.compiler import onnx_nodes, onnx_qdq
 from tsp.compiler.division import divide_whole
 from tsp.compiler.graph import Tensor
 from tsp.compiler.lanes import extreme, first
-from tsp.compiler.onnx_operands import Make, Node, Part, bytes_of, fitted, met, operand, parts_of, plain, shaped, whole
+from tsp.compiler.onnx_operands import (
+    Make,
+    Node,
+    Part,
+    axes_of,
+    bytes_of,
+    fitted,
+    met,
+    operand,
+    parts_of,
+    plain,
+    shaped,
+    whole,
+)  # fmt: skip
 from tsp.compiler.onnx_values import ANY, WHOLE, Constant, Value
 
 if TYPE_CHECKING:
@@ -126,10 +139,13 @@ def reduce(name: str) -> Callable[["Importer", Node], Value]:
 
     def make(i: "Importer", node: Node) -> Value:
         x = i.value(node, 0)
-        axes = i.constant(node, 1, np.arange(len(x.shape))).value if len(node.input) > 1 else np.arange(len(x.shape))
-        axes = np.asarray(i.attribute("axes", axes)) % max(1, len(x.shape))
-        if len(set(axes.tolist())) < len(x.shape) or x.dtype not in (*WHOLE, "float32") or x.scale is not None:
-            raise i.refused("is supported over all axes at once, of int8, uint8, int32 and float")
+        if x.dtype not in (*WHOLE, "float32") or x.scale is not None:
+            found = x.dtype if x.scale is None else f"dequantised {x.dtype}"
+            raise i.refused(f"is supported on {', '.join(WHOLE)} and float, not on {found}")
+        if not (axes := axes_of(i, node, len(x.shape))):
+            return x
+        if len(set(axes)) < len(x.shape):
+            raise i.refused(f"over {len(set(axes))} of {len(x.shape)} axes is not supported; take all at once")
         shape = (1,) * len(x.shape) if i.attribute("keepdims", 1) else ()
         return Value(first(i.graph, extreme(i.graph, name, x.tensor)), x.dtype, shape, x.offset)
 

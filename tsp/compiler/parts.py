@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 
 from tsp.compiler.homes import Home, Part
-from tsp.compiler.passes import Pass, View
+from tsp.compiler.passes import Block, Pass, View
 from tsp.config import ChipConfig
 
 Life = tuple[int, int]
@@ -98,13 +98,18 @@ def seldom(passes: Sequence[Pass]) -> set[str]:
     return names[True] - names[False]
 
 
+def stays(block: Block, outputs: Collection[str]) -> bool:
+    """Whether it is in memory from the start to the end: what is given, constant, an output (of these tensors), or has
+    words that are there from the start (padding)."""
+    held = block.values is not None or block.given or block.stationary or bool(block.fills)
+    return held or block.tensor in outputs
+
+
 def lives(passes: Sequence[Pass], outputs: Collection[str]) -> dict[str, Life]:
-    """Block → when it is in memory, of those that passes write whole and read. What is given, constant, an output, or
-    has words that are there from the start (padding) stays."""
+    """Block → when it is in memory, of those that passes write whole and read, and that do not stay."""
     found: dict[str, Life] = {}
     for number, step in enumerate(passes):
         for block in step.blocks():
-            stays = block.values is not None or block.given or block.fills or block.stationary
-            if not stays and block.tensor not in outputs:
+            if not stays(block, outputs):
                 found[block.name] = found.get(block.name, (number, number))[0], number
     return found

@@ -1,6 +1,7 @@
 """Passes and what they are made of."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 
 import numpy as np
@@ -61,6 +62,8 @@ class Copy:
         return self.slices[0][4] if len({name[4] for name in self.slices}) == 1 else ""
 
 
+ZEROS, NOTHING = "zeros", np.zeros((1, 1), np.int8)
+"""A part of a tile that is zero: its name, and the least that is filled up to it."""
 Runs = tuple[tuple[int, int, int], ...]
 """Rows in the order in which they are read or written: first row, how many, step."""
 
@@ -92,14 +95,16 @@ class Tile:
     source: Block | None = None
     first: int = 0
 
-    def parts(self) -> list[tuple[str, NDArray[np.int8]]]:
-        """Constant weights by the planes that hold them, with names: int8 ones one, float16 ones their bytes two."""
+    @functools.cached_property
+    def parts(self) -> list[tuple[str, NDArray[np.int8] | None]]:
+        """What the planes hold that multiply it, with names: of int8 all hold the same, of float16 two planes a byte
+        each. Zeros are the same in all tiles. Computed weights are not known."""
         if self.weights is None:
-            return []
+            return [(f"{self.name}.{part}", None) for part in ("low", "high")]
         if self.weights.dtype == np.int8:
             return [(self.name, self.weights)]
-        octets = byte_planes(self.weights)
-        return [(f"{self.name}.{part}", matrix) for part, matrix in zip(("low", "high"), octets, strict=True)]
+        octets = zip(("low", "high"), byte_planes(self.weights), strict=True)
+        return [(f"{self.name}.{part}", octet) if octet.any() else (ZEROS, NOTHING) for part, octet in octets]
 
 
 SHOWN = 3

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from tsp.compiler import stationary
 from tsp.compiler.homes import Home, Part, Places, WeightsHome
-from tsp.compiler.parts import ALWAYS, Life, Parts, lives, rounds, seldom
+from tsp.compiler.parts import ALWAYS, Life, Parts, lives, rounds, seldom, stays
 from tsp.compiler.passes import Copy, Pass
-from tsp.config import ChipConfig
+from tsp.config import ChipConfig, enough
 from tsp.errors import InputError
 from tsp.floorplan import floorplan
 from tsp.isa import GROUP16
@@ -55,7 +55,9 @@ class _Placer:
         near = [group for group in self.groups if Copy(group, 0).side == side] or self.groups
         near, sides = sorted(near, key=self._end), {"", *(Copy(group, 0).side for group in near)}
         for tile in step.tiles:
-            for number, (name, matrix) in enumerate(tile.parts()):
+            for number, (name, matrix) in enumerate(tile.parts):
+                if matrix is None:
+                    continue
                 group, home = near[number % len(near)], self.tiles.setdefault(name, WeightsHome(name, matrix, ()))
                 if any(copy.side in sides for copy in home.copies):
                     continue
@@ -115,6 +117,7 @@ class _Placer:
                 f"{name} needs {block.type.planes} adjacent MEM slices that {len(beside)} other blocks leave free, but "
                 f"config {self.config.name} has {self.config.mem_slices} in a hemisphere; set mem_slices higher"
             )
+
         # Where there is room; those of inputs near to planes of both hemispheres.
         def cost(slices: tuple[str, ...]) -> tuple[bool, int, int, int]:
             address = self._first(slices, part)
@@ -144,7 +147,7 @@ class _Placer:
             raise InputError(
                 f"{what} does not fit: it takes {words} words in each of {len(slices)} MEM slices "
                 f"({slices[0]}…{slices[-1]}), which have {self.config.mem_words - address} left; {missing} bytes are "
-                f"missing; set mem_words={end}"
+                f"missing; {enough('mem_words', end)}"
             )
         for name in slices:
             self.used[name] = max(self.used[name], end)
@@ -180,11 +183,27 @@ def _weight_groups(config: ChipConfig, order: Sequence[str], passes: Sequence[Pa
 def place(passes: Sequence[Pass], config: ChipConfig, outputs: Collection[str] = ()) -> Places:
     """A home for everything that passes read and write; tensors named ``outputs`` in one part. Words are used twice
     only if there are too few. InputError names what does not fit, and how much is missing."""
+    _fits(passes, config, outputs)
     names = {block.tensor for step in passes for block in step.blocks()}
     for whole, eager in ((outputs, True), (outputs, False), (names, True), (names, False)):
         with contextlib.suppress(InputError):
             return _placed(passes, config, whole, eager, {})
     return _placed(passes, config, names, False, lives(passes, outputs))
+
+
+def _fits(passes: Sequence[Pass], config: ChipConfig, outputs: Collection[str]) -> None:
+    """InputError if what stays in memory is more than it has: the whole of it, not what came last."""
+    lanes, slices = config.lanes, 2 * config.mem_slices
+    tiles = {tile.name: tile.weights.itemsize for step in passes for tile in step.tiles if tile.weights is not None}
+    blocks = {block.name: block for step in passes for block in step.blocks() if stays(block, outputs)}
+    weights = lanes * sum(tiles.values())
+    others = sum(block.rows * block.type.planes for block in blocks.values())
+    if (missing := weights + others - slices * config.mem_words) > 0:
+        raise InputError(
+            f"the network does not fit: weights take {weights * lanes} bytes, inputs, outputs and constants"
+            f" {others * lanes}, but config {config.name} has {slices * config.mem_words * lanes}; {missing * lanes}"
+            f" bytes are missing; {enough('mem_words', -(-(weights + others) // slices))}"
+        )
 
 
 def _placed(

@@ -10,11 +10,12 @@ from tsp.compiler.booking import Booking, Lane, Pauses, Slot
 from tsp.compiler.bursts import Burst, named, spell
 from tsp.compiler.gangs import Gang, alone, gangs
 from tsp.compiler.homes import Places
-from tsp.compiler.passes import SUMS, Copy, Pass, Tile, View
+from tsp.compiler.passes import SUMS, ZEROS, Copy, Pass, Tile, View
 from tsp.compiler.progress import Progress, silent
 from tsp.compiler.routes import Read, Routes
 from tsp.compiler.stationary import Write
 from tsp.config import ChipConfig
+from tsp.errors import InputError
 from tsp.isa import GROUP16, Type
 
 
@@ -44,8 +45,8 @@ class Scheduler(Routes):
 
     def __init__(self, places: Places, config: ChipConfig, pauses: Pauses):
         super().__init__(places, config, pauses)
-        self.alone = False
-        """Whether the passes at hand have a row only, and share no loads."""
+        self.alone, self.full = False, True
+        """Whether the passes at hand have a row only, and share no loads; whether loads take all planes."""
         self.state = {name: _Plane(name) for name in self.planes}
 
     def schedule(self, gang: Gang, then: Gang) -> None:
@@ -60,6 +61,7 @@ class Scheduler(Routes):
         # Few rows take less time than weights: then the next tile's come first, and products where they leave room.
         self.few = ahead = first.count <= 2 * self.config.superlanes
         self.alone = alone(gang)
+        self.full = any(all(name != ZEROS for name, _ in tile.parts) for tile in first.tiles)
         coming = [(number, tile) for tile in first.tiles]
         # Of another layer they would keep this one waiting.
         if self.alone and alone(then) and names == self._planes(then[0][1]) and first.layer == then[0][1].layer:
@@ -68,7 +70,7 @@ class Scheduler(Routes):
         for turn in range(len(first.tiles)):
             following = coming[turn + 1 : turn + 2]
             for plane in planes:
-                self._install(plane, [tile.name for _, tile in coming[turn : turn + 2]])
+                self._install(plane, [_held(plane, tile) for _, tile in coming[turn : turn + 2]])
             for tile in following if ahead else []:
                 self._load(planes, *tile)
             for self.number, pass_ in gang:
@@ -81,19 +83,18 @@ class Scheduler(Routes):
         return [name for name in self.planes if name[4] == pass_.plane[4]] if pass_.is_fp16 else [pass_.plane]
 
     def _load(self, planes: Sequence[_Plane], number: int, tile: Tile) -> None:
-        """LWs of a tile. Nothing if the planes have it already."""
-        if all(tile.name == (plane.buffer or plane.holds) for plane in planes):
-            return
+        """LWs of a tile. Nothing where planes have it already."""
         self.number = number
         if tile.source is not None:
             copy, ready = self.places.blocks[tile.source.name].copies[0], self.ready(tile)
             homes = [Copy(slices, copy.address + tile.first // GROUP16)
                      for slices in (copy.slices[:GROUP16], copy.slices[GROUP16:])]  # fmt: skip
         else:
-            homes, ready = [self.places.tiles[name].near(planes[0].name[4]) for name, _ in tile.parts()], 0
+            homes, ready = [self.places.tiles[name].near(planes[0].name[4]) for name, _ in tile.parts], 0
         shared = [planes] if len(homes) == 1 else [[plane] for plane in planes]
         for those, home in zip(shared, homes, strict=True):
-            self._lw(those, tile.name, home, ready)
+            if any(_held(plane, tile) != (plane.buffer or plane.holds) for plane in those):
+                self._lw(those, _held(those[0], tile), home, ready)
 
     def _lw(self, planes: Sequence[_Plane], what: str, home: Copy, ready: int) -> None:
         """One load for all these planes. ``ready``: the first cycle in which all words may be read."""
@@ -138,7 +139,7 @@ class Scheduler(Routes):
         """Whether a load follows the last one of a plane at once. Where all streams bring weights, planes take turns to
         pause a cycle, in which their streams bring the vectors."""
         groups = self.config.streams // GROUP16
-        return self.alone and (plane.loads - 1 - int(plane.name[5:])) % groups > 0
+        return self.alone and (not self.full or (plane.loads - 1 - int(plane.name[5:])) % groups > 0)
 
     def _multiply(self, pass_: Pass, number: int) -> None:
         """ABCs and ACCs of a tile; with the last one everything that follows the sums."""
@@ -149,7 +150,7 @@ class Scheduler(Routes):
         read = self.read_of(tile.view, pass_, plane.name, 0)
         used = [self.state[name] for name in self._planes(pass_)]
         least = max(max(plane.free, plane.installed + self.table.iw_abc) for plane in used)
-        if self.alone:
+        if self.alone and self.full:
             # When the next tile is loaded: with the IW in a pause, or before another plane's pause is over.
             least = max(least, *(plane.loaded - self._hurries(plane) for plane in used))
             read = dataclasses.replace(read, first=read.first + GROUP16 * self._hurries(plane))
@@ -216,7 +217,12 @@ class Scheduler(Routes):
             start = self.probe(least, [*slots, *more], reads, lanes, pass_)
             if best is None or start < best[0]:
                 best = start, queues
-        assert best is not None
+        if best is None:
+            length, stages = len(pass_.steps), self.config.vxm_stages
+            raise InputError(
+                f"{pass_} takes {length} ALUs one after the other, but config {self.config.name} has"
+                f" {self.config.vxm_rows * stages}; set vxm_rows={-(-length // stages)}"
+            )
         more = [Slot(queue, alus + j, pass_.count) for j, queue in enumerate(best[1])]
         placed = self.place(best[0], [*slots, *more], reads, lanes, pass_)
         return best[1], placed.start, placed.streams
@@ -252,6 +258,11 @@ class Scheduler(Routes):
             if j < len(queues) - 1:
                 to = "next:fp32" if step.is_float and step.mnemonic.startswith("CONVERT") else "next"
             self.burst("alu", queue, at + j, pass_.count, mnemonic=step.mnemonic, operands=tuple(operands), to=to)
+
+
+def _held(plane: _Plane, tile: Tile) -> str:
+    """What a plane holds of a tile."""
+    return tile.parts[int(plane.name[5:]) if len(tile.parts) > 1 else 0][0]
 
 
 def _words(write: Write, offset: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -77,13 +77,19 @@ def base(x: Tensor) -> Tensor:
     return base(x.inputs[0]) if x.op in VIEWS else x
 
 
+def given(x: Tensor) -> bool:
+    """Whether it is an input."""
+    return not x.op and x.value is None
+
+
 def check(x: Tensor, config: ChipConfig) -> None:
     # Said at once, as the passes of so many rows take minutes to make.
     words = 2 * config.mem_slices * config.mem_words
-    if x.value is None and x.op != "rows" and x.rows > words:
+    taken = x.rows * blocks_of(x, config)
+    if x.value is None and x.op not in VIEWS and taken > words:
         raise InputError(
-            f"{x} does not fit: it takes {x.rows} words, but config {config.name} has {words};"
-            f" {(x.rows - words) * config.lanes} bytes are missing; take fewer rows"
+            f"{x} does not fit: it takes {taken} words, but config {config.name} has {words};"
+            f" {(taken - words) * config.lanes} bytes are missing; take fewer numbers"
         )
     if x.op in PRODUCTS and not config.mxm_planes_w + config.mxm_planes_e:
         raise InputError(f"{x} is a {x.op}, but config {config.name} has no MXM; set mxm_planes_e=1")
