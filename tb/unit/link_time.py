@@ -117,29 +117,34 @@ async def round_trips_and_offsets(dut: Any) -> None:
 
 @cocotb.test()
 async def probes_that_come_back(dut: Any) -> None:
-    """Of a measurement each probe is reflected after some cycles, one after the last moment and one in it."""
-    after = [3, 700, TIMEOUT - 1, TIMEOUT, *[20] * SAMPLES]
-    side = Side(dut, "back", 2 * TIMEOUT + 2000)
+    """Of a measurement each probe is reflected after some cycles, one after the last moment and one in it; before it is
+    on its way, and after the last, a reflection of its number is none."""
+    after = [3, 700, 3000, TIMEOUT - 1, TIMEOUT, *[20] * (SAMPLES - 4)]
+    side = Side(dut, "back", 3 * TIMEOUT)
     side.any_number("tag")
     side.rows["tag"] |= 0x8000
     side.rows["measure_trips"][0], cycle = 1, 5
     for number, wait in enumerate(after, 1):
-        side.rows["probe_taken"][cycle] = 1
+        side.rows["probe_taken"][cycle] = side.rows["reflection_came"][cycle - 1] = 1
+        side.rows["tag"][cycle - 1] = number
         side.rows["reflection_came"][cycle + 1 + wait - 1 : cycle + 2 + wait] = 1
         side.rows["tag"][cycle + 1 + wait] = number
         cycle += wait + 6
+    side.rows["reflection_came"][cycle], side.rows["tag"][cycle] = 1, len(after)
     seen = await side.check()
     assert seen["trips"][-1] == SAMPLES
 
 
 @cocotb.test()
 async def words_between_clocks(dut: Any) -> None:
-    """Packets of random kinds, the writing or the reading side often standing still, or neither."""
+    """Packets of random kinds, the writing or the reading side often standing still, once for so long that words are
+    lost or none is there."""
     superlanes = config().superlanes
     for slower, share in (("holds", 0.02), ("received_holds", 0.02), ("holds", 0.3), ("received_holds", 0.3)):
         for idle in (0.2, 0.9):
             side = Side(dut, f"words {slower} {share} {idle}", (8 if ICARUS else 20) * CYCLES)
             side.some(slower, share)
+            side.rows[slower][300:360] = 1
             words = side.numbers.integers(0, 256, (len(side.rows), 16))
             at = 0
             while at < len(words):
