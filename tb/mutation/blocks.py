@@ -120,7 +120,7 @@ BLOCKS: dict[str, Block] = {
     "link_receive": Block(("link",), ("link_receive",), valid=RECEIVED, settings=LONG_PACKETS),
     "link_verdict": Block(("link",), ("link_receive",), ("verdict__*",), valid=RECEIVED, settings=LONG_PACKETS),
     "receive_buffer": Block(("link",), ("link_receive",), ("buffer__*",), valid=RECEIVED, settings=LONG_PACKETS),
-    "link_elastic": Block(("link_time",), ("link_time_parts",), ("elastic__*",), settings=LONG_PACKETS),
+    "link_elastic": Block(("link_time",), ("link_time_parts",), ("elastic__*",)),
     "link_meter": Block(("link_time",), ("link_time_parts",), ("meter__*",)),
     "link_aligner": Block(("link_time",), ("link_time_parts",), ("aligner__*",)),
     "icu_queue": Block(("icu", "counters"), ("icu_queue_*",)),
