@@ -57,6 +57,9 @@ class Block:
 
 FAULT = {name: When("fault_valid") for name in ("fault_queue", "fault_kind")}
 """Every module that raises faults says what they are only when there is one (docs/rtl.md)."""
+RECEIVED = dict.fromkeys(("north_superlane", "north_slot", "north_word"), When("north_valid"))
+RECEIVED |= dict.fromkeys(("taken_good", "taken_slot", "taken_flip_0", "taken_flip_1"), When("taken_valid"))
+"""See :class:`rtl.link.receive.LinkReceive`."""
 LONG_PACKETS = ("superlanes=11",)
 """What is wrong in every word of a packet cancels in its sums if they are even in number, and only numbers of words as
 large have all five bits."""
@@ -113,16 +116,10 @@ BLOCKS: dict[str, Block] = {
     "sxm_movers": Block(("sxm",), ("sxm_permute_row", "sxm_shifter")),
     "station": Block(("station",), ("station",)),
     "host_port": Block(("host_port",), ("host_port",)),
-    "link_transmit": Block(("link",), ("link_transmit",), alone=True, settings=LONG_PACKETS),
-    "link_receive": Block(
-        ("link",),
-        ("link_receive",),
-        valid=dict.fromkeys(("north_superlane", "north_slot", "north_word"), When("north_valid")),
-        alone=True,
-        settings=LONG_PACKETS,
-    ),
-    "link_verdict": Block(("link",), ("link_receive",), ("verdict__*",), alone=True, settings=LONG_PACKETS),
-    "receive_buffer": Block(("link",), ("link_receive",), ("buffer__*",), alone=True, settings=LONG_PACKETS),
+    "link_transmit": Block(("link",), ("link_transmit",), settings=LONG_PACKETS),
+    "link_receive": Block(("link",), ("link_receive",), valid=RECEIVED, settings=LONG_PACKETS),
+    "link_verdict": Block(("link",), ("link_receive",), ("verdict__*",), valid=RECEIVED, settings=LONG_PACKETS),
+    "receive_buffer": Block(("link",), ("link_receive",), ("buffer__*",), valid=RECEIVED, settings=LONG_PACKETS),
     "link_elastic": Block(("link_time",), ("link_time_parts",), ("elastic__*",)),
     "link_meter": Block(("link_time",), ("link_time_parts",), ("meter__*",)),
     "link_aligner": Block(("link_time",), ("link_time_parts",), ("aligner__*",)),

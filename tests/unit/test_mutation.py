@@ -151,6 +151,23 @@ endmodule
 """
 
 
+STORE = """
+module store(input clk, input we, input [1:0] at, input d, output q);
+reg rows [3:0];
+assign q = rows[at];
+always @(posedge clk) if (we) rows[at] <= d;
+endmodule
+"""
+
+
+def test_a_memory_that_is_read_without_a_clock_keeps_its_enable(tmp_path):
+    (tmp_path / "store.v").write_text(STORE)
+    # So many that every port is drawn; yosys ends in an error at a mutant of that one.
+    made = netlist.make([tmp_path / "store.v"], "store", ["store"], [], 60, 1, tmp_path / "made")
+    drawn = {mutant.port for mutant in made.mutants if mutant.cell.startswith("$memrd$")}
+    assert {"ADDR", "DATA"} <= drawn and "EN" not in drawn
+
+
 def test_equivalence_is_of_all_states_and_bit_by_bit(files, tmp_path):
     """Nothing reads the high bits of `far`; `late` is read in the cycle after it was loaded only."""
     files[0].write_text(PIPE)
