@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any
 
 from rich.table import Table
@@ -26,6 +26,7 @@ class Part:
         first, last: cycles of its first and last dispatch.
         products, loads: cycles in which its planes multiply, and in which they take weights.
         alus: cycles in which its ALUs work, over all of them.
+        accesses: cycles in which the memory slice that it uses most reads or writes.
         planes, units: names of the planes and ALUs that it uses.
     """
 
@@ -35,6 +36,7 @@ class Part:
     products: int
     loads: int
     alus: int
+    accesses: int
     planes: tuple[str, ...]
     units: tuple[str, ...]
 
@@ -44,12 +46,15 @@ class Part:
 
     @property
     def bound(self) -> str:
-        """What it is busy with in most of its cycles; latency if nothing."""
-        busy = {"products": self.products, "weights": self.loads}
+        """What it is busy with in most of its cycles; latency if nothing. Weights come on all streams that planes have
+        for them; memory is a slice, which reads or writes once in a cycle."""
+        of_planes = self.cycles * max(1, len(self.planes))
+        busy = {"products": self.products / of_planes, "weights": self.loads / of_planes}
         if not self.planes:
-            busy = {"rows": self.alus // max(1, len(self.units))}
+            busy = {"rows": self.alus / max(1, len(self.units)) / self.cycles}
+        busy["memory"] = self.accesses / self.cycles
         name = max(busy, key=lambda kind: busy[kind])
-        return name if busy[name] >= MOSTLY * self.cycles * max(1, len(self.planes)) else "latency"
+        return name if busy[name] >= MOSTLY else "latency"
 
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self) | {"cycles": self.cycles, "bound": self.bound}
@@ -85,8 +90,8 @@ def _joined(layer: str, parts: list[Part]) -> Part:
 
     return Part(
         f"{layer} ({'1 pass' if len(parts) == 1 else f'{len(parts)} passes'})", min(part.first for part in parts),
-        max(part.last for part in parts), total("products"), total("loads"), total("alus"), names("planes"),
-        names("units"),
+        max(part.last for part in parts), total("products"), total("loads"), total("alus"), total("accesses"),
+        names("planes"), names("units"),
     )  # fmt: skip
 
 
@@ -110,9 +115,14 @@ def _part(text: str, bursts: list[tuple[str, Burst]]) -> Part:
 
     planes = sorted({name.rpartition(".")[0] for name, _ in bursts if name.startswith("mxm")})
     units = sorted({name for name, _ in bursts if name.startswith("vxm")})
+    slices = Counter[str]()
+    for name, burst in bursts:
+        if name.startswith("mem"):
+            slices[name] += burst.count
     return Part(
         text, min(b.start for _, b in bursts), max(b.end for _, b in bursts) - 1, cycles(".activations"),
-        cycles(".weights", "LW", "LW_IW"), cycles("vxm."), tuple(planes), tuple(units),
+        cycles(".weights", "LW", "LW_IW"), cycles("vxm."), max(slices.values(), default=0),
+        tuple(planes), tuple(units),
     )  # fmt: skip
 
 
