@@ -1,7 +1,4 @@
-"""A system of golden chips of which some fail: what the runtime sees of each failure is what docs/links.md says.
-
-Failures are given, not drawn, so that the same ones give the same run.
-"""
+"""A system of golden chips of which some fail: what the runtime sees of each failure is what docs/links.md says."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,71 +8,17 @@ from numpy.typing import NDArray
 
 from golden.machine import Job, Result, run_all
 from tsp.dump import Word
-from tsp.errors import InputError, nearest
 from tsp.flow import NO_QUEUE, Fault
 from tsp.flow.channels import NEVER, Channel, ready_after
 from tsp.flow.faults import KINDS
 from tsp.program import Program
+from tsp.runtime.failures import Failure
 from tsp.runtime.machine import Alignment, Status
 from tsp.system import Port, System
 
-FOR_EVER = 1 << 20
 SILENT_EPOCHS = 16
 """Epochs without a good HAC after which a chip says that its parent is silent."""
-WHAT = {
-    "bits": "vector AT on the channel into a port comes with too many wrong bits",
-    "link": "the link of a port is dead from cycle AT on, in both directions",
-    "chip": "the clock of a chip stops in cycle AT",
-    "hac": "no HAC on the channel into a port is right from cycle AT on",
-    "late": "a chip is started AT cycles late",
-    "slow": "the channel into a port takes AT cycles more than its nominal latency",
-}
-FORMS = "WHAT:PLACE:AT[:TIMES[:FIRST]]"
 _KIND = {name: kind for kind, name in KINDS.items()}
-_OF_CHIPS = ("chip", "late")
-
-
-@dataclasses.dataclass(frozen=True)
-class Failure:
-    """One failure.
-
-    Attributes:
-        what: a key of :data:`WHAT`.
-        place: the name of a chip, or of a port such as ``b.w0``.
-        at: see :data:`WHAT`; cycles are those of common time. What began in a cycle of one attempt is there from the
-            beginning of the next, so that alignment finds it.
-        first, times: the attempts in which it is there; the first attempt is 0.
-    """
-
-    what: str
-    place: str
-    at: int = 0
-    times: int = FOR_EVER
-    first: int = 0
-
-    def active(self, attempt: int) -> bool:
-        """Whether it is there in an attempt."""
-        return self.first <= attempt < self.first + self.times
-
-    def since(self, attempt: int) -> int:
-        """The cycle of an attempt from which on it is there."""
-        return self.at if attempt == self.first else 0
-
-
-def parse(text: str, system: System) -> Failure:
-    """A failure as it is written, :data:`FORMS`. InputError if it is wrong, or the system has no such place."""
-    what, *rest = text.split(":")
-    wrong = f"--fail {text}: must be {FORMS}, such as link:b.w0:300 or bits:b.w0:1:1; WHAT is {', '.join(WHAT)}"
-    if what not in WHAT or not 2 <= len(rest) <= 4 or not all(n.isascii() and n.isdigit() for n in rest[1:]):
-        raise InputError(wrong)
-    numbers = [int(number[:7]) for number in rest[1:]]
-    if max(numbers) > FOR_EVER:
-        raise InputError(f"--fail {text}: numbers must be at most {FOR_EVER}")
-    known = [chip.name for chip in system.chips] if what in _OF_CHIPS else sorted(_ports(system))
-    if rest[0] not in known:
-        raise InputError(f"--fail {text}: '{rest[0]}' is no {'chip' if what in _OF_CHIPS else 'connected port'}"
-                         f"{nearest(rest[0], known)}")  # fmt: skip
-    return Failure(what, rest[0], *numbers)
 
 
 def _ports(system: System) -> dict[str, tuple[Channel, str]]:
@@ -90,11 +33,11 @@ def _ports(system: System) -> dict[str, tuple[Channel, str]]:
 class FailingMachine:
     """A :class:`tsp.runtime.machine.Machine` of golden chips: those of ``system``, spares too, with failures.
 
-    ``attempt`` counts calls of :meth:`flush`; ``started`` are the chips as they were started.
+    ``attempt`` counts from 1, and calls of :meth:`flush`; ``started`` are the chips as they were started.
     """
 
     def __init__(self, system: System, failures: Sequence[Failure] = ()):
-        self.failures, self.attempt = tuple(failures), 0
+        self.failures, self.attempt = tuple(failures), 1
         self._used = system
         self._loaded: dict[str, Program] = {}
         self.started: list[str] = []

@@ -90,6 +90,7 @@ BENCHES: dict[str, Bench | Job] = {
     "station": _unit("station", "station"),
     "host_port": _unit("host_port", "host_port", check_bits=True),
     "link": _unit("link", "window_link_loop"),
+    "link_time": _unit("link_time", "window_link_time_parts"),
     "icu": _unit("icu", "icu"),
     "counters": Bench("icu", "tb.unit.sources:icu", "tb.unit.counters"),
     "chip": Bench("chip", "tb.machine:sources", "tb.unit.chip", check_bits=True),

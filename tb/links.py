@@ -28,6 +28,8 @@ MOST = 16
 """Wrong bits in a packet."""
 RATES = tuple(10.0**-n for n in range(9, 2, -1))
 BATCH = 20_000
+IDLE_EVERY = 1250
+"""Of so many words one is idle at least."""
 Bits = NDArray[np.int64]
 Counts = NDArray[np.int64]
 
@@ -102,11 +104,26 @@ def at_rate(superlanes: int, rate: float, found: list[Counts]) -> dict[str, floa
     return shares | {"wrong_at_most": unseen + sum(odds[len(found) :])}
 
 
+def shares(superlanes: int) -> dict[str, float]:
+    """Of the bandwidth of a link that is full: what vectors, headers and correction take, when an idle word comes as
+    often as it must. The bytes of a packet are told apart by what they depend on: those before the vector are the
+    header, those behind it the correction (its crc and the check bits of both codes)."""
+    vectors = np.array([[0] * 16 * superlanes, [255] * 16 * superlanes], np.uint8)
+    clear, full = packet.encode(vectors, packet.Headers()).reshape(2, -1)
+    varies = np.flatnonzero(clear ^ full == 0xFF)
+    first, behind = int(varies[0]), int(varies[0]) + 16 * superlanes
+    parts = {"vectors": 16 * superlanes, "headers": first, "correction": len(clear) - behind}
+    packets = IDLE_EVERY // (superlanes + 1)
+    carried = {name: part * packets / (16 * (packets * (superlanes + 1) + 1)) for name, part in parts.items()}
+    return carried | {"idle": 1 - sum(carried.values())}
+
+
 def report(superlanes: int, samples: int) -> dict[str, Any]:
     """What ``build/reports/links.json`` says of one length of packets."""
     found = counts(superlanes, 2, samples)
     return {
         "superlanes": superlanes,
+        "shares": shares(superlanes),
         "patterns": [dict(zip(OUTCOMES, row.tolist(), strict=True)) for row in found],
         "rates": [{"rate": rate} | at_rate(superlanes, rate, found) for rate in RATES],
     }
@@ -123,7 +140,9 @@ def table(found: dict[str, Any]) -> Table:
 
 def _tried(found: dict[str, Any]) -> str:
     total = sum(sum(row.values()) for row in found["patterns"])
-    return f"{total:,} patterns, of which {sum(row['wrong'] for row in found['patterns'])} came wrong and not found"
+    parts = ", ".join(f"{name} {share:.2%}" for name, share in found["shares"].items())
+    wrong = sum(row["wrong"] for row in found["patterns"])
+    return f"{total:,} patterns, of which {wrong} came wrong and not found; of a full link {parts}"
 
 
 @click.command(cls=Command)

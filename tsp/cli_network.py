@@ -118,8 +118,9 @@ def route(
     found = routed(kept) | {"canonical_cycles": made[0].cycles}
     if path is not None:
         from golden.network import draw
+        from tsp.pictures import save
 
-        draw.save(draw.occupancy(kept), path)
+        save(draw.occupancy(kept), path)
     if output is not None:
         write_atomic(Path(output), (json.dumps(placed(kept)) + "\n").encode())
     if as_json:
@@ -173,8 +174,9 @@ def align(topology: "Topology", cycles: int, seed: int, as_json: bool, picture: 
     found = size(topology) | made.as_dict()
     if path is not None:
         from golden.network import draw
+        from tsp.pictures import save
 
-        draw.save(draw.coming_together(made), path)
+        save(draw.coming_together(made), path)
     if as_json:
         return _print(found)
     table = Table("cycles that HACs differ, at most", "cycles", title=f"{topology}: seed {seed}, {cycles:,} cycles")
@@ -198,7 +200,8 @@ def align(topology: "Topology", cycles: int, seed: int, as_json: bool, picture: 
 @click.option("-o", "--output", required=True, metavar="FILE", help="An .svg or a .png.")
 def draw(topology: "Topology", output: str) -> int:
     """Draw how the chips are cabled."""
-    from golden.network.draw import cabling, picture_path, save
+    from golden.network.draw import cabling
+    from tsp.pictures import picture_path, save
 
     path = picture_path(output)
     save(cabling(topology), path)
@@ -209,7 +212,7 @@ def draw(topology: "Topology", output: str) -> int:
 def _picture(name: str | None) -> Path | None:
     if name is None:
         return None
-    from golden.network.draw import picture_path
+    from tsp.pictures import picture_path
 
     return picture_path(name)
 

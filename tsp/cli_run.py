@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tsp.cli import config_options, load_program
+from tsp.cli_replay import FAILURES, MOST_RETRIES, REPLAYS, replay_command
 from tsp.cli_system import run_command
 from tsp.config import ChipConfig
 from tsp.dump import superlanes
@@ -33,6 +34,8 @@ from tsp.tensors import read_array, restored, with_inputs
 @click.option("--input", "inputs", multiple=True, metavar="[NAME=]FILE", help="An input, a .npy file.")
 @click.option("--output", "outputs", multiple=True, metavar="[NAME=]FILE", help="Where to write an output, as .npy.")
 @click.option("--flip", "flips", multiple=True, metavar="BITS", help=f"Turn over bits on purpose: {FORMS}.")
+@click.option("--retries", type=click.IntRange(0, MOST_RETRIES), help=f"Of a system: {REPLAYS}.")
+@click.option("--fail", "fails", multiple=True, metavar="FAILURE", help=f"Of a system: {FAILURES}.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; for bad input nothing but the sentence on stderr.")
 @config_options(required=False)
 def run_program(
@@ -46,18 +49,31 @@ def run_program(
     inputs: tuple[str, ...],
     outputs: tuple[str, ...],
     flips: tuple[str, ...],
+    retries: int | None,
+    fails: tuple[str, ...],
     as_json: bool,
     config: ChipConfig | None,
 ) -> int:
     """Run PROGRAM (.npz or source).
 
-    Exit code 1: the machine differs from the prediction; 2: bad input; 3: the machine latched a fault.
+    With --retries or --fail a system is watched by a runtime, which replays, goes round dead links and puts spares in
+    place of chips until the result is right.
+
+    Exit code 1: the machine differs from the prediction; 2: bad input; 3: the machine latched a fault, or gave no
+    right result.
     """
     if system is not None:
         given = {"--waves": waves, "--input": inputs, "--output": outputs, "--flip": flips, "--config": config}
         if unused := next((option for option, value in given.items() if value), None):
             raise InputError(f"{unused} is for one chip, but --system runs several; leave it out")
-        return run_command(system, program, on, dump, max_cycles, no_check, as_json)
+        if retries is None and not fails:
+            return run_command(system, program, on, dump, max_cycles, no_check, as_json)
+        if no_check:
+            raise InputError("--no-check runs what is illegal, --retries and --fail what is legal; leave it out")
+        return replay_command(system, program, on, dump, max_cycles, retries, fails, as_json)
+    if retries is not None or fails:
+        option = "--fail" if fails else "--retries"
+        raise InputError(f"{option} is for systems of chips, and there is none; name it with --system")
     if program is None:
         raise InputError("PROGRAM is missing: a .npz file or source; or name a system with --system")
     loaded = load_program(program, config)

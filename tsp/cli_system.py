@@ -1,7 +1,9 @@
 """``tsp system``: check, draw and assemble systems of chips; and what ``tsp run --system`` does."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -9,8 +11,8 @@ from rich.table import Table
 
 from tsp.assembler import assemble_file
 from tsp.config import ChipConfig
-from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, InputError, counted
-from tsp.files import refuse_same, write_atomic
+from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, counted
+from tsp.files import refuse_same
 from tsp.program import Program
 from tsp.run_system import SystemResult, run_checked
 from tsp.start import preambles
@@ -18,7 +20,6 @@ from tsp.system import System
 from tsp.system_check import check_system
 from tsp.system_file import load_system
 from tsp.system_programs import load_programs, save_programs
-from tsp.system_svg import draw_system
 
 
 def load(file: str, programs: str | None = None) -> System:
@@ -73,18 +74,17 @@ def _table(system: System, cycles: list[int]) -> Table:
 
 @system_group.command("draw")
 @click.argument("system")
-@click.option("-o", "--output", required=True, metavar="FILE.svg", help="Where to write it.")
+@click.option("-o", "--output", required=True, metavar="FILE", help="An .svg or a .png.")
 def draw_command(system: str, output: str) -> None:
     """Draw the chips and links of SYSTEM (.toml)."""
-    path = Path(output)
-    if path.suffix != ".svg":
-        raise InputError(f"-o {output}: pictures are written as SVG; try {path.with_suffix('.svg')}")
+    from tsp.pictures import picture_path, save
+    from tsp.system_draw import draw_system
+
+    path = picture_path(output)
     refuse_same(path, Path(system))
     loaded = load(system)
-    data = draw_system(loaded).encode()
-    write_atomic(path, data)
-    what = f"{counted(len(loaded.chips), 'chip')}, {counted(len(loaded.links), 'link')}"
-    click.echo(f"{output}: {what}, {len(data):,} bytes")
+    save(draw_system(loaded), path)
+    click.echo(f"{output}: {counted(len(loaded.chips), 'chip')}, {counted(len(loaded.links), 'link')}")
 
 
 @system_group.command("asm")
@@ -114,14 +114,19 @@ def _print(system: str, result: SystemResult) -> None:
     most = max(found.cycles for found in result.results)
     click.echo(f"{system} on {result.on}: {most} cycles, of which the start takes {result.zero}")
     Console().print(result.table())
-    for (chip, text), value in result.dumped.items():
+    print_dumped(result.dumped)
+    if result.differing and not result.faults:
+        click.echo(f"not as foretold: {', '.join(result.differing)}", err=True)
+    for chip, fault in result.faults.items():
+        click.echo(f"machine fault: chip {chip}: {fault}", err=True)
+
+
+def print_dumped(dumped: Mapping[tuple[str, str], Any]) -> None:
+    """Print what was asked for: (chip, WORDS) → elements, or bytes by the words' names."""
+    for (chip, text), value in dumped.items():
         if isinstance(value, dict):
             for word, lanes in value.items():
                 click.echo(f"{chip}:{word}: {'undefined' if lanes is None else ' '.join(lanes)}")
             continue
         for number, vector in enumerate(value):
             click.echo(f"{chip}:{text}[{number}]: {'undefined' if vector is None else ' '.join(map(str, vector))}")
-    if result.differing and not result.faults:
-        click.echo(f"not as foretold: {', '.join(result.differing)}", err=True)
-    for chip, fault in result.faults.items():
-        click.echo(f"machine fault: chip {chip}: {fault}", err=True)

@@ -1,8 +1,9 @@
 """Run a system of chips on the golden model or its RTL, and say what became of each."""
 
+import contextlib
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -165,26 +166,38 @@ def run_checked(
     return SystemResult(begun, on, zero, predicted, expected, results, dumped, seconds)
 
 
+def worst_clocks(system: System) -> list[int]:
+    """How far the clock of each chip is from nominal, in ppm: by turns as far as they may be."""
+    return [system.ppm * (1, -1)[number % 2] for number in range(len(system.chips))]
+
+
+@contextlib.contextmanager
+def simulating(system: System, on: str) -> Iterator[None]:
+    """Say what takes so long, and turn failures of the simulator into :class:`tsp.run.SimulatorFailed`."""
+    from tb import simulator
+
+    simulator.tool(on)
+    waiting = f"building the RTL of {len(system.chips)} chips for {on} (minutes, once), aligning and running them"
+    try:
+        with Console(stderr=True).status(waiting):
+            yield
+    except (simulator.BuildFailed, simulator.TestsFailed) as error:
+        raise SimulatorFailed(f"{on}: {error}") from error
+
+
 def _on_rtl(
     begun: System, expected: list[Result], on: str, wanted: list[set[Word]]
 ) -> tuple[list[ChipResult], list[Memory]]:
-    """Run it with clocks and jitter as bad as they may be: those of the chips differ by turns."""
-    from tb import simulator
+    """Run it with clocks and jitter as bad as they may be."""
     from tb.link import chips
     from tb.machine import Job
 
-    simulator.tool(on)
     jobs = [
         Job(chip.program, clock_limit(result.flow) + _START_EPOCHS * chip.config.hac_period, read=sorted(words))
         for chip, result, words in zip(begun.chips, expected, wanted, strict=True)
     ]
-    ppm = [begun.ppm * (1, -1)[number % 2] for number in range(len(jobs))]
-    waiting = f"building the RTL of {len(jobs)} chips for {on} (minutes, once), aligning and running them"
-    try:
-        with Console(stderr=True).status(waiting):
-            found = chips.run(begun, jobs, chips.Wires(ppm=ppm), on).chips
-    except (simulator.BuildFailed, simulator.TestsFailed) as error:
-        raise SimulatorFailed(f"{on}: {error}") from error
+    with simulating(begun, on):
+        found = chips.run(begun, jobs, chips.Wires(ppm=worst_clocks(begun)), on).chips
     slices = floorplan(begun.chips[0].config).slices
     results = []
     for chip in found:

@@ -1,7 +1,8 @@
-"""Systems in which a spare stands in the place of a chip: which links are left, and programs for other links."""
+"""Systems in which a spare stands in the place of a chip, or a link is left out: which links remain, and programs for
+other links."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from tsp import isa
 from tsp.errors import InputError
@@ -19,14 +20,19 @@ def places(system: System) -> tuple[str, ...]:
     return tuple(chip.name for chip in system.chips if not chip.spare)
 
 
-def placed(system: System, names: Sequence[str]) -> System:
+def placed(system: System, names: Sequence[str], dead: Collection[str] = ()) -> System:
     """The chips of these names and the links between them; the first stands in the first place, and so on.
 
-    Chips have the programs of their places, for the links that those have. The tree is that of ``system`` if its links
-    are enough. InputError if the links left do not join all chips, or a program does not fit its chip.
+    Links of a ``dead`` port are left out. Chips have the programs of their places, for the links that those have. The
+    tree is that of ``system`` if its links are enough. InputError if the links left do not join all chips, or a program
+    does not fit its chip.
     """
     number = {system.chip(name): place for place, name in enumerate(names)}
-    kept = [at for at, link in enumerate(system.links) if all(port.chip in number for port in link.ends)]
+    kept = [
+        at
+        for at, link in enumerate(system.links)
+        if all(port.chip in number and system.port_name(port) not in dead for port in link.ends)
+    ]
     links = [_moved(system.links[at], number) for at in kept]
     root = places(system).index(system.chips[system.root].name)
     of_tree = [row for row, at in enumerate(kept) if at in system.tree]
@@ -53,11 +59,12 @@ def rewired(home: System, system: System) -> System:
     Raises InputError for a link that there is no other for.
     """
     free = list(system.links)
+    used = {port for place, chip in enumerate(home.chips) for *_, port in _over_links(chip.program, place)}
     taken: dict[Port, Port] = {}
     # What is joined as before stays so; others take what is left.
     for fits in (_alike, _joins):
         for ours in home.links:
-            if ours.ends[0] in taken:
+            if ours.ends[0] in taken or used.isdisjoint(ours.ends):
                 continue
             both = ((there, ends) for there in free for ends in (there.ends, there.ends[::-1]))
             found = next(((there, ends) for there, ends in both if fits(home, ours, system, ends)), None)
@@ -83,25 +90,26 @@ def _hemisphere(system: System, port: Port) -> str:
     return floorplan(system.chips[port.chip].config).links[port.link].hemisphere
 
 
+def _over_links(program: Program, place: int) -> Iterator[tuple[int, int, isa.Instruction, Port]]:
+    """Queue and index of every SEND, RECEIVE and POLL of a place, what it is, and its port."""
+    plan = floorplan(program.config)
+    for queue, words in program.queues.items():
+        for index, word in enumerate(words if plan.queues[queue].kind == "c2c" else []):
+            found = isa.decode(word)
+            if found is not None and found.mnemonic in _OVER_LINKS:
+                yield queue, index, found, Port(place, number_of(queue, found["link"], program.config))
+
+
 def _program(home: System, system: System, place: int, taken: dict[Port, Port]) -> Program:
     """The program of a place of ``home`` with the links of ``system``."""
-    chip = home.chips[place]
-    plan = floorplan(chip.config)
-    queues = {}
-    for queue, words in chip.program.queues.items():
-        queues[queue] = list(words)
-        if plan.queues[queue].kind != "c2c":
-            continue
-        for index, word in enumerate(words):
-            found = isa.decode(word)
-            if found is None or found.mnemonic not in _OVER_LINKS:
-                continue
-            port = Port(place, number_of(queue, found["link"], chip.config))
-            if port not in taken:
-                raise InputError(_missing(home, system, port))
-            link = floorplan(system.chips[place].config).links[taken[port].link].number
-            queues[queue][index] = isa.Instruction(found.operation, {**found.values, "link": link}).encode()
-    return dataclasses.replace(chip.program, queues=queues, config=system.chips[place].config).validate()
+    program, config = home.chips[place].program, system.chips[place].config
+    queues = {queue: list(words) for queue, words in program.queues.items()}
+    for queue, index, found, port in _over_links(program, place):
+        if port not in taken:
+            raise InputError(_missing(home, system, port))
+        link = floorplan(config).links[taken[port].link].number
+        queues[queue][index] = isa.Instruction(found.operation, {**found.values, "link": link}).encode()
+    return dataclasses.replace(program, queues=queues, config=config).validate()
 
 
 def _missing(home: System, system: System, port: Port) -> str:

@@ -111,13 +111,16 @@ class System:
     @cached_property
     def parents(self) -> list[Channel | None]:
         """For each chip the channel (nominal) of the tree that its time comes on; None for the root."""
-        of_tree = [(a, b, latency) for number, a, b, latency in self._directions(True) if number in self.tree]
+        tree = set(self.tree)
+        leads: list[list[tuple[Port, Port, int]]] = [[] for _ in self.chips]
+        for number, a, b, latency in self._directions(True):
+            if number in tree:
+                leads[a.chip].append((a, b, latency))
         found: list[Channel | None] = [None] * len(self.chips)
         reached, queue = {self.root}, [self.root]
-        while queue:
-            chip = queue.pop(0)
-            for a, b, latency in of_tree:
-                if a.chip == chip and b.chip not in reached:
+        for chip in queue:
+            for a, b, latency in leads[chip]:
+                if b.chip not in reached:
                     reached.add(b.chip)
                     queue.append(b.chip)
                     found[b.chip] = Channel(chip, a.link, b.chip, b.link, latency)
@@ -126,7 +129,14 @@ class System:
     @cached_property
     def depth(self) -> list[int]:
         """Edges from the root to each chip."""
-        return [len(self._way(chip)) for chip in range(len(self.chips))]
+        found: dict[int, int] = {}
+        for chip in range(len(self.chips)):
+            way = [chip]
+            while way[-1] not in found and (parent := self.parents[way[-1]]) is not None:
+                way.append(parent.sender)
+            first = found.setdefault(way[-1], 0)
+            found |= {each: first + edges for edges, each in enumerate(reversed(way))}
+        return [found[chip] for chip in range(len(self.chips))]
 
     def _way(self, chip: int) -> list[Channel]:
         """The channels from a chip up to the root."""
@@ -153,12 +163,14 @@ def spanning_tree(
 ) -> tuple[int, ...]:
     """Links of ``among`` that join all chips, found breadth first from the root: every chip is as few edges from it as
     can be. InputError if some chip cannot be reached."""
+    leads: list[list[tuple[int, int]]] = [[] for _ in chips]
+    for number in among:
+        one, other = (port.chip for port in links[number].ends)
+        leads[one].append((number, other))
+        leads[other].append((number, one))
     reached, queue, tree = {root}, [root], []
-    while queue:
-        chip = queue.pop(0)
-        for number in among:
-            ends = [port.chip for port in links[number].ends]
-            other = ends[1 - ends.index(chip)] if chip in ends else chip
+    for chip in queue:
+        for number, other in leads[chip]:
             if other not in reached:
                 reached.add(other)
                 queue.append(other)

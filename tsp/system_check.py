@@ -95,7 +95,7 @@ class _Checker:
         self.resyncs = [self._resyncs(flow) for flow in self.flows]
 
     def problems(self) -> list[str]:
-        found = [*self._starts(), *self._runtime_deskews()]
+        found = [*self._starts(), *self._runtime_deskews(), *self._loose()]
         if not found:
             for channel in self.system.channels:
                 found += self._receives(channel)
@@ -165,6 +165,23 @@ class _Checker:
                     f" come {drift} cycles apart, and HACs {self.farthest}; t must be at least {least}"
                 )
             before = control.cycle
+        return found
+
+    def _loose(self) -> list[str]:
+        """Every SEND and RECEIVE is on a link that is joined to another; the first that is not, of each link."""
+        joined = {(channel.sender, channel.out) for channel in self.system.channels}
+        found = []
+        for chip, flow in enumerate(self.flows):
+            ports = self.writers[chip].plan.links
+            known = [port.name for port in ports if (chip, port.index) in joined]
+            for what, rows in (("SEND on", flow.sends), ("RECEIVE of", flow.receives)):
+                links, first = np.unique(rows.link, return_index=True)
+                for link, row in zip(links.tolist(), first.tolist(), strict=True):
+                    if (chip, link) not in joined:
+                        place, name = self._issue_place(chip, int(rows.issue[row])), self.system.chips[chip].name
+                        close = f"chip {name} has {', '.join(known)}" if known else f"chip {name} has no links"
+                        text = f"{what} link {ports[link].name}, which is not connected"
+                        found.append(f"{place}: {text}; give {name}.{ports[link].name} a [[link]]; {close}")
         return found
 
     def _zero_of(self, chip: int) -> int:
@@ -254,5 +271,6 @@ class _Checker:
         text += f" which holds {room} (link_buffer)"
         first = number - room
         if first < len(taken):
-            return [f"{text}; send it {counted(int(taken[first] - come[number]) + 1, 'cycle')} later"]
+            later = int(taken[first] - come[number]) + 1
+            return [f"{text}; send it {counted(later, 'cycle')} later, in cycle {cycle + later}"]
         return [f"{text}; RECEIVE one before"]

@@ -2,22 +2,23 @@
 
 import dataclasses
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tsp.config import ChipConfig, preset
 from tsp.errors import InputError, nearest
-from tsp.files import read_bounded
 from tsp.floorplan import floorplan
 from tsp.program import Program
 from tsp.system import JITTER, MOST_OFF, PPM, Chip, Link, Port, System, spanning_tree
+from tsp.toml_file import read_toml, shortened
 
 FILE_LIMIT = 1 << 24
 MOST_CHIPS = 10_440
 """The largest system *(published)*."""
 MOST_LATENCY = 1 << 16
+MOST_TEXT = 1000
+"""Characters of a text."""
 CHIP_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOP = ("root", "ppm", "preamble", "chip", "link", "config", "set")
 _CHIP = ("name", "config", "set", "program", "spare")
@@ -37,18 +38,14 @@ def load_system(path: str | Path, loader: Loader, programs: Mapping[str, Program
     Raises InputError.
     """
     path = Path(path)
-    try:
-        table = tomllib.loads(read_bounded(path, FILE_LIMIT).decode())
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start} is not UTF-8 text; is this a system file?") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"{path}: is not TOML: {error}") from None
+    table = read_toml(path, FILE_LIMIT, "a system file")
     return _Reader(path, loader, programs).system(table)
 
 
 class _Reader:
     def __init__(self, path: Path, loader: Loader, programs: Mapping[str, Program] | None):
         self._path, self._loader, self._programs = path, loader, programs
+        self._numbers: dict[str, int] = {}
 
     def system(self, table: dict[str, Any]) -> System:
         self._known(table, _TOP, "")
@@ -57,9 +54,10 @@ class _Reader:
         listed = self._tables(table, "chip")
         chips = [self._chip(chip, table, f"chip {number}") for number, chip in enumerate(listed)]
         names = [chip.name for chip in chips]
-        for number, name in enumerate(names):
-            if name in names[:number]:
-                raise self._wrong(f"two chips are called '{name}'; names must differ")
+        self._numbers = {name: number for number, name in enumerate(names)}
+        if len(self._numbers) < len(names):
+            twice = next(name for number, name in enumerate(names) if self._numbers[name] != number)
+            raise self._wrong(f"two chips are called '{twice}'; names must differ")
         if self._programs is not None:
             for name in self._programs:
                 if name not in names:
@@ -69,7 +67,7 @@ class _Reader:
         self._once(links, chips)
         root_name = self._value(table, "root", str, names[0], "")
         if root_name not in names:
-            raise self._wrong(f"root is '{root_name}', which is no chip{nearest(root_name, names)}")
+            raise self._wrong(f"root is '{shortened(root_name)}', which is no chip{nearest(root_name[:64], names)}")
         root = names.index(root_name)
         if chips[root].spare:
             close = next((chip.name for chip in chips if not chip.spare), "another")
@@ -78,7 +76,7 @@ class _Reader:
         among = chosen or range(len(links))
         tree = spanning_tree(str(self._path), names, links, root, [*among])
         if chosen and len(tree) < len(chosen):
-            spare = next(number for number in chosen if number not in tree)
+            spare = min({*chosen} - {*tree})
             raise self._wrong(f"link {spare}: tree is true, but its chips are joined without it; a tree has no circle")
         return System(str(self._path), tuple(chips), tuple(links), root, tree, ppm, preamble)
 
@@ -86,7 +84,7 @@ class _Reader:
         self._known(row, _CHIP, where)
         name = self._value(row, "name", str, None, where)
         if not CHIP_NAME.fullmatch(name):
-            raise self._wrong(f"{where}: name is {name!r}, must be 1…64 letters, digits, '_' or '-'")
+            raise self._wrong(f"{where}: name is {_shown(name)}, must be 1…64 letters, digits, '_' or '-'")
         where = f"chip {name}"
         kind = self._value({**defaults, **row}, "config", str, None, where)
         settings = [*self._settings(defaults, ""), *self._settings(row, where)]
@@ -117,7 +115,7 @@ class _Reader:
 
     def _settings(self, row: dict[str, Any], where: str) -> list[str]:
         settings: list[str] = self._value(row, "set", list, [], where)
-        if not all(type(setting) is str for setting in settings):
+        if not all(type(setting) is str and _legible(setting) for setting in settings):
             raise self._wrong(f'{where or "set"}: set must be a list of texts such as ["superlanes=4"]')
         return settings
 
@@ -156,15 +154,16 @@ class _Reader:
     def _port(self, row: dict[str, Any], key: str, chips: list[Chip], where: str) -> Port:
         text = self._value(row, key, str, None, where)
         name, _, port = text.partition(".")
-        names = [chip.name for chip in chips]
-        if name not in names:
-            raise self._wrong(f"{where}: {key} is {text!r}, but there is no chip '{name}'{nearest(name, names)}")
-        chip = chips[names.index(name)]
+        if name not in self._numbers:
+            known = nearest(name[:64], self._numbers)
+            raise self._wrong(f"{where}: {key} is {_shown(text)}, but there is no chip '{shortened(name)}'{known}")
+        chip = chips[self._numbers[name]]
         ports = [link.name for link in floorplan(chip.config).links]
         if port not in ports:
             known = f"it has {', '.join(ports)}" if len(ports) <= 16 else f"it has {ports[0]}…{ports[-1]}"
-            raise self._wrong(f"{where}: {key} is {text!r}, but chip {name} has no port '{port}'; {known}")
-        return Port(names.index(name), ports.index(port))
+            missing = f"chip {name} has no port '{shortened(port)}'"
+            raise self._wrong(f"{where}: {key} is {_shown(text)}, but {missing}; {known}")
+        return Port(self._numbers[name], ports.index(port))
 
     def _once(self, links: list[Link], chips: list[Chip]) -> None:
         used: dict[Port, int] = {}
@@ -198,28 +197,38 @@ class _Reader:
         if type(value) is not kind:
             names = {str: "a text", bool: "true or false", list: "a list", int: "a whole number"}
             raise self._wrong(f"{place}{key} is {_shown(value)}, must be {names[kind]}")
+        if kind is str and not _legible(value):
+            raise self._wrong(f"{place}{key} is {_shown(value)}, must be at most {MOST_TEXT} printable characters")
         return value
 
     def _number(self, table: dict[str, Any], key: str, default: int, low: int, high: int, where: str) -> int:
         value: int = self._value(table, key, int, default, where)
         if not low <= value <= high:
             place = f"{where}: " if where else ""
-            raise self._wrong(f"{place}{key} is {value}, must be {low}…{high}; try {min(max(value, low), high)}")
+            close = min(max(value, low), high)
+            raise self._wrong(f"{place}{key} is {_shown(value)}, must be {low}…{high}; try {close}")
         return value
 
     def _known(self, table: dict[str, Any], keys: tuple[str, ...], where: str) -> None:
         for key in table:
             if key not in keys:
                 place = f"{where}: " if where else ""
-                raise self._wrong(f"{place}unknown key {_shown(key)}{nearest(key, keys, len(keys))}")
+                raise self._wrong(f"{place}unknown key {_shown(key)}{nearest(key[:64], keys, len(keys))}")
 
     def _wrong(self, message: str) -> InputError:
         return InputError(f"{self._path}: {message}")
 
 
+def _legible(text: Any) -> bool:
+    """Messages repeat it, in one line."""
+    return len(text) <= MOST_TEXT and text.isprintable()
+
+
 def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    try:
+        return shortened(repr(value))
+    except (ValueError, RecursionError):  # a number of more digits than Python writes, or brackets in brackets
+        return "too long to be shown"
 
 
 def with_programs(system: System, programs: list[Program]) -> System:

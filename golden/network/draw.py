@@ -1,7 +1,4 @@
-"""Pictures of how chips are cabled, how HACs come together and when links are taken: SVG or PNG."""
-
-import io
-from pathlib import Path
+"""Pictures of how chips are cabled, how HACs come together and when links are taken."""
 
 import matplotlib
 import numpy as np
@@ -13,31 +10,11 @@ from numpy.typing import NDArray
 from golden.network.align import FROM_ROOT, LINKED, Alignment
 from golden.network.schedule import Schedule
 from golden.network.topology import CHIPS, PORTS, Topology
-from tsp.errors import InputError, counted
-from tsp.files import write_atomic
+from tsp.errors import counted
 
-KINDS = (".svg", ".png")
 _POINTS = 150
 """Of a line over time."""
 _GREY, _BLUE, _RED = "#9aa0a6", "#1f4e8c", "#c0392b"
-
-
-def picture_path(name: str) -> Path:
-    """Where a picture goes. InputError for a name that no picture can have, before any work is done."""
-    path = Path(name)
-    if path.suffix not in KINDS:
-        raise InputError(f"{name}: a picture is an .svg or a .png; {path.with_suffix('.svg').name} works")
-    if not path.parent.is_dir():
-        raise InputError(f"{name}: there is no folder {path.parent}")
-    return path
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure in the kind that the name ends in."""
-    data = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "open-tsp", "svg.fonttype": "none"}):
-        figure.savefig(data, format=path.suffix[1:], dpi=150, metadata={"Date": None} if path.suffix == ".svg" else {})
-    write_atomic(path, data.getvalue())
 
 
 def cabling(topology: Topology) -> Figure:

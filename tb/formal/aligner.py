@@ -48,6 +48,10 @@ def _aligned(bench: Bench, rtl: Rtl, period: int, jitter: int) -> None:
     bench.claim(error <= 1, unit.hac_slow & near)
     bench.claim(steps, first & sample.judges & (_size(error) > 2 * jitter + 3))
     bench.claim(unit.hac_fast, first & sample.judges & (_size(error) > quarter + jitter + 1))
+    seen = Signal.like(error, name="seen")
+    m.d.comb += seen.eq(sample.judged + sample.judged_noise)
+    beyond = first & sample.judges & (_size(seen) > jitter + 2)
+    bench.claim(steps & (unit.hac_fast == ((seen > 0) | (_size(seen) > quarter))), beyond)
     bench.claim(_size(error) <= jitter + 3, small)
     _sample_inside(bench, unit, inside, sample, since, jitter)
     _sum_inside(bench, unit, inside, sample, since, jitter, small)
@@ -158,8 +162,8 @@ PROOFS = [
         name="aligner-jitter",
         block="link/aligner",
         claim="HACs that are not a quarter of a period apart never step away from each other but for a sum's "
-        "rounding, step nearer in every interval while more than 2·J + 3 apart, and once within J + 2 stay within "
-        "J + 3",
+        "rounding, step as the sample says after every one beyond J + 2, so nearer in every interval while more than "
+        "2·J + 3 apart, and once within J + 2 stay within J + 3",
         build=aligned(32, 1),
         reduced="epochs of 32 cycles, J = 1",
         assumed=RULES,

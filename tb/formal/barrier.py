@@ -1,5 +1,6 @@
 """SYNC and NOTIFY: who is parked goes on in one cycle, a barrier after the NOTIFY and at no other time."""
 
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,8 @@ from tb.formal.planted import Bug, Rtl
 from tb.formal.proof import Proof
 from tb.formal.sequencer import CUT, AnyWords, in_place_of_memory
 from tsp import isa_rules
-from tsp.floorplan import floorplan
+from tsp.config import ChipConfig
+from tsp.floorplan import Queue, floorplan
 from tsp.timing import timing
 
 CONFIG = PLAIN.override(["mem_slices=8"])
@@ -52,20 +54,25 @@ def barrier(rtl: Rtl) -> Bench:
     return Bench(build)
 
 
+def few_queues(bench: Bench, rtl: Rtl, config: ChipConfig, places: Sequence[Queue]) -> tuple[Any, Inside, list[str]]:
+    """(the whole ICU of a chip with these queues only, whose memories give any words; its inside; where queues are)."""
+    memory, _ = in_place_of_memory(AnyWords)
+    queue_type = rtl("rtl.icu_queue", QueueMemory=memory).IcuQueue
+    few = {"floorplan": lambda config: SimpleNamespace(queues=places), "IcuQueue": queue_type}
+    icu = rtl("rtl.icu", **few).Icu(config)
+    inside = bench.place("icu", icu)
+    bench.drive(icu)
+    return icu, inside, [f"queue_{place.index}.inner" for place in places]
+
+
 def release(rtl: Rtl) -> Bench:
-    """The whole ICU of a chip with few queues, whose memories give any words."""
+    """The whole ICU and whom a NOTIFY lets go on."""
 
     def build(bench: Bench) -> None:
-        memory, _ = in_place_of_memory(AnyWords)
         every = floorplan(CONFIG).queues
         places = [queue for queue in every if queue.kind == "mem"][: QUEUES - 1]
         places += [queue for queue in every if queue.kind == "c2c"][:1]
-        queue_type = rtl("rtl.icu_queue", QueueMemory=memory).IcuQueue
-        few = {"floorplan": lambda config: SimpleNamespace(queues=places), "IcuQueue": queue_type}
-        icu = rtl("rtl.icu", **few).Icu(CONFIG)
-        inside = bench.place("icu", icu)
-        bench.drive(icu)
-        names = [f"queue_{place.index}.inner" for place in places]
+        icu, inside, names = few_queues(bench, rtl, CONFIG, places)
         watch = Watch(bench, Cat(inside[f"{name}.notify"] for name in names).any())
         for name in names:
             _check_queue(bench, inside, name, watch)
@@ -89,12 +96,18 @@ def _check_queue(bench: Bench, inside: Inside, name: str, watch: Watch) -> None:
     syncs = word & inside[f"{name}.decoded_sync"]
     leaves = bench.before(watch.ends & parked & watch.notified & ~syncs, f"leaves_{name[:8]}")
     bench.claim(~parked, leaves)
-    states = [parked, inside[f"{name}.deskew"], inside[f"{name}.runtime_deskew"]]
-    flags = [inside[f"{name}.decoded_{flag}"] for flag in ("sync", "deskew", "runtime_deskew")]
-    for bits in (states, flags):
+    waits_and_runs(bench, inside, name, {"sync": "parked"})
+
+
+def waits_and_runs(bench: Bench, inside: Inside, name: str, others: Mapping[str, str]) -> None:
+    """A queue waits for one thing at a time, and the ICU runs meanwhile; ``others``: the words but for DESKEW and
+    RUNTIME_DESKEW after which it waits, and the states in which it then is."""
+    words = {"deskew": "deskew", "runtime_deskew": "runtime_deskew", **others}
+    states = [inside[f"{name}.{state}"] for state in words.values()]
+    for bits in (states, [inside[f"{name}.decoded_{word}"] for word in words]):
         bench.invariant(sum(bits) <= 1)
-    bench.invariant(inside["control.run"] & ~inside["control.idle"], parked)
-    bench.invariant(~inside["control.idle"], word)
+    bench.invariant(inside["control.run"] & ~inside["control.idle"], Cat(states).any())
+    bench.invariant(~inside["control.idle"], inside[f"{name}.decoded_valid"])
 
 
 PROOFS = [

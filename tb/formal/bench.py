@@ -1,7 +1,7 @@
 """What the benches of all proofs are made of: free inputs, assumptions, claims, and a look inside the RTL."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from tsp.config import preset
 
 PLAIN = preset("tiny").override(["ecc=off", "ifetch=off", "vxm_float=off", "mxm_fp16=off"])
 """What the blocks under proof are configured as, but for sizes and for the feature that a proof is about."""
+LINKED = PLAIN.override(["c2c=on", "links_w=2", "mem_slices=8"])
+"""The same with links: more than one in the west."""
 
 
 class Bench(Component):
@@ -66,6 +68,10 @@ class Bench(Component):
         """Only runs in which this holds in every cycle without reset count."""
         self.m.d.comb += Assume(self.reset | Value.cast(condition).any())
 
+    def assume_always(self, condition: Any) -> None:
+        """The same in cycles of reset too."""
+        self.m.d.comb += Assume(Value.cast(condition).any())
+
     def claim(self, condition: Any, when: Any = 1) -> None:
         """This holds in every cycle without reset (in which ``when`` holds)."""
         self._assert(condition, when)
@@ -105,16 +111,24 @@ class Inside:
 
     def __getitem__(self, path: str) -> Signal:
         *places, name = path.split(".")
+        fragment = self._at(path, places)
+        driven: dict[bool, dict[int, Signal]] = {False: {}, True: {}}
+        for domain, statements in fragment.statements.items():
+            found = (signal for statement in statements for signal in statement._lhs_signals() if signal.name == name)
+            driven[domain != "comb"].update((id(signal), signal) for signal in found)
+        # A register, before a port of its name that it leads to.
+        return _only(path, list((driven[True] or driven[False]).values()))
+
+    def _at(self, path: str, places: Sequence[str]) -> Fragment:
         fragment = self._fragment
         for place in places:
-            fragment = _only(path, [part for part, part_name, _ in fragment.subfragments if part_name == place])
-        statements = [statement for domain in fragment.statements.values() for statement in domain]
-        signals = {id(s): s for statement in statements for s in statement._lhs_signals() if s.name == name}
-        return _only(path, list(signals.values()))
+            fragment = _only(path, [part for part, name, _ in fragment.subfragments if name == place])
+        return fragment
 
-    def memory_row(self, m: Module, address: Value) -> Signal:
-        """A row of the only memory there is, as it stands in this cycle."""
-        memory = _only("memory", [part for part in _parts(self._fragment) if isinstance(part, MemoryInstance)])
+    def memory_row(self, m: Module, address: Value, path: str = "") -> Signal:
+        """A row of the only memory there is below ``path``, as it stands in this cycle."""
+        fragment = self._at(path, path.split(".") if path else [])
+        memory = _only("memory", [part for part in _parts(fragment) if isinstance(part, MemoryInstance)])
         port = memory._read_ports[0]
         row = Signal(len(port._data), name="probed_row")
         probed = Signal(len(port._addr), name="probed_address")

@@ -1,16 +1,19 @@
-"""HAC, SAC and δ under any steps, and what DESKEW and RUNTIME_DESKEW make of them."""
+"""HAC, SAC and δ under any steps, and what DESKEW, POLL and RUNTIME_DESKEW make of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 
-from tb.formal.bench import PLAIN, Bench
+from tb.formal.bench import LINKED, PLAIN, Bench, Inside
 from tb.formal.planted import Bug, Rtl
 from tb.formal.proof import Proof
+from tsp.config import ChipConfig
 
 # Small enough for a few steps to bring the epoch's end nearer.
 CONFIG = PLAIN.override(["hac_period=16"])
+LINKED_CONFIG = LINKED.override(["hac_period=16"])
 PERIOD = CONFIG.hac_period
 QUEUES = 3
 NO_QUEUE, ILLEGAL, NEGATIVE, SATURATED = 255, 5, 9, 10
@@ -80,56 +83,76 @@ def counters(rtl: Rtl) -> Bench:
     return Bench(build)
 
 
-def waits(rtl: Rtl) -> Bench:
+class Stall:
+    """A RUNTIME_DESKEW by counting: it has waited ``age`` cycles and takes ``due`` beyond its own; ``first``, its own;
+    ``ends``, its last; ``before``: the cycle before was one of it."""
+
+    def __init__(self, bench: Bench, retiming: Value, runtime_t: Value, delta: Value):
+        m = bench.m
+        self.age, sampled, self.first = Signal(18, name="age"), Signal(signed(18)), Signal()
+        self.due = Signal(signed(18))
+        self.before = bench.before(retiming, "retimes")
+        m.d.comb += [
+            self.first.eq(retiming & (self.age == 0)),
+            self.due.eq(Mux(self.first, runtime_t + delta, sampled)),
+        ]
+        self.ends = retiming & (self.age == Mux(self.due < 0, 0, self.due))
+        with m.If(self.first):
+            m.d.sync += sampled.eq(self.due)
+        m.d.sync += self.age.eq(Mux(retiming & ~self.ends, self.age + 1, 0))
+
+    def invariants(self, bench: Bench, inside: Inside, retiming: Value, place: str = "") -> None:
+        """How the RTL counts, in the unit at ``place``."""
+        bench.invariant(inside[f"{place}waiting"] == (retiming & (self.age != 0)))
+        bench.invariant((self.age == 0) | (self.age <= self.due) & retiming)
+        bench.invariant(inside[f"{place}remaining"] == self.due - self.age, self.age != 0)
+        bench.invariant(self.before, self.age != 0)
+
+
+def waits(config: ChipConfig) -> Callable[[Rtl], Bench]:
     """The unit beside the queues, with queues that keep to what is proved of them."""
-
-    def build(bench: Bench) -> None:
-        m, unit = bench.m, rtl("rtl.icu_control").IcuControl(CONFIG, QUEUES)
-        inside = bench.place("control", unit)
-        bench.drive(unit)
-        deskewing, retiming = unit.deskew.any(), unit.runtime_deskew.any()
-        _queues(bench, unit, deskewing, retiming)
-        age, sampled, first = Signal(18), Signal(signed(18)), Signal()
-        due = Signal(signed(18))
-        m.d.comb += [first.eq(retiming & (age == 0)), due.eq(Mux(first, unit.runtime_t + unit.delta, sampled))]
-        ends = retiming & (age == Mux(due < 0, 0, due))
-        with m.If(first):
-            m.d.sync += sampled.eq(due)
-        m.d.sync += age.eq(Mux(retiming & ~ends, age + 1, 0))
-
-        align = Signal()
-        expected = clocks(m, unit, align, first)
-        m.d.comb += align.eq(deskewing & expected.epoch_ends)
-        bench.claim(unit.hac == expected.total % PERIOD)
-        bench.claim(unit.delta == expected.delta)
-        bench.claim(unit.resume == (align | ends))
-        resumed = bench.before(unit.resume & deskewing, "deskewed")
-        bench.claim((unit.hac < 2) & (unit.sac == unit.hac) & (unit.delta == 0), resumed)
-        stepped = Signal()
-        with m.If(retiming):
-            m.d.sync += stepped.eq((expected.step != 1) | stepped & ~first)
-        lost = Signal()
-        with m.If(align | expected.saturates):
-            m.d.sync += lost.eq(~align)
-        was_retiming = bench.before(retiming, "retimes")
-        bench.claim(unit.delta == 0, was_retiming & ~stepped)
-        bench.claim(unit.sac == unit.hac, was_retiming & ~stepped & ~lost)
-        _schedule_time(bench, unit, inside["counting"], deskewing | retiming, ends)
-        _faults(bench, unit, first & (due < 0), expected.saturates)
-
-        bench.invariant(inside["waiting"] == (retiming & (age != 0)))
-        bench.invariant(was_retiming, age != 0)
-        bench.invariant((age == 0) | (age <= due) & retiming)
-        bench.invariant(inside["remaining"] == due - age, age != 0)
-        bench.invariant(((unit.sac - unit.hac - unit.delta) % PERIOD == 0) & (unit.sac < PERIOD), ~lost)
-
-    return Bench(build)
+    return lambda rtl: Bench(lambda bench: _waits(bench, rtl, config))
 
 
-def _queues(bench: Bench, unit: Any, deskewing: Value, retiming: Value) -> None:
+def _waits(bench: Bench, rtl: Rtl, config: ChipConfig) -> None:
+    m, unit = bench.m, rtl("rtl.icu_control").IcuControl(config, QUEUES)
+    inside = bench.place("control", unit)
+    bench.drive(unit)
+    deskewing, retiming = unit.deskew.any(), unit.runtime_deskew.any()
+    ready = Const(1)
+    if config.c2c:
+        deskewing, ready = deskewing | unit.poll.any(), unit.polled
+    keep_rules(bench, unit, deskewing, retiming)
+    stall = Stall(bench, retiming, unit.runtime_t, unit.delta)
+    first, ends = stall.first, stall.ends
+
+    align = Signal()
+    expected = clocks(m, unit, align, first)
+    m.d.comb += align.eq(deskewing & expected.epoch_ends & ready)
+    bench.claim(unit.hac == expected.total % PERIOD)
+    bench.claim(unit.delta == expected.delta)
+    bench.claim(unit.resume == (align | ends))
+    resumed = bench.before(unit.resume & deskewing, "deskewed")
+    bench.claim((unit.hac < 2) & (unit.sac == unit.hac) & (unit.delta == 0), resumed)
+    stepped = Signal()
+    with m.If(retiming):
+        m.d.sync += stepped.eq((expected.step != 1) | stepped & ~first)
+    lost = Signal()
+    with m.If(align | expected.saturates):
+        m.d.sync += lost.eq(~align)
+    bench.claim(unit.delta == 0, stall.before & ~stepped)
+    bench.claim(unit.sac == unit.hac, stall.before & ~stepped & ~lost)
+    _schedule_time(bench, unit, inside["counting"], deskewing | retiming, ends)
+    _faults(bench, unit, first & (stall.due < 0), expected.saturates)
+
+    stall.invariants(bench, inside, retiming)
+    bench.invariant(((unit.sac - unit.hac - unit.delta) % PERIOD == 0) & (unit.sac < PERIOD), ~lost)
+
+
+def keep_rules(bench: Bench, unit: Any, deskewing: Value, retiming: Value) -> None:
     """A queue waits until its resume, and all that wait began in one cycle with the same word (section 6)."""
     ended = bench.before(unit.resume | ~(deskewing | retiming), "free_to_begin", init=1)
-    for name in ("deskew", "runtime_deskew", "runtime_t"):
+    for name in ("deskew", "runtime_deskew", "runtime_t", *(["poll"] if hasattr(unit, "poll") else [])):
         port = getattr(unit, name)
         earlier = bench.before(port, f"earlier_{name}")
         bench.assume(ended | (port == earlier))
@@ -184,8 +207,18 @@ PROOFS = [
         name="deskew",
         block="icu_control",
         claim="DESKEW: resume is in the last cycle of an epoch, whatever the steps, and δ = 0 and SAC = HAC after it",
-        build=waits,
+        build=waits(CONFIG),
         bug=Bug("rtl.icu_control", "self.deskew.any(), counters.carry", "self.deskew.any(), counters.hac == 15"),
+        reduced=f"{QUEUES} queues, {PERIOD_16}",
+        assumed=RULES,
+    ),
+    Proof(
+        name="poll",
+        block="icu_control",
+        claim="in a chip with links DESKEW and POLL: resume is in the last cycle of an epoch in which polled says that "
+        "there is what is polled, in no other cycle, whatever the steps, and δ = 0 and SAC = HAC after it",
+        build=waits(LINKED_CONFIG),
+        bug=Bug("rtl.icu_control", "counters.carry & self.polled", "self.polled & (counters.sac == 15)"),
         reduced=f"{QUEUES} queues, {PERIOD_16}",
         assumed=RULES,
     ),
@@ -194,7 +227,7 @@ PROOFS = [
         block="icu_control",
         claim="RUNTIME_DESKEW t: resume t + δ cycles after its own, at once if that is negative, which is a fault; "
         "δ is then what was stepped since, SAC = HAC + δ; schedule time counts 1 + t",
-        build=waits,
+        build=waits(CONFIG),
         bug=Bug("rtl.icu_control", "remaining.eq(wait - 1)", "remaining.eq(wait - 2)"),
         reduced=f"{QUEUES} queues, {PERIOD_16}",
         assumed=RULES,

@@ -2,7 +2,7 @@
 
 One clock stands for both: in a cycle each of them ticks, but for a *slip*, in which one of them does not. What a FIFO
 between clocks does beyond keeping words in order is to show each side the other's pointer some ticks late; that is
-modelled, the Gray code that makes it safe is amaranth's.
+modelled here, and :mod:`tb.formal.gray` proves that amaranth's does just that.
 """
 
 from typing import Any
@@ -87,7 +87,7 @@ def _bench(rtl: Rtl, packets: bool) -> Bench:
 
     def build(bench: Bench) -> None:
         unit = rtl("rtl.link.elastic", AsyncFIFO=fifo).Crossing(SUPERLANES)
-        clocks = _Clocks(bench)
+        clocks = Clocks(bench)
         ticking = EnableInserter({"sync": clocks.reads, "received": clocks.writes})(unit)
         inside = bench.place("crossing", DomainRenamer({"received": "sync"})(ticking))
         words = _Words(bench, clocks, unit)
@@ -110,7 +110,7 @@ def _bench(rtl: Rtl, packets: bool) -> Bench:
     return Bench(build)
 
 
-class _Clocks:
+class Clocks:
     """Which clock ticks; ``since`` the last slip (0 right after it), and whether it was the writer that stood still."""
 
     def __init__(self, bench: Bench):
@@ -134,7 +134,7 @@ class _Words:
     """What comes: ``left`` words of a packet are still to come, and ``run`` words came since the last idle one.
     ``newest`` is the tag of what came last, ``newest_0`` and ``newest_1`` what the reader's side knows of it."""
 
-    def __init__(self, bench: Bench, clocks: _Clocks, unit: Any):
+    def __init__(self, bench: Bench, clocks: Clocks, unit: Any):
         m = bench.m
         vector, payload = bench.free(1, "begins_vector"), bench.free(1, "payload_like_a_vector")
         self.left, self.run = Signal(range(SUPERLANES + 1), name="left"), Signal(WIDE, name="run")
@@ -160,7 +160,7 @@ def _within(tag: Value) -> Value:
     return (tag != IDLE) & (tag != LAST)
 
 
-def _in_order(bench: Bench, clocks: _Clocks, unit: Any) -> None:
+def _in_order(bench: Bench, clocks: Clocks, unit: Any) -> None:
     """A word of a packet follows the one before it in the next tick."""
     tag, m = unit.word[8 : 8 + TAG], bench.m
     before, ticked = Signal(TAG, name="tag_before"), bench.before(clocks.reads, "ticked")
@@ -170,7 +170,7 @@ def _in_order(bench: Bench, clocks: _Clocks, unit: Any) -> None:
     bench.claim(~unit.valid | (tag == IDLE) | (tag == HEADER), ticked & ~_within(before))
 
 
-def _pointers(clocks: _Clocks, fifo: LateFifo) -> list[Value]:
+def _pointers(clocks: Clocks, fifo: LateFifo) -> list[Value]:
     """A pointer is a tick behind on each of its ways, two if the side it goes to stood still meanwhile."""
     ways = [
         (fifo.written, fifo.written_0, False, 0),
@@ -187,7 +187,7 @@ def _pointers(clocks: _Clocks, fifo: LateFifo) -> list[Value]:
     return facts
 
 
-def _level(clocks: _Clocks, fifo: LateFifo, words: _Words) -> list[Value]:
+def _level(clocks: Clocks, fifo: LateFifo, words: _Words) -> list[Value]:
     """One more than half and one for what is on its way, and another until the next idle word."""
     level = (fifo.written - fifo.read)[:POINTER]
     most = DEPTH // 2 + 2
@@ -196,7 +196,7 @@ def _level(clocks: _Clocks, fifo: LateFifo, words: _Words) -> list[Value]:
     return [(level <= most) | (level == most + 1) & late, seen <= level, words.run < RUN]
 
 
-def _packets(bench: Bench, clocks: _Clocks, fifo: LateFifo, words: _Words, left_out: Value) -> None:
+def _packets(bench: Bench, clocks: Clocks, fifo: LateFifo, words: _Words, left_out: Value) -> None:
     """Words in the FIFO follow each other as in their packets, and what the reader cannot see yet is on its way."""
     level = (fifo.written - fifo.read)[:POINTER]
     bench.invariant(_left_after(words.newest) == words.left)

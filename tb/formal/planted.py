@@ -49,7 +49,7 @@ class Rtl:
         if self.bug and self.bug.module == name:
             source = self.bug.apply(source)
         copy = ModuleType(name)
-        copy.__file__ = original.__file__
+        copy.__file__, copy.__package__ = original.__file__, original.__package__
         # dataclasses look their module up by its name, and find the original: it has the same names.
         exec(compile(source, str(original.__file__), "exec"), copy.__dict__)
         if self.bug and self.bug.module != name:

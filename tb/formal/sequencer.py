@@ -8,7 +8,7 @@ from amaranth.hdl._ast import AnySeq
 from amaranth.lib.wiring import Component, In, Out
 
 from rtl import icu_decode
-from tb.formal.bench import PLAIN, Bench, Inside
+from tb.formal.bench import LINKED, PLAIN, Bench, Inside
 from tb.formal.planted import Bug, Rtl
 from tb.formal.proof import Proof
 from tsp import isa, isa_rules
@@ -49,7 +49,7 @@ def in_place_of_memory(words: Callable[[int, int], Words]) -> tuple[Callable[[in
 class Expected:
     """What the contract says of the word in the last stage, in a slot: a cycle in which it may dispatch."""
 
-    def __init__(self, bench: Bench, config: ChipConfig, kind: str, width: int):
+    def __init__(self, bench: Bench, config: ChipConfig, kind: str, hemisphere: str, width: int):
         self.word, self.valid = Signal(width, name="word"), Signal(name="has_word")
         self.payload = isa_rules.payload_bits(kind, config)
         word = self.word
@@ -63,7 +63,7 @@ class Expected:
         self.may_repeat = Signal()
         m = bench.m
         m.d.comb += [
-            self.legal.eq(icu_decode.legal(word, kind, "", config)),
+            self.legal.eq(icu_decode.legal(word, kind, hemisphere, config)),
             self.issues.eq(is_any(word, *(op.mnemonic for op in repeatable))),
         ]
         self.nop = self.legal & is_any(word, "NOP")
@@ -100,17 +100,17 @@ def field_of(word: Value, mnemonic: str, name: str) -> Value:
     return word[field.lo : field.lo + field.width]
 
 
-def sequencer(kind: str, config: ChipConfig) -> Callable[[Rtl], Bench]:
-    """The proof's bench for queues of a kind."""
+def sequencer(kind: str, config: ChipConfig, hemisphere: str = "") -> Callable[[Rtl], Bench]:
+    """The proof's bench for queues of a kind; links are those of a hemisphere."""
 
     def build_with(rtl: Rtl) -> Bench:
         memory, made = in_place_of_memory(AnyWords)
 
         def build(bench: Bench) -> None:
-            queue = rtl("rtl.icu_queue", QueueMemory=memory).IcuQueue(config, kind)
+            queue = rtl("rtl.icu_queue", QueueMemory=memory).IcuQueue(config, kind, hemisphere)
             inside = bench.place("queue", queue)
             bench.drive(queue)
-            _check(bench, queue, inside, made[0], Expected(bench, config, kind, queue.stored_bits))
+            _check(bench, queue, inside, made[0], Expected(bench, config, kind, hemisphere, queue.stored_bits))
 
         return Bench(build)
 
@@ -121,6 +121,8 @@ def _check(bench: Bench, queue: Any, inside: Inside, words: AnyWords, expected: 
     m = bench.m
     states = {"SYNC": (Signal(name="parked"), queue.unpark)}
     states |= {"DESKEW": (Signal(name="waits"), queue.resume), "RUNTIME_DESKEW": (Signal(name="stalls"), queue.resume)}
+    if queue.polls:
+        states["POLL"] = (Signal(name="polls"), queue.resume)
     waiting = Cat(state & ~end for state, end in states.values()).any()
     slot, legal = expected.slot, expected.legal
     leaves = slot & expected.last
@@ -150,6 +152,12 @@ def _check(bench: Bench, queue: Any, inside: Inside, words: AnyWords, expected: 
     with m.If(slot & is_any(expected.word, "RUNTIME_DESKEW")):
         m.d.sync += time.eq(field_of(expected.word, "RUNTIME_DESKEW", "t"))
     bench.claim(queue.runtime_t == Mux(states["RUNTIME_DESKEW"][0], time, 0))
+    if queue.polls:
+        link = Signal.like(queue.poll_link, name="link")
+        with m.If(slot & is_any(expected.word, "POLL")):
+            m.d.sync += link.eq(field_of(expected.word, "POLL", "link"))
+        bench.claim(queue.poll == states["POLL"][0])
+        bench.claim(queue.poll_link == link, queue.poll)
 
     if expected.payload:
         _check_issues(bench, queue, expected)
@@ -158,18 +166,17 @@ def _check(bench: Bench, queue: Any, inside: Inside, words: AnyWords, expected: 
         bench.claim(queue.illegal == bench.before(slot & expected.refused, "refused"))
         bench.invariant(inside["time"] == time, states["RUNTIME_DESKEW"][0])
     bench.invariant(inside["parked"] == states["SYNC"][0])
-    _stage(bench, inside, expected)
+    _stage(bench, inside, expected, [*states, *(["REPEAT"] if expected.payload else [])])
 
 
-def _stage(bench: Bench, inside: Inside, expected: Expected) -> None:
+def _stage(bench: Bench, inside: Inside, expected: Expected, names: list[str]) -> None:
     """The RTL's last stage and its counters, by what is expected."""
     with_word, nop, repeating = expected.valid, expected.valid & expected.nop, expected.valid & expected.repeating
     bench.invariant(inside["decoded_valid"] == with_word)
     bench.invariant(inside["decoded_word"] == expected.word, with_word)
     bench.invariant(inside["decoded_legal"] == expected.legal, with_word)
     bench.invariant(inside["decoded_issues"] == expected.issues, with_word)
-    controls = ("NOP", "SYNC", "NOTIFY", "CONFIG", "DESKEW", "RUNTIME_DESKEW")
-    for name in (*controls, *(["REPEAT"] if expected.payload else [])):
+    for name in ("NOP", "NOTIFY", "CONFIG", *names):
         bench.invariant(inside[f"decoded_{name.lower()}"] == is_any(expected.word, name), with_word)
     in_stage = (expected.time - expected.left_at)[:SLOT_BITS]
     since_issue = (expected.time - expected.issued_at)[:SLOT_BITS]
@@ -243,6 +250,16 @@ PROOFS = [
         build=sequencer("c2c", PLAIN),
         bug=Bug("rtl.icu_queue", "waiting.eq(parked & ~self.unpark |", "waiting.eq(parked |"),
         reduced="no IFETCH",
+        assumed=CUT,
+    ),
+    Proof(
+        name="sequencer-poll",
+        block="icu_queue",
+        claim="in a queue with links SEND and RECEIVE issue as sequencer-vxm says; POLL says its link and waits until "
+        "resume as DESKEW does, and the next word dispatches in the cycle after that",
+        build=sequencer("c2c", LINKED, "w"),
+        bug=Bug("rtl.icu_queue", "timed = timed | self.poll if self.polls else timed", "timed = timed"),
+        reduced="2 links, no IFETCH",
         assumed=CUT,
     ),
 ]

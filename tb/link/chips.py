@@ -21,10 +21,10 @@ from tsp.system import System
 
 HOST_INPUTS = {"host_write": 1, "host_read": 1, "host_address": 32, "host_wdata": 128, "hac_fast": 1, "hac_slow": 1}
 HOST_OUTPUTS = {"host_rvalid": 1, "host_rdata": 128, "done": 1, "running": 1, "fault": 1}
-CLOCK_INPUTS = {"rst": 1, "phase": 32, "half": 32}
+CLOCK_INPUTS = {"rst": 1, "stop": 1, "phase": 32, "half": 32}
 COMMON_INPUTS = {"run": 1, "wander": 8, "wander_edges": 32, "jitter_step": 32, "jitter_limit": 32, "flipped": 32,
                  "flips": 4}  # fmt: skip
-CHANNEL_INPUTS = {"delay": 32, "seed": 32, "cut": 1}
+CHANNEL_INPUTS = {"delay": 32, "seed": 32, "spoilt": 32, "cut": 1}
 BUFFERED = 4.5
 """Cycles of a channel's latency that are not on the wire: in the elastic buffer, in the mean."""
 UNUSED = (1 << 16) - 1
@@ -76,7 +76,7 @@ def text(system: System) -> str:
         ports += [("output", f"{name}_{i}", width) for name, width in (HOST_OUTPUTS | {"clk": 1}).items()]
         connections = {name: f"{name}_{i}" for name in HOST_INPUTS | HOST_OUTPUTS | {"rst": 1, "clk": 1}}
         connections |= _pins(config, i, channels)
-        clock = {name: f"{name}_{i}" for name in ("phase", "half", "clk")}
+        clock = {name: f"{name}_{i}" for name in ("stop", "phase", "half", "clk")}
         lines += [
             _place("clock_source", f"clock_{i}", clock | {n: n for n in ("run", "wander", "wander_edges")}),
             _place("chip", f"chip_{i}", connections),
@@ -160,7 +160,7 @@ def run(system: System, jobs: Sequence[Job], wires: Wires, sim: str = "verilator
     """Align the chips, load a job's program into each, start them from the last to the root, and read what is left."""
     config = config_of(system)
     archive = machine.encode(jobs, config)
-    given = asdict(wires) | _measures(system, wires)
+    given = asdict(wires) | measures(system, wires)
     made = build(system, sim)
     key = simulator.digest([str(made.directory), json.dumps(given), [a.tobytes().hex() for a in archive.values()]])
     directory = simulator.build_root() / "runs" / sim / f"system-{key}"
@@ -175,7 +175,7 @@ def run(system: System, jobs: Sequence[Job], wires: Wires, sim: str = "verilator
     return Run(machine.decode(jobs, config, found), found["l_eff"].tolist(), found["slack"].tolist())
 
 
-def _measures(system: System, wires: Wires) -> dict[str, Any]:
+def measures(system: System, wires: Wires) -> dict[str, Any]:
     """What the bench must know of a system: clocks, parents, and of each channel its receiver and latency."""
     uneven = wires.uneven or [0.0] * len(system.nominal)
     return {

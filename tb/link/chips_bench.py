@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import cocotb
@@ -57,34 +58,35 @@ async def jobs(dut) -> None:  # type: ignore[no-untyped-def]
     with np.load(os.environ["TSP_JOBS"], allow_pickle=False) as archive:
         job = {name: archive[name] for name in archive.files}
     chips = [ChipOfMany(dut, i) for i in range(len(given["ppm"]))]
-    _start_clocks(dut, given)
-    await _all(_reset(chip, late) for chip, late in zip(chips, given["late"], strict=True))
-    await _all(_join(chip, given) for chip in chips)
+    start_clocks(dut, given)
+    await all_of(_reset(chip, late) for chip, late in zip(chips, given["late"], strict=True))
+    await all_of(join(chip, given["parents"], given["receivers"]) for chip in chips)
     if given["cut"]:
         await Timer(given["cut"] * CYCLE, "fs")
         for c in range(len(given["delays"])):
             getattr(dut, f"cut_{c}").value = 1
     await Timer(given["settle"] * CYCLE, "fs")
     l_eff = await _measure(chips, given) if given["measure"] else []
-    await _all(chip.write(*_part(job, "write", chip.number)) for chip in chips)
+    await all_of(chip.write(*_part(job, "write", chip.number)) for chip in chips)
     for chip in reversed(chips):
         await chip.start()
     limits = job["max_cycles"].tolist()
-    done = await _all(chip.finish(limit) for chip, limit in zip(chips, limits, strict=True))
+    done = await all_of(chip.finish(limit) for chip, limit in zip(chips, limits, strict=True))
     if given["linger"]:
         await Timer(given["linger"] * CYCLE, "fs")
-    rows = await _all(_read(chip, job, ok) for chip, ok in zip(chips, done, strict=True))
+    rows = await all_of(_read(chip, job, ok) for chip, ok in zip(chips, done, strict=True))
     save(rows, l_eff=np.array(l_eff), slack=np.array(await _slack(chips, given)))
 
 
-async def _all(coroutines: Any) -> list[Any]:
+async def all_of(coroutines: Any) -> list[Any]:
     """What they return, when all have."""
     tasks = [cocotb.start_soon(coroutine) for coroutine in coroutines]
     await Combine(*tasks)
     return [task.result() for task in tasks]
 
 
-def _start_clocks(dut: Any, given: dict[str, Any]) -> None:
+def start_clocks(dut: Any, given: dict[str, Any]) -> None:
+    """Give every input of the system its value, and let all clocks run."""
     for name in COMMON_INPUTS:
         getattr(dut, name).value = 0
     dut.wander.value, dut.wander_edges.value = given["wander"], 1000
@@ -93,12 +95,13 @@ def _start_clocks(dut: Any, given: dict[str, Any]) -> None:
         dut.jitter_step.value, dut.jitter_limit.value = round(JITTER_STEP * CYCLE), JITTER_LIMIT * CYCLE
     for i, ppm in enumerate(given["ppm"]):
         values = {"half": round(CYCLE / 2 / (1 + ppm * 1e-6)), "phase": 100_000 + 123_457 * (i + given["seed"]) % CYCLE}
+        values |= {"stop": 0}
         for name in CLOCK_INPUTS:
             getattr(dut, f"{name}_{i}").value = values.get(name, 1)
     for c, delay in enumerate(given["delays"]):
         getattr(dut, f"delay_{c}").value = round(delay * CYCLE)
         getattr(dut, f"seed_{c}").value = given["seed"] * 65537 + 7919 * (c + 1)
-        getattr(dut, f"cut_{c}").value = 0
+        getattr(dut, f"cut_{c}").value = getattr(dut, f"spoilt_{c}").value = 0
     dut.run.value = 1
 
 
@@ -108,11 +111,11 @@ async def _reset(chip: ChipOfMany, late: int) -> None:
     await chip.reset()
 
 
-async def _join(chip: ChipOfMany, given: dict[str, Any]) -> None:
-    """Tell a chip the latencies of its links, and whom to follow."""
-    mine = [(link, latency) for number, link, latency in given["receivers"] if number == chip.number]
+async def join(chip: ChipOfMany, parents: Sequence[int], receivers: Sequence[tuple[int, int, int]]) -> None:
+    """Tell a chip the latencies of its links, of (chip, link, latency), and whom to follow: a link of it, or -1."""
+    mine = [(link, latency) for number, link, latency in receivers if number == chip.number]
     await chip.write([host.link(link, LATENCY) for link, _ in mine], [latency for _, latency in mine])
-    parent = given["parents"][chip.number]
+    parent = parents[chip.number]
     if parent >= 0:
         await chip.write([host.link(0, TIME)], [1 | parent << 8])
 
@@ -128,10 +131,15 @@ async def _measure(chips: list[ChipOfMany], given: dict[str, Any]) -> list[float
             await chips[chip].cycles(2000)
             (word,) = await chips[chip].read([host.link(link, OFFSETS)])
             assert word is not None
-            count, total = word & 0xFFFFFFFF, word >> 32 & 0xFFFFFFFF
-        total -= total >> 31 << 32
+            count, total = offsets(word)
         found.append(latency - total / MEASURED)
     return found
+
+
+def offsets(word: int) -> tuple[int, int]:
+    """Register OFFSETS: samples so far, and their sum."""
+    total = word >> 32 & 0xFFFFFFFF
+    return word & 0xFFFFFFFF, total - (total >> 31 << 32)
 
 
 async def _slack(chips: list[ChipOfMany], given: dict[str, Any]) -> list[int]:

@@ -1,7 +1,8 @@
-// A clock in femtoseconds, which starts when told to and wanders slowly.
+// A clock in femtoseconds, which starts when told to, wanders slowly, and stands still while told to.
 `timescale 1fs/1fs
 module clock_source(
     input run,
+    input stop,
     input [31:0] phase,         // from `run` to the first rising edge
     input [31:0] half,          // of a period, without wander
     input [7:0] wander,         // the half period goes to and fro by so much,
@@ -15,6 +16,7 @@ module clock_source(
     wait (run);
     #(phase);
     forever begin
+      wait (!stop);
       clk = ~clk;
       if (wander != 0) begin
         edges = edges + 1;

@@ -132,7 +132,7 @@ class System:
         return "\n".join([*head, *wires, *self._placed, "endmodule", ""])
 
     def _chip(self, i: int) -> None:
-        self._place("clock_source", i)
+        self._place("clock_source", i, {}, {"stop": "1'b0"})
         period = {"PERIOD": self._period}
         root = {"root_clk": "clk_0", "root_total": self._named("total", 0), "root_began": "began_0"}
         self._place("phase_monitor", i, period | {"CYCLE": CYCLE}, root)
@@ -155,8 +155,8 @@ class System:
 
     def _channel(self, c: int) -> None:
         sender, receiver = self._topology.channels[c]
-        self._place("wire_model", c, {"SUPERLANES": self._superlanes},
-                    {"clk": f"clk_{sender}", "rst": self._named("rst", sender), "word": f"sent_{c}"})  # fmt: skip
+        sent = {"clk": f"clk_{sender}", "rst": self._named("rst", sender), "word": f"sent_{c}", "spoilt": "0"}
+        self._place("wire_model", c, {"SUPERLANES": self._superlanes}, sent)
         buffer = f"chip_{receiver}.buffer_{self._topology.links_of(receiver).index(c // 2)}"
         joined = {"valid": f"{buffer}.valid", "word": f"{buffer}.word"}
         for role, chip in (("sender", sender), ("receiver", receiver)):

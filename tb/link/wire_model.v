@@ -6,7 +6,8 @@
 // less where one word follows the other in every cycle, an idle word that would come too close to the word before it is
 // lost, as it is in a coding that makes room; a vector's words wait instead.
 //
-// In `flipped` of 2^32 words up to `flips` bits are wrong. While `cut` is high nothing gets through.
+// In `flipped` of 2^32 words up to `flips` bits are wrong. Of the vector that is number `spoilt` since reset, counted from
+// 1, two bits of one code are, which cannot be corrected. While `cut` is high nothing gets through.
 `timescale 1fs/1fs
 module wire_model #(
     parameter SUPERLANES = 2
@@ -20,6 +21,7 @@ module wire_model #(
     input [31:0] seed,
     input [31:0] flipped,
     input [3:0] flips,
+    input [31:0] spoilt,
     input cut,
     output reg received_clk,
     output reg [127:0] received_word
@@ -27,7 +29,7 @@ module wire_model #(
   localparam SLOTS = 1024;
   reg [127:0] words[0:SLOTS-1];
   reg [63:0] arrivals[0:SLOTS-1];
-  integer head = 0, tail = 0, remaining = 0, i;
+  integer head = 0, tail = 0, remaining = 0, vectors = 0, i;
   reg [63:0] edge_time = 0, period = 0, last = 0, due, spaced;
   reg signed [63:0] jitter = 0, wandering = 0;
   reg [31:0] random = 1;
@@ -60,6 +62,7 @@ module wire_model #(
     if (wandering > $signed({1'b0, jitter_limit})) wandering = $signed({1'b0, jitter_limit});
     if (wandering < -$signed({1'b0, jitter_limit})) wandering = -$signed({1'b0, jitter_limit});
     if (begins) jitter = wandering;
+    vectors = rst ? 0 : vectors + (begins && vector);
     remaining = !begins ? remaining - 1 : (word[0] && !rst) ? SUPERLANES : 0;
     due = edge_time + delay + jitter;
     spaced = last + period * 9 / 10;
@@ -73,6 +76,10 @@ module wire_model #(
             wrong[random[30:24]] = 1;
           end
         end
+      end
+      if (begins && vector && vectors == spoilt) begin
+        wrong[64] = !wrong[64];
+        wrong[66] = !wrong[66];
       end
       last = due > spaced ? due : spaced;
       words[tail % SLOTS] = word ^ wrong;

@@ -38,7 +38,7 @@ class Plan:
 
 def mutate(name: str, block: Block, plan: Plan, progress: Progress) -> dict[str, Any]:
     """Everything for one block; its row of the report."""
-    config, count, seed = block.bench.config(plan.config), plan.count, plan.seed
+    config, count, seed = block.bench.config(plan.config.override(block.settings)), plan.count, plan.seed
     task = progress.add_task(name, total=count)
     files = block.bench.verilog(config)
     key = [name, count, seed, [[file.name, file.read_text()] for file in files]]
@@ -51,28 +51,30 @@ def mutate(name: str, block: Block, plan: Plan, progress: Progress) -> dict[str,
                     lambda done: progress.update(task, completed=done))  # fmt: skip
     played = time.perf_counter()
     survivors = [mutant for mutant in made.mutants if verdicts[mutant.number].killed_by is None]
-    equal = prove(made, survivors, plan, block)
+    equal = prove(made, survivors, config, plan.workers, block)
     if block.within:
         left = [mutant for mutant in survivors if mutant.number not in equal]
-        equal = sorted([*equal, *prove(made, left, plan, block, block.within)])
+        equal = sorted([*equal, *prove(made, left, config, plan.workers, block, block.within)])
     times = {"build_seconds": built.seconds, "run_seconds": played - started}
     times["proof_seconds"] = time.perf_counter() - played
     progress.remove_task(task)
-    return report.row(name, made, verdicts, equal, sim=plan.sim, **{key: round(s, 1) for key, s in times.items()})
+    seconds = {key: round(value, 1) for key, value in times.items()}
+    return report.row(name, made, verdicts, equal, sim=plan.sim, settings=list(block.settings), **seconds)
 
 
 def prove(
-    made: netlist.Netlist, survivors: Sequence[netlist.Mutant], plan: Plan, block: Block, within: str = ""
-) -> list[int]:
+    made: netlist.Netlist, survivors: Sequence[netlist.Mutant], config: ChipConfig, workers: int, block: Block,
+    within: str = "",
+) -> list[int]:  # fmt: skip
     """The numbers of the survivors that are equivalent to the module they stand in, or, if that is given, to the one
     ``within`` which it stands."""
-    shares = [survivors[first :: plan.workers] for first in range(min(plan.workers, len(survivors)))]
+    shares = [survivors[first::workers] for first in range(min(workers, len(survivors)))]
     if not shares:
         return []
     texts = {
         module: machine.smt(made, module, within, block.alone) for module in {mutant.module for mutant in survivors}
     }
-    terms = [block.terms(plan.config, within)] * len(shares)
+    terms = [block.terms(config, within)] * len(shares)
     with ProcessPoolExecutor(len(shares)) as pool:
         return sorted(sum(pool.map(equivalence.decide, [texts] * len(shares), shares, terms), []))
 

@@ -23,6 +23,7 @@ class Block:
         valid: see :class:`tb.mutation.machine.Terms`.
         alone: equivalence is looked for without what stands in the module, which would take z3 too long.
         numbers: inputs that are numbers of something, and the field of the configuration that says of how many.
+        settings: what the block's configuration has otherwise than :func:`config`.
     """
 
     benches: tuple[str, ...]
@@ -32,6 +33,7 @@ class Block:
     valid: Mapping[str, When] = field(default_factory=dict)
     numbers: Mapping[str, str] = field(default_factory=dict)
     alone: bool = False
+    settings: tuple[str, ...] = ()
 
     @property
     def bench(self) -> Bench:
@@ -55,6 +57,9 @@ class Block:
 
 FAULT = {name: When("fault_valid") for name in ("fault_queue", "fault_kind")}
 """Every module that raises faults says what they are only when there is one (docs/rtl.md)."""
+LONG_PACKETS = ("superlanes=11",)
+"""What is wrong in every word of a packet cancels in its sums if they are even in number, and only numbers of words as
+large have all five bits."""
 
 
 def config() -> ChipConfig:
@@ -108,8 +113,19 @@ BLOCKS: dict[str, Block] = {
     "sxm_movers": Block(("sxm",), ("sxm_permute_row", "sxm_shifter")),
     "station": Block(("station",), ("station",)),
     "host_port": Block(("host_port",), ("host_port",)),
-    "link_transmit": Block(("link",), ("link_transmit",), alone=True),
-    "link_receive": Block(("link",), ("link_receive",), alone=True),
+    "link_transmit": Block(("link",), ("link_transmit",), alone=True, settings=LONG_PACKETS),
+    "link_receive": Block(
+        ("link",),
+        ("link_receive",),
+        valid=dict.fromkeys(("north_superlane", "north_slot", "north_word"), When("north_valid")),
+        alone=True,
+        settings=LONG_PACKETS,
+    ),
+    "link_verdict": Block(("link",), ("link_receive",), ("verdict__*",), alone=True, settings=LONG_PACKETS),
+    "receive_buffer": Block(("link",), ("link_receive",), ("buffer__*",), alone=True, settings=LONG_PACKETS),
+    "link_elastic": Block(("link_time",), ("link_time_parts",), ("elastic__*",)),
+    "link_meter": Block(("link_time",), ("link_time_parts",), ("meter__*",)),
+    "link_aligner": Block(("link_time",), ("link_time_parts",), ("aligner__*",)),
     "icu_queue": Block(("icu", "counters"), ("icu_queue_*",)),
     "icu_control": Block(("icu", "counters"), ("icu",), ("control__*",), alone=True),
     "counters": Block(("counters", "icu"), ("icu",), ("control__counters__*", "hac", "sac", "delta"), alone=True),

@@ -18,6 +18,8 @@ from rtl import verilog
 CONTROL = "mutant"
 """The input that chooses a mutant."""
 BASE, MUTATED, LIST = "base.il", "mutated.il", "mutants.txt"
+ALWAYS_ENABLED = re.compile(r" -cell \$memrd\$.* -port EN ")
+"""A memory that is read without a clock has an enable that Verilog cannot say, and yosys takes no other than 1."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def make(
         + [f"mutate -list {count} -seed {seed} -o {LIST} {' '.join(cells)}"],
         source,
     )
-    found = parse((source / LIST).read_text().splitlines())
+    found = parse(line for line in (source / LIST).read_text().splitlines() if not ALWAYS_ENABLED.search(line))
     width = max(1, len(found).bit_length())
     run_yosys(
         [f"read_rtlil {BASE}", *(_apply(mutant, width) for mutant in found), "opt_clean", f"write_rtlil {MUTATED}"]

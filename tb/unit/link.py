@@ -8,9 +8,10 @@ import numpy as np
 
 from golden import packet
 from tb.unit.link_loop import SLOTS, LinkLoop
-from tb.unit.link_model import Cycles, Expected, Vector, receive, send
+from tb.unit.link_model import COUNTER_MOST, Cycles, Expected, Vector, receive, send
 from tb.unit.link_traffic import Traffic
 from tb.unit.ports import config, seeded
+from tb.unit.window import CYCLES as CYCLES_OF_WINDOW
 from tb.unit.window import cycles_of, play
 
 FULL = bool(os.environ.get("TSP_FULL"))
@@ -35,7 +36,7 @@ class Link:
         """Every output of every cycle is what it must be, and every good vector is one that was sent, in its order;
         returns what the receiver found."""
         rows = traffic.rows
-        self.seen = seen = await play(self._dut, self._loop, rows)
+        seen = await self.play(traffic)
         want = Expected(cycles_of(self._loop, False), len(rows))
         sent = send(rows, self.superlanes, want)
         words = np.where(rows["replace"][:, None], 0, seen["tx"]) ^ rows["error"]
@@ -47,6 +48,17 @@ class Link:
             assert put or not vector.good or np.array_equal(vector.data, sent[begin]), f"cycle {begin}: wrong, and good"
         self.check_taken(seen, found)
         return found
+
+    async def play(self, traffic: Traffic) -> Cycles:
+        """The outputs in traffic. After reset, before it, only idle words are sent, and nothing comes."""
+        seen = await play(self._dut, self._loop, traffic.rows)
+        quiet = np.zeros(CYCLES_OF_WINDOW, traffic.rows.dtype)
+        want = Expected(seen.dtype, len(quiet))
+        send(quiet, self.superlanes, want)
+        want.rows["slack"] = COUNTER_MOST
+        want.compare(seen[: len(quiet)])
+        self.seen = seen[len(quiet) :]
+        return self.seen
 
     def check_taken(self, seen: Cycles, found: list[Vector]) -> None:
         """What waits in the slots, with the flips of its RECEIVE, is what was found."""
@@ -74,6 +86,28 @@ async def vectors_without_errors(dut: Any) -> None:
         traffic.probe(0.3)
         found = await link.check(traffic)
         assert len(found) == len(traffic.headers) and all(vector.good for vector in found)
+
+
+@cocotb.test()
+async def shares_of_a_full_link(dut: Any) -> None:
+    """SENDs as close together as they may be: of the bytes on the pins those are the vectors' that follow them, and
+    eight before and eight behind each are its header and its trailer; the rest is idle words."""
+    link, traffics = Link(dut), []
+    for vector in (0x00, 0xFF):
+        traffic = link.traffic(seeded("shares"))
+        traffic.fill(1)
+        traffic.take(0)
+        traffic.rows["word"] = vector
+        await link.check(traffic)
+        traffics.append(link.seen["tx"].copy())
+    packets, size = len(traffic.headers), 16 * link.superlanes
+    first, last = traffic.headers[0], traffic.headers[-1]
+    pins = slice(first, last + link.superlanes + 1)
+    varies = (traffics[0] ^ traffics[1])[pins].reshape(-1) == 0xFF
+    idle = 16 * sum(first < cycle < last for cycle in traffic.idle())
+    vectors = sum(varies[16 * (header - first) + 8 :][:size].sum() for header in traffic.headers)
+    assert vectors == size * packets, f"{vectors} of {size * packets} bytes"
+    assert vectors + (8 + 8) * packets + idle == len(varies), "headers and trailers take more than eight bytes each"
 
 
 @cocotb.test()
@@ -192,6 +226,21 @@ async def flushes(dut: Any) -> None:
         traffic.take(0)
         found = await link.check(traffic)
         assert [vector.good for vector in found] == [True] * 3 + [sender == receiver, True, True]
+
+
+@cocotb.test()
+async def resets_with_packets_under_way(dut: Any) -> None:
+    """Vectors close together, good ones and bad, up to the cycle of the reset; nothing of them is left after it."""
+    link = Link(dut)
+    for round_ in range(4 if ICARUS else 12):
+        traffic = link.traffic(seeded(f"reset {round_}"), 2 * CYCLES_OF_WINDOW + 8 * link.superlanes + 16)
+        traffic.fill(1)
+        traffic.take(3)
+        traffic.probe(0.3)
+        traffic.turn_some(0.3, 3)
+        traffic.rows = traffic.rows[: 2 * CYCLES_OF_WINDOW]
+        await link.play(traffic)
+    await link.check(link.traffic(seeded("after resets"), CYCLES_OF_WINDOW))
 
 
 @cocotb.test()

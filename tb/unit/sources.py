@@ -18,6 +18,7 @@ from tb.generated import generated
 from tb.unit.frame import frame
 from tb.unit.hemisphere import Hemisphere, SxmColumn
 from tb.unit.link_loop import LinkLoop
+from tb.unit.link_time_parts import LinkTimeParts
 from tb.unit.window import window
 from tsp.config import LANES_PER_SUPERLANE, ChipConfig
 from tsp.errors import InputError
@@ -72,18 +73,26 @@ def icu(config: ChipConfig) -> Sequence[Path]:
 
 def link(config: ChipConfig) -> Sequence[Path]:
     """A link's two ends and a wire, in a window."""
-    key = [config.superlanes, "window_link_loop"]
+    return _window(config, [config.superlanes], LinkLoop(config.superlanes))
+
+
+def link_time(config: ChipConfig) -> Sequence[Path]:
+    """What keeps time at a link's end, in a window."""
+    key = [config.superlanes, config.hac_period]
+    return _window(config, key, LinkTimeParts(config.superlanes, config.hac_period))
+
+
+def _window(config: ChipConfig, key: Sequence[int], component: Component) -> Sequence[Path]:
+    name = f"window_{component.module_name}"  # type: ignore[attr-defined]
 
     def write(folder: Path) -> Sequence[Path]:
-        component = LinkLoop(config.superlanes)
         files = verilog.generate(config, folder, component)
-        around = folder / "window_link_loop.v"
+        around = folder / f"{name}.v"
         around.write_text(window(component))
         return [*files, around]
 
-    return generated(
-        f"{config.name}-window_link_loop", key, write, [Path(inspect.getfile(part)) for part in (LinkLoop, window)]
-    )
+    also = [Path(inspect.getfile(part)) for part in (type(component), window)]
+    return generated(f"{config.name}-{name}", [*key, name], write, also)
 
 
 def _module(

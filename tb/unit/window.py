@@ -73,9 +73,10 @@ endmodule
 
 
 async def play(dut: Any, component: Component, stimuli: NDArray[Any]) -> NDArray[Any]:
-    """The outputs of a component, the module in the window ``dut``, in the cycles in which its inputs are ``stimuli``.
+    """The outputs of a component, the module in the window ``dut``: in the window after reset, in which all inputs are
+    zero, and in the cycles after it, in which they are ``stimuli``.
 
-    They begin one window after reset, in which all inputs are zero. Undefined bits read as ones.
+    Undefined bits read as ones. The clock stops with the last of the windows that the stimuli take.
     """
     windows = -(-len(stimuli) // CYCLES)
     padded = np.zeros(windows * CYCLES, stimuli.dtype)
@@ -89,12 +90,11 @@ async def play(dut: Any, component: Component, stimuli: NDArray[Any]) -> NDArray
         await RisingEdge(dut.clk)
     dut.rst.value = 0
     await Timer(PERIOD_NS // 2, "ns")
-    for window in range(windows + 2):
+    for window in range(windows + 1):
         if window < windows:
             dut.stimuli.value = int.from_bytes(padded[CYCLES * window :][:CYCLES].tobytes(), "little")
-        if window >= 2:
-            bits = str(dut.seen.value).lower().replace("x", "1").replace("z", "0")  # between the ports
-            seen.append(int(bits, 2).to_bytes(CYCLES * outputs.itemsize, "little"))
         await Timer(CYCLES * PERIOD_NS, "ns")
+        bits = str(dut.seen.value).lower().replace("x", "1").replace("z", "0")  # between the ports
+        seen.append(int(bits, 2).to_bytes(CYCLES * outputs.itemsize, "little"))
     clock.stop()
-    return np.frombuffer(b"".join(seen), outputs)[: len(stimuli)]
+    return np.frombuffer(b"".join(seen), outputs)[: CYCLES + len(stimuli)]

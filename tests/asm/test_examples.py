@@ -31,7 +31,7 @@ def after(program: Program) -> Program:
 def test_every_example_is_tested() -> None:
     tested = {"vector_add", "scale", "transpose", "lookup", "softmax", "layer_norm", "fetched"}
     assert {path.stem for path in EXAMPLES.glob("*.tsp")} == tested
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {"convolution.py", "matmul_fp16.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {"convolution.py", "matmul_fp16.py", "node.py"}
 
 
 def test_vector_add() -> None:

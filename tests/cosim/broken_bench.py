@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any
 
 import golden.machine
-from tb.unit import host_port_model, icu, link, schedule_clock, site_model, station, vxm_float
+from tb.unit import host_port_model, icu, link, link_time, schedule_clock, site_model, station, vxm_float
 
 SITES = ("stream", "mem", "vxm", "mxm", "sxm")
 LATE = 30
@@ -100,6 +100,17 @@ def wrong_tag() -> None:
     link.send = send
 
 
+def wrong_step() -> None:
+    """A HAC that is far ahead should be stepped on too."""
+    right = link_time.align
+
+    def align(rows: Any, want: Any, period: int) -> None:
+        right(rows, want, period)
+        want["hac_fast"] |= want["hac_slow"]
+
+    link_time.align = align
+
+
 BREAK = {
     **dict.fromkeys(SITES, wrong_word),
     "icu": wrong_issue,
@@ -108,6 +119,7 @@ BREAK = {
     "host_port": wrong_register,
     "vxm_float": wrong_sum,
     "link": wrong_tag,
+    "link_time": wrong_step,
     "chip": wrong_prediction,
 }
 name = os.environ["TSP_BROKEN"]

@@ -1,6 +1,7 @@
 """The digits job: exact on the golden model and on the RTL, in the cycles predicted, on three busy planes."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from tb import digits, simulator
 from tb.benches import Options
 from tsp.checker import check
 
+SIMS = simulator.SIMULATORS if os.environ.get("TSP_FULL") else ["verilator"]
+"""Without full counts Icarus runs digits as ``test_compiled.py`` compiles them, fewer."""
 KEYS = {"images", "accuracy", "predicted_cycles", "utilisation", "golden"}
 
 
@@ -66,7 +69,7 @@ def test_a_wrong_logit_and_a_wrong_cycle_count_are_told(on_golden: digits.Digits
     assert "1 images differ, first image 17" in image
 
 
-@pytest.mark.parametrize("sim", simulator.SIMULATORS)
+@pytest.mark.parametrize("sim", SIMS)
 def test_rtl_is_exact_and_takes_the_cycles_predicted(sim: str, tmp_path: Path) -> None:
     found = digits.measure([sim])
     assert found.differences() == []

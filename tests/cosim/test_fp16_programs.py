@@ -17,28 +17,23 @@ from tsp.timing import timing
 
 FULL = bool(os.environ.get("TSP_FULL"))
 SIMS = simulator.SIMULATORS if FULL else ["verilator"]
-PROGRAMS = {"verilator": 100 if FULL else 20, "icarus": 10 if FULL else 2}
+PROGRAMS = 10 if FULL else 2
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sim", simulator.SIMULATORS)
-def test_random_programs(sim: str) -> None:
-    """Words, signatures and cycles are the golden model's, in programs that multiply fp16; Verilator runs some that do
-    while one superlane is not powered."""
+def test_random_programs() -> None:
+    """Words, signatures and cycles are the golden model's in Icarus; in Verilator ``test_random.py`` runs more."""
     cases: list[regress.Case] = []
     for seed in range(1, 1000):
         case = regress.prepare(seed, TINY)
         assert not case.trouble, f"seed {seed}: {case.trouble}"
         if case.golden.flow.products.fp16.any():
             cases.append(case)
-        if len(cases) == PROGRAMS[sim]:
+        if len(cases) == PROGRAMS:
             break
-    issued = [case.golden.flow.issues.powered[case.golden.flow.products.issue] for case in cases]
-    narrow = [(powered[case.golden.flow.products.fp16] == 1).any() for case, powered in zip(cases, issued, strict=True)]
-    assert any(narrow) or sim != "verilator"
-    row = regress.Row(sim)
-    regress.run_cases(cases, TINY, sim, row)
-    assert row.seeds == PROGRAMS[sim] and not row.failed, "\n".join(row.failed.values())
+    row = regress.Row("icarus")
+    regress.run_cases(cases, TINY, "icarus", row)
+    assert row.seeds == PROGRAMS and not row.failed, "\n".join(row.failed.values())
 
 
 @pytest.mark.slow

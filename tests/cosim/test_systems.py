@@ -1,5 +1,6 @@
 """Chips with clocks of their own and wires between them: RTL equals the golden model, cycle for cycle."""
 
+import dataclasses
 import functools
 import os
 
@@ -8,16 +9,21 @@ import pytest
 
 from golden.system import run_system
 from tb.link.chips import Run, Wires, run
+from tb.link.machine import RtlMachine
 from tb.link.system import chain
 from tb.link.tree_sum import joined, tree_sum
 from tb.machine import Fault, Job
 from tb.small import linked
 from tb.systems import ROWS, Row, measure
+from tsp import runtime
 from tsp.assembler import assemble
 from tsp.config import ChipConfig
 from tsp.floorplan import floorplan
 from tsp.program import Program
 from tsp.run import clock_limit
+from tsp.runtime import Failed, Outcome
+from tsp.runtime.failures import parse
+from tsp.spares import placed, rewired
 from tsp.start import started
 from tsp.system import Chip, Link, Port, System
 from tsp.timing import timing
@@ -74,12 +80,12 @@ PONG = program(f"""
 """)
 
 
-def pair(first: Program = PING, second: Program = PONG) -> System:
+def pair(first: Program = PING, second: Program = PONG, latency: int = LATENCY) -> System:
     """Chip a's e0 joined to chip b's w0."""
     chips = (Chip("a", first.config, first), Chip("b", second.config, second))
     links = {link.name: link.index for link in floorplan(first.config).links}
     ends = Port(0, links["e0"]), Port(1, links["w0"])
-    return System("pair", chips, (Link(ends, (LATENCY, LATENCY), (LATENCY, LATENCY)),), 0, (0,))
+    return System("pair", chips, (Link(ends, (latency,) * 2, (latency,) * 2),), 0, (0,))
 
 
 def simulated(system: System, wires: Wires, sim: str, most: int = 20 * CONFIG.hac_period) -> Run:
@@ -230,3 +236,80 @@ def test_wrong_bits_are_corrected_or_told_of(seed: int) -> None:
         hold(system, found)
     else:
         assert any(chip.fault is not None and chip.fault.kind in (11, 13) for chip in found.chips)
+
+
+TAKEN = program("""
+.space z: mem.w0, 1
+.queue c2c.w0
+@80     RECEIVE 0, e1
+.queue mem.w0
+@84     WRITE z, e1
+""")
+GIVEN = program("""
+.data x: mem.e4 int8 = 1, -2, 3
+.queue mem.e4
+        READ x, e0
+.queue c2c.e0
+@2      SEND 0, e0
+""")
+NEAR = 20
+
+
+def replayed(failure: str, sim: str = "icarus") -> Outcome:
+    """A vector goes from a to b over short wires, and once more if it must."""
+    system = pair(GIVEN, TAKEN, NEAR)
+    wires = Wires(ppm=(100, -100), settle=60)
+    with RtlMachine(system, [parse(failure, system)], sim, wires, samples=1) as machine:
+        found = runtime.run(system, machine, lambda chips: chips, retries=1, dump=["b:z"])
+    assert found.dumped["b", "z"][0][:4] == [1, -2, 3, 0]
+    return found
+
+
+def test_a_vector_that_comes_wrong_is_sent_again() -> None:
+    found = replayed("bits:b.w0:1:1")
+    assert found.attempts == 2
+    wrong = [step.text for step in found.log if not step.ok]
+    assert len(wrong) == 1
+    assert "c2c.w0: link uncorrectable (text:4: @80 RECEIVE 0, e1), of what comes from a.e0" in wrong[0]
+
+
+if FULL:
+
+    @pytest.mark.parametrize("sim", SIMS)
+    @pytest.mark.parametrize(
+        "failure, attempts",
+        [
+            ("bits:b.w0:2", 1),  # no such vector is sent
+            ("bits:b.w0:0:1", 2),
+            ("bits:b.w0:1:1", 2),
+            ("link:b.w0:100:1", 2),
+            ("link:a.e0:0:1", 2),
+            ("chip:b:300:1", 2),
+            ("chip:a:0:1", 2),
+            ("late:b:2000:1", 2),
+            ("late:a:500", 1),
+            ("slow:b.w0:60:1", 2),
+        ],
+    )
+    def test_what_passes_is_replayed(failure: str, attempts: int, sim: str) -> None:
+        assert replayed(failure, sim).attempts == attempts
+
+    @pytest.mark.parametrize("sim", SIMS)
+    @pytest.mark.parametrize("failure", ["bits:b.w0:1", "link:b.w0:100", "chip:a:300", "late:b:2000", "slow:b.w0:60"])
+    def test_what_stays_ends_in_an_error(failure: str, sim: str) -> None:
+        with pytest.raises(Failed, match="no right result in 2 attempts; .*; there is no spare"):
+            replayed(failure, sim)
+
+    def test_a_spare_takes_the_place_of_a_chip() -> None:
+        config = CONFIG.override(["links_w=2", "links_e=2"])
+        given, taken = (dataclasses.replace(made, config=config) for made in (GIVEN, TAKEN))
+        chips = (Chip("a", config, given), Chip("b", config, taken), Chip("s", config, Program(config), spare=True))
+        ports = {link.name: link.index for link in floorplan(config).links}
+        ends = [(Port(0, ports["e0"]), Port(1, ports["w0"])), (Port(0, ports["e1"]), Port(2, ports["w1"]))]
+        system = System("spare", chips, tuple(Link(both, (NEAR,) * 2, (NEAR,) * 2) for both in ends), 0, (0, 1))
+        home = placed(system, ["a", "b"])
+        failures = [parse("chip:b:300", system)]
+        with RtlMachine(system, failures, SIMS[-1], Wires(ppm=(100, -100, 50), settle=60), samples=1) as machine:
+            found = runtime.run(system, machine, lambda used: rewired(home, used), retries=1, dump=["b:z"])
+        assert found.attempts == 3 and found.chips == {"a": "a", "b": "s"}
+        assert found.dumped["b", "z"][0][:4] == [1, -2, 3, 0]

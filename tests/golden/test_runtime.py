@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from golden.failures import FailingMachine, parse
+from golden.failures import FailingMachine
 from tsp.assembler import assemble_file
 from tsp.errors import InputError
 from tsp.runtime import Failed, Outcome, most_attempts, run
+from tsp.runtime.failures import parse
 from tsp.spares import placed, places, rewired
 from tsp.system import System
 from tsp.system_file import load_system
@@ -37,15 +38,19 @@ Y = [[10, 20, 30], [100, -100, -50], [0, 1, 2]]
 RIGHT = np.clip(np.add(X, Y), -128, 127).tolist()
 
 
-@pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> System:
-    """The example of two chips with two links on each side and a spare, which may stand in the place of b."""
-    folder = tmp_path_factory.mktemp("spare")
+def with_spare(folder: Path) -> Path:
+    """The file of the example of two chips with two links on each side and a spare, which may stand in the place of
+    b."""
     for file in EXAMPLE.iterdir():
         text = file.read_text().replace(".config tiny c2c=on", ".config tiny c2c=on links_w=2 links_e=2")
         text = text.replace('set = ["c2c=on"]', 'set = ["c2c=on", "links_w=2", "links_e=2"]')
         (folder / file.name).write_text(text + (SPARE if file.suffix == ".toml" else ""))
-    return load_system(folder / "system.toml", assemble_file)
+    return folder / "system.toml"
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> System:
+    return load_system(with_spare(tmp_path_factory.mktemp("spare")), assemble_file)
 
 
 def attempt(system: System, *failures: str) -> Outcome:

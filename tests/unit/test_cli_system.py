@@ -30,16 +30,14 @@ def test_the_example_adds_on_one_chip_what_comes_from_the_other() -> None:
     assert not any(result.faults for result in results)
 
 
-def test_check_run_draw_and_asm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    packed, picture = tmp_path / "two.npz", tmp_path / "two.svg"
+def test_check_run_and_asm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    packed = tmp_path / "two.npz"
     assert run(["system", "check", str(EXAMPLE)]) == 0
     assert ": legal, 717 cycles, of which the start takes 189\n" in capsys.readouterr().out
     assert run(["system", "asm", str(EXAMPLE), "-o", str(packed)]) == 0
     assert {*load_programs(packed)} == {"a", "b"}
     first = packed.read_bytes()
     assert run(["system", "asm", str(EXAMPLE), "-o", str(packed)]) == 0 and packed.read_bytes() == first
-    assert run(["system", "draw", str(EXAMPLE), "-o", str(picture)]) == 0
-    assert picture.read_text().startswith("<svg") and ">216</text>" in picture.read_text()
     capsys.readouterr()
     assert run(["run", "--system", str(EXAMPLE), str(packed), "--dump", "a:z", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -47,6 +45,19 @@ def test_check_run_draw_and_asm(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert found["chips"]["a"]["dumped"]["z"][0][:3] == [11, 22, 33]
     assert run(["run", "--system", str(EXAMPLE), "--dump", "a:z"]) == 0
     assert "a:z[1]: 127 -128 0 0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind, begin", [("svg", b"<?xml"), ("png", b"\x89PNG")])
+def test_pictures(kind: str, begin: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / f"two.{kind}"
+    data = []
+    for _ in range(2):
+        assert run(["system", "draw", str(EXAMPLE), "-o", str(picture)]) == 0
+        assert capsys.readouterr().out == f"{picture}: 2 chips, 1 link\n"
+        data.append(picture.read_bytes())
+    assert data[0] == data[1] and data[0].startswith(begin)
+    if kind == "svg":
+        assert all(text in picture.read_text() for text in (">216</text>", ">e0</text>", ">a</t", ">tiny, depth 1</t"))
 
 
 def changed(folder: Path, old: str, new: str) -> str:
@@ -74,7 +85,8 @@ def test_a_fault_ends_with_exit_code_3(tmp_path: Path, capsys: pytest.CaptureFix
         (["run", "--system", str(EXAMPLE), "--dump", "c:z"], "there is no chip 'c'; known: a, b"),
         (["run", "--system", str(EXAMPLE), "--max-cycles", "500"], "a chip takes 717 cycles, more than the 500 allowe"),
         (["run"], "PROGRAM is missing: a .npz file or source; or name a system with --system"),
-        (["system", "draw", str(EXAMPLE), "-o", "x.png"], "-o x.png: pictures are written as SVG; try x.svg"),
+        (["system", "draw", str(EXAMPLE), "-o", "x.pdf"], "x.pdf: a picture is an .svg or a .png; x.svg works"),
+        (["system", "draw", str(EXAMPLE), "-o", "none/x.png"], "none/x.png: there is no folder none"),
         (["system", "check", "none.toml"], "none.toml: cannot be read: No such file"),
     ],
 )

@@ -74,6 +74,19 @@ def test_a_vector_goes_from_chip_to_chip_with_the_least_margin(tmp_path: Path) -
             {"sender": SENDER.replace("2, 3", "5, 3").replace("[3]", "[3], [4], [5], [6]")},
             "two.toml: chip b: link w0: the vector that chip a sends in cycle 16 may find 4 in the receive buffer, whi",
         ),
+        (
+            {"sender": SENDER.replace("2, 3", "5, 3").replace("[3]", "[3], [4], [5], [6]"),
+             "receiver": RECEIVER_AT.format(at=300)},
+            "sends in cycle 16 may find 4 in the receive buffer, which holds 4 (link_buffer); send it 76 cycles later",
+        ),
+        (
+            {"receiver": RECEIVER_AT.format(at=300) + ".queue c2c.e0\n@7 RECEIVE 0, w9\n"},
+            "chip b: b.tsp:10: c2c.e0: cycle 7: RECEIVE of link e0, which is not connected; give b.e0 a [[link]]; chip",
+        ),
+        (
+            {"sender": SENDER + ".data z: mem.w0 int8 = 1\n.queue mem.w0\nREAD z, w4\n.queue c2c.w0\n@4 SEND 0, w4\n"},
+            "chip a: a.tsp:13: c2c.w0: cycle 4: SEND on link w0, which is not connected; give a.w0 a [[link]]; chip",
+        ),
         ({"sender": SENDER.replace("2, 3", "2, 2")}, "two.toml: chip a: a.tsp:7: c2c.e0: cycle 6: SEND on link e0 mee"),
         ({"sender": SENDER + "@40 RUNTIME_DESKEW 40"}, "chip b: has none where chip a has RUNTIME_DESKEW 40 in cycle"),
         (

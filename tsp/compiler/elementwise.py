@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tsp.compiler.graph_base import GraphBase
-from tsp.compiler.tensor import BITS, COMPARES, DTYPES, ELEMENTWISE, INTEGERS, Tensor, is_column, wide
+from tsp.compiler.tensor import BITS, COMPARES, DTYPES, ELEMENTWISE, INTEGERS, Tensor, wide
 from tsp.errors import InputError, nearest
 
 
@@ -108,7 +108,7 @@ class Elementwise(GraphBase):
             if x.rows not in (1, rows) or x.features not in (1, features):
                 names = " and ".join(map(str, operands))
                 raise InputError(f"{op}: {names} have different shapes; one may have one row or one number")
-            if x.features < features and x.value is None and not is_column(x):
+            if x.features < features and x.value is None and not x.is_column:
                 raise InputError(f"{op}: {x} has its numbers in one lane, so it must have {features} features")
             number = x.value is not None and x.shape == (1, 1)
             # An instruction has one immediate: the other numbers are rows.

@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from tsp.compiler import floats, moves
 from tsp.compiler.elementwise import Elementwise
-from tsp.compiler.tensor import BITS, COMPARES, DTYPES, ELEMENTWISE, INTEGERS, Array, Rows, Tensor, is_column, wide
+from tsp.compiler.tensor import BITS, COMPARES, DTYPES, ELEMENTWISE, INTEGERS, Array, Rows, Tensor, wide
 from tsp.compiler.windows import Windows
 from tsp.errors import InputError
 
 __all__ = [
     "BITS", "COMPARES", "DTYPES", "ELEMENTWISE", "INTEGERS", "Array", "Graph", "Rows", "Tensor", "Windows",
-    "is_column", "wide",
+    "wide",
 ]  # fmt: skip
 Image = tuple[int, int, int] | None
 

@@ -2,12 +2,12 @@
 
 import dataclasses
 
-from tsp.compiler.graph import Graph, Tensor, is_column
+from tsp.compiler.graph import Graph, Tensor
 
 
 def spread(g: Graph, x: Tensor, features: int) -> Tensor:
     """One number as a row of so many, if it is not in every lane already."""
-    return x if features == 1 or is_column(x) else g.gather(x, [0] * features, 1)
+    return x if features == 1 or x.is_column else g.gather(x, [0] * features, 1)
 
 
 def extreme(g: Graph, op: str, x: Tensor) -> Tensor:

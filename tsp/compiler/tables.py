@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tsp.compiler.graph import Graph
-from tsp.compiler.tensor import Array, Tensor, is_column, is_map, table_of
+from tsp.compiler.tensor import Array, Tensor, is_map, table_of
 from tsp.errors import InputError, counted
 
 
@@ -41,7 +41,7 @@ def look_up(graph: Graph, table: ArrayLike, which: Tensor) -> Tensor:
 
 def _in_every_lane(graph: Graph, x: Tensor) -> Tensor:
     """int32 [n, 1]: a product does it, byte by byte, if it is not there already."""
-    if is_column(x):
+    if x.is_column:
         return x
     e = graph.elementwise
     parts = []

@@ -1,6 +1,7 @@
 """The tensors of a graph, and what they may be."""
 
 import dataclasses
+import functools
 from typing import Any
 
 import numpy as np
@@ -55,19 +56,22 @@ class Tensor:
     def features(self) -> int:
         return self.shape[1]
 
+    @functools.cached_property
+    def is_column(self) -> bool:
+        """Whether the number of each row is in every lane: a product makes it so, and what is computed of such.
+
+        Kept, as a tensor may be met on many ways from another.
+        """
+        if self.op == "matmul" or self.value is not None:
+            return self.features == 1
+        return self.features == 1 and bool(self.inputs) and all(x.is_column for x in self.inputs)
+
     def attribute(self, name: str) -> Any:
         """Of the operation that makes it."""
         return dict(self.attributes)[name]
 
     def __str__(self) -> str:
         return f"{self.name} {self.dtype}[{self.rows}, {self.features}]"
-
-
-def is_column(x: Tensor) -> bool:
-    """Whether the number of each row is in every lane: a product makes it so, and what is computed of such."""
-    if x.op == "matmul" or x.value is not None:
-        return x.features == 1
-    return x.features == 1 and bool(x.inputs) and all(is_column(y) for y in x.inputs)
 
 
 def table_of(x: Tensor) -> int:

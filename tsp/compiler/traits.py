@@ -4,7 +4,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from tsp.compiler.graph import INTEGERS, Graph, Tensor, is_column
+from tsp.compiler.graph import INTEGERS, Graph, Tensor
 from tsp.compiler.passes import TYPES
 from tsp.compiler.tensor import is_map, table_of
 from tsp.config import ChipConfig
@@ -52,7 +52,7 @@ def wild(graph: Graph) -> set[str]:
     found: set[str] = set()
     for x in graph.tensors.values():
         made = x.op == "rsqrt" or any(y.name in found for y in x.inputs)
-        if made and not is_column(x) and x.dtype != "float16" and x.op not in PRODUCTS:
+        if made and not x.is_column and x.dtype != "float16" and x.op not in PRODUCTS:
             found.add(x.name)
     return found | {x.name for x in graph.tensors.values() if any(y.name in found for y in x.inputs)}
 

@@ -2,8 +2,8 @@
 
 The runtime aligns and measures the system, has it scheduled for what was measured, loads and starts it, waits, and
 judges: a result counts only if every chip is done after the predicted cycles and none has a fault. Else it flushes and
-replays; after so many replays a spare takes the place of the chip that is most likely to blame, and all begins anew
-(docs/systems.md).
+replays; after so many replays it goes round the link that is to blame, if the programs can do without it, or a spare
+takes the place of the chip that is most likely to blame, and all begins anew (docs/systems.md).
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from typing import Any
 
 from tsp.dump import dumped_words, of_chip, shown
 from tsp.errors import EXIT_MACHINE_FAULT, InputError, counted
-from tsp.runtime.blame import Complaint, of_alignment, of_run, suspects
+from tsp.runtime.blame import Complaint, of_alignment, of_run, suspected_link, suspects
 from tsp.runtime.log import Step, table
 from tsp.runtime.machine import Alignment, Machine, Status
 from tsp.spares import placed, places
@@ -23,8 +23,9 @@ from tsp.timing import timing
 __all__ = ["Alignment", "Failed", "Machine", "Outcome", "Schedule", "Status", "Step", "most_attempts", "run", "table"]
 
 RETRIES = 2
-"""Replays before a chip is replaced, if nothing else is said."""
+"""Replays before a link is left out or a chip is replaced, if nothing else is said."""
 MOST_CYCLES = 1_000_000
+_NO_SPARE = "there is no spare ([[chip]] with spare = true)"
 _SLACK = 64
 """Cycles that starting and noticing the end may take."""
 
@@ -76,8 +77,8 @@ class Outcome:
 
 
 def most_attempts(system: System, retries: int) -> int:
-    """How many attempts there may be: the first and its replays, and as many with each spare."""
-    return (retries + 1) * (1 + sum(chip.spare for chip in system.chips))
+    """How many attempts there may be: the first and its replays, and as many with each spare and without each link."""
+    return (retries + 1) * (1 + sum(chip.spare for chip in system.chips) + len(system.links))
 
 
 def run(
@@ -90,12 +91,12 @@ def run(
         system: all chips of the machine, with spares; the programs of the others are what ``schedule`` may use.
         machine: it.
         schedule: see :data:`Schedule`.
-        retries: replays before a chip is replaced.
+        retries: replays before a link is left out or a chip is replaced.
         dump: words and symbols to read back, ``PLACE:WORDS`` as of :func:`tsp.dump.dumped_words`.
         max_cycles: of any chip; more is refused.
 
     Raises:
-        Failed: there is no right result after all replays with all spares that fit.
+        Failed: there is no right result after all replays, round dead links and with all spares that fit.
         InputError: the question is wrong, or the system as scheduled for what was measured is illegal or too long.
     """
     return _Runtime(system, machine, schedule, retries, dump, max_cycles).run()
@@ -111,6 +112,7 @@ class _Runtime:
         self.asked = [of_chip(system, text, self.places) for text in dump]
         self.names = list(self.places)
         self.spares = [chip.name for chip in system.chips if chip.spare]
+        self.dead: tuple[str, ...] = ()
         self.log: list[Step] = []
         self.attempt = 0
 
@@ -131,7 +133,7 @@ class _Runtime:
             wrong: list[Complaint] = []
             if ready is None:
                 wrong, measured = self.align(bare)
-                ready = None if wrong else self.resolved(measured)
+                ready = None if wrong else self.as_measured(measured)
             if ready is not None:
                 wrong, status = self.once(ready)
                 if not wrong:
@@ -159,6 +161,18 @@ class _Runtime:
         text = f"{counted(len(bare.chips), 'chip')}, {counted(len(links), 'link')}"
         self.note("align", True, f"{text}, at most {counted(max(off, default=0), 'cycle')} from the nominal latency")
         return [], dataclasses.replace(bare, links=tuple(links))
+
+    def as_measured(self, system: System) -> Resolved:
+        """The system with its programs. InputError if they have no room for what was measured."""
+        try:
+            return self.resolved(system)
+        except InputError as error:
+            off = [link for link in system.links if link.measured != link.latency]
+            if not off:
+                raise
+            ends, cycles = map(system.port_name, off[0].ends), map(str, off[0].measured)
+            told = f"link {' - '.join(ends)} takes {' and '.join(cycles)} cycles, there and back"
+            raise InputError(f"{error}; so with the latencies that were measured: {told}") from None
 
     def resolved(self, system: System) -> Resolved:
         """The system with its programs. InputError if it is illegal or too long."""
@@ -201,31 +215,49 @@ class _Runtime:
         return Outcome(ready.system, ready.zero, chips, cycles, self.attempt, dumped, tuple(self.log))
 
     def replace(self, failed: list[list[Complaint]]) -> System:
-        """Put a spare in the place of the chip that is most likely to blame, if one fits; the chips in use then."""
-        cause, refused = failed[-1][0], ""
+        """What to try next: the same chips without the link that is to blame, if its ends are joined otherwise and no
+        program needs it; or a spare, if one fits, in the place of the chip that is most likely to blame."""
+        cause, refused = failed[-1][0], []
+        if link := suspected_link(failed):
+            name = " - ".join(link)
+            bare, why = self.fits(self.names, (*self.dead, *link), f"link {name} cannot be left out")
+            if bare is not None:
+                self.dead += link
+                self.note("detour", True, f"link {name} is left out: {cause.text}")
+                return bare
+            refused.append(why)
         for chip in suspects(failed):
             for spare in self.spares:
                 names = [spare if name == chip else name for name in self.names]
-                try:
-                    bare = placed(self.home, names)
-                    self.resolved(bare)
-                except InputError as error:
-                    refused = refused or f"spare {spare} cannot take the place of chip {chip} ({error})"
-                    continue
-                self.names = names
-                self.spares.remove(spare)
-                self.note("replace", True, f"spare {spare} takes the place of chip {chip}: {cause.text}")
-                return bare
-        raise Failed(self.sentence(failed, refused), self.log)
+                bare, why = self.fits(names, self.dead, f"spare {spare} cannot take the place of chip {chip}")
+                if bare is not None:
+                    self.names = names
+                    self.spares.remove(spare)
+                    self.note("replace", True, f"spare {spare} takes the place of chip {chip}: {cause.text}")
+                    return bare
+                refused.append(why)
+        # Of many that do not fit one is enough; the first is of the most suspected.
+        raise Failed(self.sentence(failed, refused[:2]), self.log)
 
-    def sentence(self, failed: list[list[Complaint]], refused: str) -> str:
+    def fits(self, names: Sequence[str], dead: tuple[str, ...], cannot: str) -> tuple[System | None, str]:
+        """The system of these chips without the links of dead ports, or why there is none."""
+        try:
+            bare = placed(self.home, names, dead)
+            self.resolved(bare)
+        except InputError as error:
+            return None, f"{cannot} ({str(error).splitlines()[0]})"
+        return bare, ""
+
+    def sentence(self, failed: list[list[Complaint]], refused: Sequence[str]) -> str:
         """Why there is no result, who is to blame, and what was tried."""
         cause = failed[-1][0]
         often = sum(1 for wrong in failed if (wrong[0].text, wrong[0].link) == (cause.text, cause.link))
-        who = f"link {cause.link}" if cause.link else f"chip {cause.suspects[0]}"
-        used = [f"{chip} in the place of {place}" for place, chip in self.changed()]
-        tried = f" with spare {' and '.join(used)}" if used else ""
-        rest = refused or ("no spare is left" if used else "there is no spare ([[chip]] with spare = true)")
+        who = f"link {' - '.join(cause.link)}" if cause.link else f"chip {cause.suspects[0]}"
+        used = [f"with spare {chip} in the place of {place}" for place, chip in self.changed()]
+        used += [f"without port {port}" for port in self.dead[::2]]
+        tried = f" {' and '.join(used)}" if used else ""
+        lacking = "" if self.spares else "no spare is left" if self.changed() else _NO_SPARE
+        rest = "; ".join([*refused, lacking] if lacking else refused)
         return (
             f"{self.home.name}: no right result in {counted(self.attempt, 'attempt')}; {cause.text} ({often} of the"
             f" last {len(failed)}{tried}); suspected is {who}; {rest}"

@@ -32,7 +32,7 @@ class Complaint:
         chip: of the complaint, its number.
         text: what is wrong, as part of a sentence.
         suspects: chips that may be to blame: one, or both ends of ``link``, the sender first.
-        link: the link that may be to blame, or nothing.
+        link: the ports of the link that may be to blame, the sender's first, or none.
         realign: whether the chips' time may be lost.
     """
 
@@ -41,7 +41,7 @@ class Complaint:
     chip: int
     text: str
     suspects: tuple[str, ...]
-    link: str = ""
+    link: tuple[str, ...] = ()
     realign: bool = False
 
 
@@ -125,8 +125,7 @@ def _channel_of(resolved: Resolved, number: int, fault: Fault) -> Channel | None
 
 def _of_channel(system: System, channel: Channel, rank: int, cycle: int, text: str) -> Complaint:
     ends = tuple(system.chips[chip].name for chip in (channel.sender, channel.receiver))
-    link = " - ".join(_ports(system, channel))
-    return Complaint(rank, cycle, channel.receiver, text, ends, link, realign=True)
+    return Complaint(rank, cycle, channel.receiver, text, ends, _ports(system, channel), realign=True)
 
 
 def _ports(system: System, channel: Channel) -> tuple[str, str]:
@@ -150,3 +149,11 @@ def suspects(attempts: Sequence[Sequence[Complaint]]) -> list[str]:
                 every[chip] += weight
                 causes[chip] += weight if number == 0 else 0
     return sorted(+causes, key=lambda chip: (-causes[chip], -every[chip]))
+
+
+def suspected_link(attempts: Sequence[Sequence[Complaint]]) -> tuple[str, ...]:
+    """The ports of the link that was the cause of most failed attempts, and of as many the last one's; none if that was
+    no link."""
+    causes = [frozenset(complaints[0].link) for complaints in attempts]
+    most = max(reversed(causes), key=causes.count)
+    return tuple(sorted(most))

@@ -13,7 +13,7 @@ class Step:
 
     Attributes:
         attempt: its number, from 1 on, over the whole run.
-        what: ``align``, ``run`` or ``replace``.
+        what: ``align``, ``run``, ``detour`` or ``replace``.
         ok: whether it did what it should.
         text: what was found.
     """
