@@ -127,10 +127,10 @@ class Kept:
     @contextmanager
     def shared(self, build_dir: Path) -> Iterator[None]:
         """Around ``make`` in ``build_dir``: put the files there before, keep them after."""
-        # Copied after the sources were written, and all of one age, so that make takes them for new.
-        now = time.time()
+        # Of one age, and newer than what make writes before it comes to them, so that it takes them for made.
+        later = time.time() + 3600
         for path in self._copy(self.directory, build_dir):
-            os.utime(path, (now, now))
+            os.utime(path, (later, later))
         yield
         if not self.directory.exists():
             partial = Path(tempfile.mkdtemp(dir=self.directory.parent, prefix="kept-"))

@@ -14,6 +14,7 @@ from tb.link.system import chain
 from tb.link.tree_sum import joined, tree_sum
 from tb.machine import Fault, Job
 from tb.small import linked
+from tb.systems import ROWS, Row, measure
 from tsp import runtime
 from tsp.assembler import assemble
 from tsp.config import ChipConfig
@@ -31,6 +32,8 @@ FULL = bool(os.environ.get("TSP_FULL"))
 CONFIG = linked().override(["link_buffer=4"])
 SIMS = ("icarus", "verilator") if FULL else ("icarus",)
 LATENCY = 216
+SHORT = 40
+"""The same where more would only take time. Of 20, 8 less and jitter would leave no wire at all."""
 QUEUES = {queue.name: queue.index for queue in floorplan(CONFIG).queues}
 OVERRUN, UNDERRUN, SILENT, UNEXPECTED, NO_QUEUE = 12, 13, 14, 15, 255
 SETTLE = 3_000 if FULL else 300
@@ -107,28 +110,34 @@ def hold(system: System, found: Run) -> None:
         assert {slices[place].name: value for place, value in got.signatures.items()} == expected.signature
 
 
-@pytest.mark.parametrize("sim", SIMS)
-@pytest.mark.parametrize("seed", range(1, 7 if FULL else 2))
-def test_two_chips_do_what_the_golden_model_does(seed: int, sim: str) -> None:
-    ppm = [(100, -100), (-100, 100), (0, 0), (100, 100), (-70, 30), (3, -99)][seed - 1]
-    system = pair()
-    found = simulated(system, Wires(ppm=ppm, settle=SETTLE, uneven=(8, -8)[:: (-1) ** seed], seed=seed), sim)
-    hold(system, found)
-    sums = np.clip(np.add(*(np.arange(32), 3 * np.arange(32) - 50)), -128, 127)
-    z = PING.symbols["z"]
-    assert np.array_equal(found.chips[0].memory[z.slice, z.address].view(np.int8), sums)
+if FULL:  # three chips do it too
+
+    @pytest.mark.parametrize("sim", SIMS)
+    @pytest.mark.parametrize("seed", range(1, 7))
+    def test_two_chips_do_what_the_golden_model_does(seed: int, sim: str) -> None:
+        ppm = [(100, -100), (-100, 100), (0, 0), (100, 100), (-70, 30), (3, -99)][seed - 1]
+        system = pair()
+        found = simulated(system, Wires(ppm=ppm, settle=SETTLE, uneven=(8, -8)[:: (-1) ** seed], seed=seed), sim)
+        hold(system, found)
+        sums = np.clip(np.add(*(np.arange(32), 3 * np.arange(32) - 50)), -128, 127)
+        z = PING.symbols["z"]
+        assert np.array_equal(found.chips[0].memory[z.slice, z.address].view(np.int8), sums)
+
+    @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+    def test_larger_systems_do_the_same_whatever_their_clocks_and_wires(row: Row) -> None:
+        assert measure(row, 5, "verilator")["wrong"] == []
 
 
 def test_three_chips_add_up_and_pass_on() -> None:
     vectors = np.random.default_rng(3).integers(-40, 40, (3, 2, CONFIG.lanes), dtype=np.int8)
-    made = tree_sum(joined(chain(3), CONFIG, LATENCY), vectors)
+    made = tree_sum(joined(chain(3), CONFIG, SHORT), vectors)
     wires = Wires(ppm=(100, -100, 100), settle=SETTLE, uneven=(8, -8, -8, 8), seed=7)
     found = simulated(made.system, wires, SIMS[-1])
     hold(made.system, found)
     for chip, (total,) in zip(found.chips, made.parts, strict=True):
         sums = [chip.memory[total.slice, total.address + k].view(np.int8) for k in range(total.count)]
         assert np.array_equal(sums, vectors.sum(axis=0))
-    assert all(0 < slack < 60 for slack in found.slack), "vectors come before their RECEIVEs, by their margin of 28"
+    assert all(0 < slack < 60 for slack in found.slack), "vectors come before their RECEIVEs, by their margin of 26"
 
 
 def loop(made: Program) -> System:

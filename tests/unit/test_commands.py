@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from tb import __main__ as sim
-from tb import command, digits, regress, simulator, synth
+from tb import command, digits, regress, simulator, synth, systems
 from tb.bench import __main__ as bench
 from tb.coverage import __main__ as coverage
 from tb.mutation import __main__ as mutation
@@ -26,6 +26,7 @@ COMMANDS = {
     "coverage": (coverage.main, ["--seeds", "1"], (coverage, "cover")),
     "mutate": (mutation.main, ["--block", "stream"], (mutation, "mutate")),
     "synth": (synth.main, [], (synth, "synthesise")),
+    "systems": (systems.main, [], (systems, "measure")),
     "bench": (bench.main, ["--only", "golden"], (bench, "measure")),
 }
 
@@ -55,7 +56,9 @@ def test_a_build_folder_that_cannot_be_made_is_one_sentence(name, run, monkeypat
 
 
 @pytest.mark.parametrize("count", ["0", "-3", "many"])
-@pytest.mark.parametrize("name, option", [("regress", "--seeds"), ("coverage", "--seeds"), ("bench", "--repeats")])
+@pytest.mark.parametrize(
+    "name, option", [("regress", "--seeds"), ("coverage", "--seeds"), ("bench", "--repeats"), ("systems", "--runs")]
+)
 def test_nothing_to_do_is_a_wrong_question(name, option, count, run, monkeypatch, tmp_path):
     monkeypatch.setenv("TSP_BUILD", str(tmp_path / "build"))
     done = run(name, option, count)
