@@ -36,7 +36,8 @@ def whole(topology: Topology, ppm: Sequence[float], **changed: Any) -> Scenario:
     depth = max(topology.depth(chip) for chip in range(topology.chips))
     stall = rules.stall(2 * depth, 100, SEGMENT)
     late = [53 * chip % rules.PERIOD for chip in range(topology.chips)]
-    scenario = Scenario(topology, ppm, wander=6, late=late, settle=claims.LOCKED, offsets=True,
+    latency = [NOMINAL] * len(topology.links)
+    scenario = Scenario(topology, ppm, wander=6, late=late, latency=latency, settle=claims.LOCKED, offsets=True,
                         run=2 * SEGMENT, segment=SEGMENT, stall=stall)  # fmt: skip
     return replace(scenario, **changed)
 
@@ -47,12 +48,17 @@ def leaning(topology: Topology, *signs: int) -> list[float]:
 
 
 def systems(topology: Topology, *signs: int, **changed: Any) -> list[Scenario]:
-    """Root fast, on even wires; root slow, on wires that lean."""
+    """Root fast, on even wires, for a million cycles if not less; root slow, on wires that lean."""
     chips = topology.chips
     return [
-        whole(topology, corners(chips), **changed),
-        whole(topology, corners(chips, -1), delays=leaning(topology, *signs), seed=2),
+        whole(topology, corners(chips), **{"run": MILLION} | changed),
+        whole(topology, corners(chips, -1), delays=leaning(topology, *signs), seed=2, **changed),
     ]
+
+
+def node() -> Scenario:
+    """All eight chips of a node, as short as it can be: a thousand cycles take more than a second."""
+    return whole(full(8), corners(8), delays=leaning(full(8), 1, -1, 0), settle=25, run=SEGMENT + 5_000)
 
 
 def from_error(first: int, ppm: float) -> Scenario:
@@ -79,12 +85,12 @@ FAST, SLOW = [100, -100], [-100, 100]
 UPWARDS = leaning(TWO, -1)
 ROWS = [
     Row("two chips, on Verilator and Icarus", [whole(TWO, FAST)], claims.aligned, ("verilator", "icarus")),
-    Row("two chips, even and slower downwards", systems(TWO, 1, run=MILLION), claims.aligned),
+    Row("two chips, even and slower downwards", systems(TWO, 1, latency=()), claims.aligned),
     Row("two chips, slower upwards", [whole(TWO, ppm, delays=UPWARDS) for ppm in (FAST, SLOW)], claims.aligned),
-    Row("four chips, all joined", systems(full(4), 1, -1, 0), claims.aligned),
-    Row("eight chips, all joined", systems(full(8), 1, -1, 0), claims.aligned),
-    Row("a chain of depth 5", systems(chain(6), 1, run=MILLION), claims.aligned),
-    Row("a tree of depth 5", systems(DEEP, -1, 1), claims.aligned),
+    Row("four chips, all joined", systems(full(4), 1, -1, 0, latency=()), claims.aligned),
+    Row("eight chips, all joined", [node()], claims.aligned),
+    Row("a chain of depth 5", systems(chain(6), 1), claims.aligned),
+    Row("a tree of depth 5", systems(DEEP, -1, 1, run=2 * SEGMENT), claims.aligned),
     Row("no longer aligned", [whole(TWO, FAST, free=True, run=run) for run in (50_000, 150_000)], claims.free),
     Row("margins less 12", [whole(TWO, FAST, run=400_000, forced=24)], claims.tight),
     Row("any first error", [from_error(e, ppm) for ppm in (100, -100) for e in range(-128, 128, 7)], claims.locks),
