@@ -78,6 +78,7 @@ def programs(ran: Sequence[tuple[Scenario, Found]]) -> dict[str, Any]:
     late = [each for pair in ran for each in figures.lateness(*pair)]
     result: dict[str, Any] = {"cycles": max(scenario.run for scenario, _ in ran)}
     result["hac_error"] = [round(errors[depth], 2) for depth in sorted(errors) if depth]
+    result["from_root"] = round(max(max(figures.from_root(found["ran"]["phases"])) for _, found in ran), 2)
     result["off_margin"] = round(max(max(-least, most) for least, most, _ in late), 1)
     result["margin"] = max(margin for *_, margin in late)
     result["resyncs"] = min(min(found["ran"]["resyncs"]) for _, found in ran)
