@@ -85,7 +85,7 @@ FAST, SLOW = [100, -100], [-100, 100]
 UPWARDS = leaning(TWO, -1)
 ROWS = [
     Row("two chips, on Verilator and Icarus", [whole(TWO, FAST)], claims.aligned, ("verilator", "icarus")),
-    Row("two chips, even and slower downwards", systems(TWO, 1), claims.aligned),
+    Row("two chips, even and slower downwards", systems(TWO, 1, latency=()), claims.aligned),
     Row("two chips, slower upwards", [whole(TWO, ppm, delays=UPWARDS) for ppm in (FAST, SLOW)], claims.aligned),
     Row("four chips, all joined", systems(full(4), 1, -1, 0, latency=()), claims.aligned),
     Row("eight chips, all joined", [node()], claims.aligned),
