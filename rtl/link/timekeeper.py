@@ -30,10 +30,9 @@ class Timekeeper(Component):
             :class:`rtl.link.meter.LinkMeter`.
     """
 
-    module_name = "timekeeper"
-
     def __init__(self, config: ChipConfig, links: int, jitter: int = JITTER, samples: int = SAMPLES):
         self.config, self.links, self.jitter, self.samples = config, links, jitter, samples
+        self.module_name = f"timekeeper_{links}"
         inputs = dict.fromkeys(("hac_fast", "hac_slow", "align", "absorb", "child"), 1)
         inputs |= {"parent": PARENT_BITS, "measure_trips": 1, "measure_offsets": 1}
         outputs = {"carry": 1, "silent": 1, "hac": COUNTER_BITS, "sac": COUNTER_BITS, "delta": DELTA_BITS}

@@ -1,12 +1,13 @@
 // What a bench knows of a chip that the chip does not: HAC and schedule time without end, and when its cycles began.
 //
-// It is also the chip's only program: after `start` a DESKEW, or with `polls` a POLL that waits for `ready`, then a SEND
-// in schedule cycle `send_at`, and a RUNTIME_DESKEW of `stall` in every `segment` cycles of schedule time (none if 0).
-// docs/architecture.md, section 6; docs/links.md, section 3. With `forced` it steps the HAC by chance, in so many of 256
-// cycles about an epoch's end and in a RUNTIME_DESKEW.
+// It is also the chip's only program, begun anew by `start`: a DESKEW, or with `polls` a POLL that waits for `ready` and a
+// RECEIVE of what came (`take`), then a SEND in schedule cycle `send_at`, and a RUNTIME_DESKEW of `stall` in every
+// `segment` cycles of schedule time (none if 0). docs/architecture.md, section 6; docs/links.md, section 3. With `forced`
+// it steps the HAC by chance, in so many of 256 cycles about an epoch's end and in a RUNTIME_DESKEW; SEED says which.
 `timescale 1fs/1fs
 module chip_monitor #(
-    parameter PERIOD = 256
+    parameter PERIOD = 256,
+    parameter [31:0] SEED = 1
 ) (
     input clk,
     input rst,
@@ -25,6 +26,7 @@ module chip_monitor #(
     output hac_fast,
     output hac_slow,
     output send,
+    output take,
     output reg running,
     output reg stalled,       // this cycle is none of schedule time
     output reg [63:0] now,    // schedule time
@@ -32,17 +34,19 @@ module chip_monitor #(
     output reg [63:0] began,  // when that cycle did
     output reg [63:0] first_total,  // of the first cycle of schedule time
     output reg [31:0] resyncs,
-    output reg [31:0] slips   // cycles in which schedule time was not HAC + delta, or the epochs not those of the HAC
+    output reg [31:0] slips,  // cycles in which schedule time was not HAC + delta, or the epochs not those of the HAC
+    output reg [159:0] steps  // forced in HAC 0, 1, PERIOD - 2, PERIOD - 1 and in a RUNTIME_DESKEW: 32 bits each
 );
   reg waiting, was_running;
   reg [15:0] hac_before;
   reg signed [31:0] left;
   reg [63:0] next, epochs, cycle_began;
-  reg [31:0] random = 1;
+  reg [31:0] random = SEED;
   wire signed [31:0] wait_cycles = $signed({16'b0, stall}) + delta;
   // What is there in the last cycle of an epoch counts.
   assign align = waiting && carry && (ready || !polls);
   assign send = running && !stalled && now == send_at;
+  assign take = polls && running && !stalled && now == 0;
   assign absorb = running && !stalled && segment != 0 && now == next;
 
   wire forcible = stalled || hac < 2 || hac >= PERIOD - 2;
@@ -59,10 +63,21 @@ module chip_monitor #(
       now <= 0;
       resyncs <= 0;
       epochs <= 0;
+      steps <= 0;
     end else begin
       if (carry) epochs <= epochs + 1;
-      if (start) waiting <= 1;
-      if (align) begin
+      if (hac_fast || hac_slow) begin
+        if (hac == 0) steps[31:0] <= steps[31:0] + 1;
+        if (hac == 1) steps[63:32] <= steps[63:32] + 1;
+        if (hac == PERIOD - 2) steps[95:64] <= steps[95:64] + 1;
+        if (hac == PERIOD - 1) steps[127:96] <= steps[127:96] + 1;
+        if (stalled) steps[159:128] <= steps[159:128] + 1;
+      end
+      if (start) begin
+        waiting <= 1;
+        running <= 0;
+        stalled <= 0;
+      end else if (align) begin
         waiting <= 0;
         running <= 1;
         now <= 0;

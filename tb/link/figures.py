@@ -16,6 +16,11 @@ def ancestors(topology: Topology, chip: int) -> list[int]:
     return found
 
 
+def links_above(topology: Topology, chip: int) -> list[int]:
+    """Links of the tree between ``chip`` and the root."""
+    return [link for above in ancestors(topology, chip) if (link := topology.parents()[above]) is not None]
+
+
 def edges(topology: Topology, a: int, b: int) -> int:
     """Edges of the tree between two chips."""
     return len(set(ancestors(topology, a)) ^ set(ancestors(topology, b)))
@@ -38,10 +43,14 @@ def hac_errors(scenario: Scenario, phases: Sequence[dict[str, float]]) -> list[f
     ]
 
 
+def from_root(phases: Sequence[dict[str, float]]) -> list[float]:
+    """The most by which each chip's HAC differed from the root's."""
+    return [max(abs(phase["least"]), abs(phase["most"])) for phase in phases]
+
+
 def bound(topology: Topology, chip: int) -> int:
     """What the HAC's error must stay within once it is locked."""
-    depth = len(ancestors(topology, chip)) - 1
-    return (0, 3, 6, 6, 6, 6)[depth]
+    return (0, 3, 6, 6, 6, 6)[topology.depth(chip)]
 
 
 def locked_after(scenario: Scenario, found: dict[str, Any]) -> list[int | None]:
@@ -84,8 +93,8 @@ def outside(scenario: Scenario, found: dict[str, Any], less: int = 0) -> list[in
     return [c for c, (least, most, margin) in enumerate(late) if max(-least, most) > margin - less]
 
 
-def epochs_later(found: dict[str, Any], chip: int) -> int:
+def epochs_later(start: dict[str, Any], chip: int) -> int:
     """Epochs from the root's release to a chip's, by HACs that count on."""
-    first, total = found["ran"]["first_total"], found["ran"]["total"]
+    first, total = start["first_total"], start["total"]
     apart = round((total[0] - total[chip]) / rules.PERIOD)
     return first[chip] // rules.PERIOD + apart - first[0] // rules.PERIOD

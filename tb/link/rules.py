@@ -1,9 +1,13 @@
 """What docs/links.md, section 3, says of a system's time, in numbers: what benches hold it against."""
 
+from collections.abc import Sequence
 from math import ceil
+
+from tb.link.system import Topology
 
 JITTER = 9
 PERIOD = 256
+NEVER = 0xFFFF
 
 
 def apart(depth: int) -> int:
@@ -36,3 +40,13 @@ def start(latency: int, superlanes: int, least: int, period: int = PERIOD) -> tu
     total = total_latency(latency, superlanes)
     wait = least + (period // 2 - total - least) % period
     return wait, (wait + total - period // 2) // period + 1
+
+
+def waits(topology: Topology, latency: Sequence[int], superlanes: int) -> list[int]:
+    """w of every chip, of its children's nominal L, which must be the same for all of them; a chip without any has the
+    longest."""
+    found = [NEVER] * topology.chips
+    for link in topology.parents():
+        if link is not None:
+            found[topology.links[link][0]] = start(latency[link], superlanes, 0)[0]
+    return found

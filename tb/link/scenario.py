@@ -16,16 +16,21 @@ from tb.link.system import Topology
 from tsp.config import preset
 
 CONFIG = preset("tiny")
-MEAN_LATENCY = 216
+HERE = Path(__file__).parent
+WIRE = 216
+"""Cycles on a wire, by default."""
+CROSSING = 3
+"""And in the elastic buffer after it: together they are a channel's latency."""
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A run: resets end, round trips are measured, children aligned, offsets measured, programs run.
+    """A run: resets end, round trips are measured, children aligned, offsets measured, programs started and run.
 
     Attributes:
         topology: chips and links. ppm: of each chip's clock, against 900 MHz.
-        wander: every clock's half period goes to and fro by so many fs, by one in ``wander_edges``.
+        wander: every clock's half period goes to and fro by so many fs, the first chip's by one in ``wander_edges``,
+            the others' a little more slowly.
         delays: cycles on the wire of each channel, in fractions; by default 216.
         jitter: whether packets have delays of their own, see ``wire_model.v``.
         late: cycles after which each chip's reset ends: HACs that differ at the beginning.
@@ -35,8 +40,10 @@ class Scenario:
         flipped: the share of words with up to ``flips`` bits wrong meanwhile.
         cut: cycles for which all wires are cut before it, after one thousand cycles of alignment.
         offsets: whether L_eff is measured, for which as many epochs pass as it has samples.
+        starts: nominal L of every link, and so what its wires take, one start after the other: each chip SENDs to its
+            children, which POLL. Without them all chips DESKEW in one epoch.
         run: cycles that the programs run after that, with a RUNTIME_DESKEW of ``stall`` in every ``segment``.
-        waits: cycles after which each chip SENDs to its children, which POLL; by default all chips DESKEW in one epoch.
+        free: children do not follow their parents meanwhile.
         forced: of 256 cycles at an epoch's end, or in a RUNTIME_DESKEW, in which the HAC is stepped by chance.
     """
 
@@ -55,16 +62,17 @@ class Scenario:
     flips: int = 3
     cut: int = 0
     offsets: bool = False
+    starts: Sequence[Sequence[int]] = ()
     run: int = 0
+    free: bool = False
     segment: int = 0
     stall: int = 0
-    waits: Sequence[int] = ()
     forced: int = 0
     seed: int = 1
 
     def complete(self) -> "Scenario":
         """With what was left out: nominal delays, resets that end together."""
-        delays = self.delays or [MEAN_LATENCY] * len(self.topology.channels)
+        delays = self.delays or [WIRE] * len(self.topology.channels)
         return replace(self, delays=delays, late=self.late or [0] * self.topology.chips)
 
 
@@ -72,10 +80,13 @@ def build(topology: Topology, sim: str, samples: int = SAMPLES) -> simulator.Bui
     """The system of a topology in a simulator. What measures little is for short runs, and is built quickly."""
 
     def write(folder: Path) -> Sequence[Path]:
-        files = verilog.generate(CONFIG, folder, Timekeeper(CONFIG, topology.ports, samples=samples))
-        text = system.System(topology, CONFIG.superlanes, CONFIG.hac_period, files).text()
+        files: dict[str, Path] = {}
+        for links in {len(topology.links_of(chip)) for chip in range(topology.chips)}:
+            chip = Timekeeper(CONFIG, links, samples=samples)
+            files |= {file.name: file for file in verilog.generate(CONFIG, folder / chip.module_name, chip)}
+        text = system.System(topology, CONFIG.superlanes, CONFIG.hac_period, [*files.values()]).text()
         (folder / "system.v").write_text(text)
-        return [*files, folder / "system.v"]
+        return [*files.values(), folder / "system.v"]
 
     key = [topology.name, topology.links, samples]
     files = generated(f"system-{topology.name}", key, write, [Path(system.__file__), *system.MODELS])
@@ -84,8 +95,15 @@ def build(topology: Topology, sim: str, samples: int = SAMPLES) -> simulator.Bui
     return simulator.build(sim, sources, "system", args=args, timescale=("1fs", "1fs"), fast=fast)
 
 
-def run(scenario: Scenario, sim: str = "verilator") -> dict[str, Any]:
-    """Run it; what :func:`tb.link.time_bench.time` found."""
+def run(scenario: Scenario, sim: str = "verilator", again: bool = True) -> dict[str, Any]:
+    """Run it; what :func:`tb.link.time_bench.time` found. If not ``again``, what an earlier run of the same Verilog in
+    the same bench did."""
     built = build(scenario.topology, sim, scenario.samples)
-    found = simulator.run(built, "tb.link.time_bench", env={"TSP_SCENARIO": json.dumps(asdict(scenario.complete()))})
-    return json.loads((found.directory / "found.json").read_text())
+    given = json.dumps(asdict(scenario.complete()))
+    bench = [(HERE / f"{name}.py").read_text() for name in ("time_bench", "system", "rules", "scenario")]
+    name = f"time-{simulator.digest([str(built.directory), bench, given])}"
+    path = simulator.build_root() / "runs" / sim / name / "found.json"
+    if again or not path.exists():
+        path.unlink(missing_ok=True)
+        simulator.run(built, "tb.link.time_bench", env={"TSP_SCENARIO": given}, directory=path.parent)
+    return json.loads(path.read_text())

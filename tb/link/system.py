@@ -32,11 +32,6 @@ class Topology:
         """Sender and receiver of each channel."""
         return [pair for a, b in self.links for pair in ((a, b), (b, a))]
 
-    @property
-    def ports(self) -> int:
-        """How many ports a chip has."""
-        return max(len(self.links_of(chip)) for chip in range(self.chips))
-
     def links_of(self, chip: int) -> list[int]:
         """The links of a chip, in the order of its ports."""
         return [k for k, pair in enumerate(self.links) if chip in pair]
@@ -89,8 +84,12 @@ INPUTS = {"run": 1, "clear": 1, "measure_trips": 1, "measure_offsets": 1, "start
 """Inputs of the whole system, and their widths."""
 CHIP_INPUTS = {"rst": 1, "phase": 32, "half": 32, "wander": 8, "wander_edges": 32, "child": 1, "parent": 4, "polls": 1,
                "send_at": 16}  # fmt: skip
+CLOCKS = ("run", "phase", "half", "wander", "wander_edges")
+"""Inputs of clocks. All others are registered with the root's clock, and outputs are read nowhere in here: Verilator
+works out whatever depends on a port that Python can reach at every edge of every clock."""
 CHIP_OUTPUTS = {"silent": 1, "running": 1, "hac": 16, "now": 64, "total": 64, "first_total": 64, "resyncs": 32,
-                "slips": 32, "phase_count": 32, "phase_sum": 64, "phase_least": 32, "phase_most": 32}  # fmt: skip
+                "slips": 32, "steps": 160, "phase_count": 32, "phase_sum": 64, "phase_least": 32,
+                "phase_most": 32}  # fmt: skip
 CHANNEL_INPUTS = {"delay": 32, "seed": 32, "cut": 1, "latency": 16}
 MEASURED = {"trips": 9, "trips_sum": 21, "offsets": 9, "offsets_sum": 25}
 """By the receiver of a channel; ``trips`` are those there and back again."""
@@ -103,10 +102,16 @@ SIGNED = {"phase_sum", "phase_least", "phase_most", "offsets_sum", "offset_sum",
 PER_CHIP, PER_CHANNEL = CHIP_INPUTS | CHIP_OUTPUTS, CHANNEL_INPUTS | CHANNEL_OUTPUTS
 _WIRES = {"delta": 12, "began": 64, "sent": 128, "received_word": 128}
 """Widths of wires inside, where it is not 1."""
+_INNER = {
+    "input": "  reg [{high}:0] {name}_now;\n  initial #1 {name}_now = {name};\n"
+             "  always @(posedge clk_0) {name}_now <= {name};",
+    "output": "  wire [{high}:0] {name}_now;\n  assign {name} = {name}_now;",
+}  # fmt: skip
+"""What stands for a port inside."""
 
 
 class System:
-    """Module ``system`` of a topology, around a module ``timekeeper`` that has a port for each link of a chip.
+    """Module ``system`` of a topology, around modules ``timekeeper_<n>``, with a port for each of a chip's n links.
 
     What is there for every chip or channel is one port, the first lowest. Ports of what is placed find what they are
     joined to by their names: an input of the system, the chip's or channel's part of one of its ports, or a wire.
@@ -127,9 +132,13 @@ class System:
             self._chip(chip)
         for channel in range(channels):
             self._channel(channel)
+        inner = [
+            _INNER[way].format(name=name, high=width * n - 1)
+            for way, table, n in tables for name, width in table.items() if name not in CLOCKS
+        ]  # fmt: skip
         wires = [f"  wire [{width - 1}:0] {name};" for name, width in self._wires.items()]
         head = ["`timescale 1fs/1fs", "module system (", ",\n".join(f"    {port}" for port in ports), ");"]
-        return "\n".join([*head, *wires, *self._placed, "endmodule", ""])
+        return "\n".join([*head, *wires, *inner, *self._placed, "endmodule", ""])
 
     def _chip(self, i: int) -> None:
         self._place("clock_source", i, {}, {"stop": "1'b0"})
@@ -137,21 +146,20 @@ class System:
         root = {"root_clk": "clk_0", "root_total": self._named("total", 0), "root_began": "began_0"}
         self._place("phase_monitor", i, period | {"CYCLE": CYCLE}, root)
         parent, mine = self._topology.parents()[i], {} if i else {"ready": "1'b0"}
-        self._place("chip_monitor", i, period, mine)
+        self._place("chip_monitor", i, period | {"SEED": 1 + 40503 * i}, mine)
         joined = {"sac": ""}
-        for port in range(self._topology.ports):
-            joined |= {f"{name}_{port}": "" for name in ("sent", "ready_good", *MEASURED)}
-            joined |= {f"{name}_{port}": "0" for name in ("received_clk", "received_word", "latency", "send", "take")}
-        for port, link in enumerate(self._topology.links_of(i)):
+        links = self._topology.links_of(i)
+        for port, link in enumerate(links):
             into = 2 * link + (self._topology.links[link][0] == i)
             joined[f"sent_{port}"] = self._named("sent", into ^ 1)
             for name in ("received_clk", "received_word", "latency", *MEASURED):
                 joined[f"{name}_{port}"] = self._named(name, into)
+            joined |= {f"ready_good_{port}": "", f"send_{port}": "0", f"take_{port}": "0"}
             if link == parent:
-                joined[f"ready_good_{port}"] = self._named("ready", i)
+                joined |= {f"ready_good_{port}": self._named("ready", i), f"take_{port}": self._named("take", i)}
             elif link in self._topology.parents():
                 joined[f"send_{port}"] = self._named("send", i)
-        self._place("timekeeper", i, {}, joined)
+        self._place(f"timekeeper_{len(links)}", i, {}, joined, f"chip_{i}")
 
     def _channel(self, c: int) -> None:
         sender, receiver = self._topology.channels[c]
@@ -164,19 +172,21 @@ class System:
             joined[f"{role}_on"] = f"{self._named('running', chip)} && !{self._named('stalled', chip)}"
         self._place("channel_monitor", c, {"PERIOD": self._period}, joined)
 
-    def _place(self, module: str, i: int, parameters: Mapping[str, int] = {}, joined: Mapping[str, str] = {}) -> None:
+    def _place(
+        self, module: str, i: int, parameters: Mapping[str, int] = {}, joined: Mapping[str, str] = {}, name: str = ""
+    ) -> None:
         ports = top_ports(self._files, module)
         joints = ", ".join(f".{port}({joined.get(port, self._named(port, i))})" for port in ports)
         given = ", ".join(f".{name}({value})" for name, value in parameters.items())
-        name = f"chip_{i}" if module == "timekeeper" else f"{module}_{i}"
-        self._placed.append(f"  {module} {f'#({given}) ' if given else ''}{name} ({joints});")
+        self._placed.append(f"  {module} {f'#({given}) ' if given else ''}{name or f'{module}_{i}'} ({joints});")
 
     def _named(self, name: str, i: int) -> str:
         """What a port of this name is joined to, if it belongs to chip or channel ``i``."""
+        now = "" if name in CLOCKS else "_now"
         if name in INPUTS:
-            return name
+            return f"{name}{now}"
         for table in (PER_CHIP, PER_CHANNEL):
             if name in table:
-                return f"{name}[{i * table[name]} +: {table[name]}]"
+                return f"{name}{now}[{i * table[name]} +: {table[name]}]"
         self._wires[f"{name}_{i}"] = _WIRES.get(name, 1)
         return f"{name}_{i}"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time as processor
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import cocotb
 from cocotb.triggers import Timer
 
 from rtl.link.meter import HELD
-from tb.link import system
+from tb.link import rules, system
+from tb.link.scenario import CONFIG, CROSSING
 from tb.link.system import CYCLE, Topology
+from tsp.files import write_atomic
 
 STEP, LIMIT = 0.86, 8.5
 """Of a packet's jitter on the wire, in cycles, see wire_model.v; in the elastic buffer it becomes ±9."""
@@ -44,9 +47,9 @@ class Chips:
         await Timer(round(cycles * CYCLE), "fs")
 
     async def pulse(self, name: str) -> None:
-        """Nearly two cycles long, so that every clock sees it."""
+        """Two cycles of the root's clock at least, so that every clock sees it."""
         self.set(**{name: 1})
-        await self.wait(1.999)
+        await self.wait(2.999)
         self.set(**{name: 0})
 
     def phases(self) -> list[dict[str, float]]:
@@ -90,23 +93,28 @@ async def time(dut):
         await chips.pulse("clear")
         found["l_eff"] = await offsets(chips, found["latency"], given["samples"])
         found["phases"], found["truths"] = chips.phases(), chips.truths()
+    if given["starts"]:
+        await starts(chips, given, found)
     if given["run"]:
         await programs(chips, given, found)
     found["silent"] = chips.get("silent")
-    Path("found.json").write_text(json.dumps(found))
+    found["seconds"] = round(processor.process_time(), 1)
+    write_atomic(Path("found.json").absolute(), json.dumps(found).encode())
 
 
 def start_clocks(chips: Chips, given: dict[str, Any]) -> None:
     jitter = given["jitter"]
     chips.set(clear=0, measure_trips=0, measure_offsets=0, start=0, segment=given["segment"], stall=given["stall"])
     chips.set(forced=0, flipped=0, flips=given["flips"], rst=1, child=0, parent=0, latency=0, cut=0)
-    chips.set(polls=0, send_at=0xFFFF)
+    chips.set(polls=0, send_at=rules.NEVER)
     chips.set(jitter_step=round(STEP * CYCLE) * jitter, jitter_limit=round(LIMIT * CYCLE) * jitter)
     chips.set(delay=[round(cycles * CYCLE) for cycles in given["delays"]])
     chips.set(seed=[given["seed"] * 65537 + 7919 * (c + 1) for c in range(len(given["delays"]))])
     chips.set(half=[round(CYCLE / 2 / (1 + ppm * 1e-6)) for ppm in given["ppm"]])
     chips.set(phase=[100_000 + 123_457 * (i + given["seed"]) % CYCLE for i in range(chips.topology.chips)])
-    chips.set(wander=given["wander"], wander_edges=given["wander_edges"], run=1)
+    # Not all by the same: the difference of two clocks is what counts.
+    chips.set(wander_edges=[given["wander_edges"] + 137 * i for i in range(chips.topology.chips)])
+    chips.set(wander=given["wander"], run=1)
 
 
 async def release(chips: Chips, late: list[int]) -> None:
@@ -142,7 +150,7 @@ async def align(chips: Chips, given: dict[str, Any], found: dict[str, Any]) -> N
     found["history"] = []
     for _ in range(given["settle"]):
         await chips.pulse("clear")
-        await chips.wait(998)
+        await chips.wait(997)
         found["history"].append(chips.phases())
     chips.set(flipped=0)
 
@@ -155,16 +163,37 @@ async def offsets(chips: Chips, latency: list[int], samples: int) -> list[float]
     return [latency[c // 2] - total / samples for c, total in enumerate(chips.get("offsets_sum"))]
 
 
-async def programs(chips: Chips, given: dict[str, Any], found: dict[str, Any]) -> None:
-    """All programs start in the same epoch, or as vectors from their parents come."""
-    if given["waits"]:
-        chips.set(polls=[int(link is not None) for link in chips.topology.parents()], send_at=given["waits"])
+async def starts(chips: Chips, given: dict[str, Any], found: dict[str, Any]) -> None:
+    """Programs begin as vectors from their parents come, again and again, while wires become longer."""
+    chips.set(polls=[int(link is not None) for link in chips.topology.parents()])
+    found["starts"] = []
+    for latency in given["starts"]:
+        channels = [cycles for cycles in latency for _ in range(2)]
+        chips.set(latency=channels, delay=[(cycles - CROSSING) * CYCLE for cycles in channels])
+        chips.set(send_at=rules.waits(chips.topology, latency, CONFIG.superlanes))
+        await begin(chips)
+        for _ in range(16 * chips.topology.chips):
+            await chips.wait(rules.PERIOD)
+            if all(chips.get("running")):
+                break
+        found["starts"].append({name: chips.get(name) for name in ("running", "first_total", "total", "slips")})
+
+
+async def begin(chips: Chips) -> None:
+    """In the middle of an epoch."""
     while not 100 < chips.get("hac")[0] < 140:
         await chips.wait(20)
+    await chips.pulse("start")
+
+
+async def programs(chips: Chips, given: dict[str, Any], found: dict[str, Any]) -> None:
+    """All programs start in the same epoch, or as they did before."""
+    if given["free"]:
+        chips.set(child=0)
     await chips.pulse("clear")
     chips.set(forced=given["forced"])
-    await chips.pulse("start")
+    await begin(chips)
     await chips.wait(given["run"])
-    names = ("running", "now", "resyncs", "slips", "first_total", "total")
-    found["ran"] = {name: chips.get(name) for name in names}
+    found["ran"] = {name: chips.get(name) for name in ("running", "now", "resyncs", "slips")}
+    found["ran"]["steps"] = [[packed >> 32 * k & 0xFFFFFFFF for k in range(5)] for packed in chips.get("steps")]
     found["ran"] |= {"phases": chips.phases(), "truths": chips.truths()}

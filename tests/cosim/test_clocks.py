@@ -3,9 +3,11 @@
 Here two chips, and measurements of 32 samples; ``make align`` runs more chips, and measurements as long as they are.
 """
 
+from dataclasses import replace
+
 import pytest
 
-from tb.link import figures, rules
+from tb.link import claims, figures, rules
 from tb.link.scenario import CONFIG, Scenario, run
 from tb.link.system import CYCLE, chain, full, tree
 
@@ -52,10 +54,9 @@ def test_words_come_within_their_margin_in_schedule_time(aligned):
 def disturbed():
     """A child that starts late, on a link of which a tenth of the words are wrong, and which is cut for 17 epochs; its
     program starts when its parent's vector comes; HACs are stepped at the ends of epochs and in RUNTIME_DESKEWs."""
-    wait, _ = rules.start(128, CONFIG.superlanes, 0)
-    scenario = Scenario(TWO, [-100, 100], latency=[128], delays=[125.5, 125.5], late=[0, 5000], samples=SHORT, cut=4400,
-                        settle=16, flipped=0.1, run=20_000, segment=100, stall=30, forced=64,
-                        waits=[wait, 0xFFFF])  # fmt: skip
+    scenario = Scenario(TWO, [-100, 100], latency=[116], delays=[113, 113], late=[0, 5000], samples=SHORT, cut=4400,
+                        settle=16, flipped=0.1, starts=[[115], [116], [117]], run=20_000, segment=100, stall=30,
+                        forced=64)  # fmt: skip
     return scenario, run(scenario)
 
 
@@ -68,11 +69,38 @@ def test_a_late_child_on_a_bad_link_still_locks(disturbed):
 def test_steps_at_any_time_lose_no_epoch_and_no_cycle(disturbed):
     _, found = disturbed
     assert found["ran"]["slips"] == [0, 0] and min(found["ran"]["resyncs"]) > 140
+    assert all(count > 5 for steps in found["ran"]["steps"] for count in steps), "of both chips, at each of those times"
 
 
 def test_a_child_starts_in_the_epoch_that_was_computed(disturbed):
     scenario, found = disturbed
-    assert figures.epochs_later(found, 1) == rules.start(128, CONFIG.superlanes, 0)[1]
+    assert claims.starts(scenario, found) == []
+    assert {rules.start(latency, CONFIG.superlanes, 0)[1] for (latency,) in scenario.starts} == {1, 2}, "both sides"
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """Two chips of which neither follows the other, in Verilator."""
+    scenario = Scenario(TWO, [100, -100], latency=[219], aligned=False, settle=3, samples=SHORT)
+    return scenario, run(scenario)
+
+
+def test_counters_diverge_without_alignment(alone):
+    """By 200 ppm of the cycles between the middles of the first thousand and of the last."""
+    _, found = alone
+    means = [phases[1]["mean"] for phases in found["history"]]
+    assert abs(means[-1] - means[0] + 200e-6 * 2000) < 0.02 and means == sorted(means, reverse=True)
+
+
+def test_both_simulators_find_the_same(alone):
+    scenario, found = alone
+    assert run(scenario, "icarus") | {"seconds": 0} == found | {"seconds": 0}
+
+
+def test_counters_of_equal_clocks_do_not_diverge(alone):
+    scenario, _ = alone
+    history = run(replace(scenario, ppm=[50, 50]))["history"]
+    assert abs(history[-1][1]["mean"] - history[0][1]["mean"]) < 0.002
 
 
 @pytest.mark.parametrize(("superlanes", "least"), [(2, 0), (20, 90)])
