@@ -1,6 +1,7 @@
 """Systems of whole chips: each with a clock of its own, joined by wires that take their time, all in one simulator."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from tsp.config import ChipConfig
 from tsp.errors import InputError
 from tsp.floorplan import floorplan
 from tsp.flow.channels import Channel
-from tsp.system import System
+from tsp.system import Port, System
 
 HOST_INPUTS = {"host_write": 1, "host_read": 1, "host_address": 32, "host_wdata": 128, "hac_fast": 1, "hac_slow": 1}
 HOST_OUTPUTS = {"host_rvalid": 1, "host_rdata": 128, "done": 1, "running": 1, "fault": 1}
@@ -177,11 +178,25 @@ def run(system: System, jobs: Sequence[Job], wires: Wires, sim: str = "verilator
 
 def measures(system: System, wires: Wires) -> dict[str, Any]:
     """What the bench must know of a system: clocks, parents, and of each channel its receiver and latency."""
-    uneven = wires.uneven or [0.0] * len(system.nominal)
     return {
         "ppm": list(wires.ppm) or [0.0] * len(system.chips),
         "late": list(wires.late) or [0] * len(system.chips),
         "parents": [-1 if channel is None or not wires.aligned else channel.into for channel in system.parents],
         "receivers": [(channel.receiver, channel.into, channel.latency) for channel in system.nominal],
-        "delays": [c.latency - BUFFERED + more for c, more in zip(system.nominal, uneven, strict=True)],
+        "delays": _delays(system, wires),
     }
+
+
+def _delays(system: System, wires: Wires) -> list[float]:
+    """Of each channel what its wire takes, in cycles. InputError where jitter would make less than a cycle of it."""
+    uneven = wires.uneven or [0.0] * len(system.nominal)
+    found = [c.latency - BUFFERED + more for c, more in zip(system.nominal, uneven, strict=True)]
+    jitter = JITTER_LIMIT if wires.jitter else 0
+    for channel, delay in zip(system.nominal, found, strict=True):
+        if delay < jitter + 1:
+            port, least = system.port_name(Port(channel.receiver, channel.into)), channel.latency + jitter + 1 - delay
+            raise InputError(
+                f"{system.name}: what comes into {port} takes {channel.latency:g} cycles, but in a simulator packets"
+                f" jitter by {jitter} and the buffer takes {BUFFERED:g}; {math.ceil(least)} works, or run it on golden"
+            )
+    return found

@@ -53,13 +53,13 @@ class RtlMachine:
         self.attempt = 1
         self._config = chips.config_of(system)
         self._numbers = {chip.name: number for number, chip in enumerate(system.chips)}
+        self._given = dataclasses.asdict(wires) | chips.measures(system, wires)
         self._build = chips.build(system, sim)
         self._used = system
         self._simulator: _Simulator | None = None
 
     def __enter__(self) -> "RtlMachine":
-        given = dataclasses.asdict(self.wires) | chips.measures(self.home, self.wires)
-        self._simulator = _Simulator(self._build, given | {"period": self._config.hac_period})
+        self._simulator = _Simulator(self._build, self._given | {"period": self._config.hac_period})
         self._reset()
         return self
 

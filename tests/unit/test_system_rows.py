@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from golden.system import run_system
-from tb.link.chips import Run
+from tb.link.chips import Run, Wires, measures
 from tb.machine import Fault, RtlResult
 from tb.systems import ROWS, Row, differences, wires
+from tests.unit.systems import row as chips_in_a_row
+from tsp.errors import InputError
 from tsp.floorplan import floorplan
 from tsp.system import System
 from tsp.system_check import check_system
@@ -61,3 +63,12 @@ def test_every_run_has_clocks_and_wires_of_its_own() -> None:
         assert all(
             there == -back and abs(there) == 8 for there, back in zip(run.uneven[::2], run.uneven[1::2], strict=True)
         )
+
+
+@pytest.mark.parametrize("jitter, least", [(True, 15), (False, 6)])
+def test_a_wire_that_takes_less_than_nothing_is_refused(jitter: bool, least: int) -> None:
+    """The latency that the sentence names is the least that works."""
+    wires, short = Wires(jitter=jitter), chips_in_a_row([(216, 216), (216, least - 1)])
+    with pytest.raises(InputError, match=rf"what comes into b\.e2 takes {least - 1} cycles, .*; {least} works"):
+        measures(short, wires)
+    measures(chips_in_a_row([(216, 216), (least, least)]), wires)
