@@ -14,6 +14,8 @@ from tb.bench.row import Row
 from tb.command import require_checkout
 from tsp.checker import check
 from tsp.compiler import Compiled
+from tsp.compiler.decoder import decoder_layer
+from tsp.compiler.decoder_sizes import Sizes, Weights
 from tsp.compiler.graph import Graph
 from tsp.config import ChipConfig, preset
 
@@ -25,6 +27,8 @@ TALL = 12_800
 """Outputs of the larger product with a vector."""
 DIGITS = {"24 images on tiny": ("mlp", 24), "360 images on groqchip": ("mlp", 360), "a convolution on tiny": ("cnn", 1)}
 """Networks of the digits, and how many images at once; the last word is the chip."""
+LAYERS = {"16 tokens": Sizes(576, 9, 3, 1536, 16), "a token behind 127": Sizes(576, 9, 3, 1536, 1, 127)}
+"""Decoder layers as large as those of SmolLM2-135M."""
 SHIFT = 14
 GOLDEN_LIMIT = 5.0
 """Most that the golden model may take of the time of numpy's float32 product."""
@@ -90,6 +94,12 @@ def digits_cycles(case: str) -> int:
     return legal(tsp.compile(getattr(networks, network)(images), preset(case.split()[-1])))
 
 
+def layer_cycles(case: str) -> int:
+    """Cycles of one of :data:`LAYERS` with random weights of a byte."""
+    graph = decoder_layer(LAYERS[case], Weights.random(LAYERS[case]))
+    return legal(tsp.compile(graph, preset("groqchip")))
+
+
 def rows(repeats: int) -> list[Row]:
     """All figures of compiled programs."""
     products = [Product.of(count) for count in ROWS]
@@ -98,6 +108,7 @@ def rows(repeats: int) -> list[Row]:
         *(_utilisation(product) for product in products),
         *(_load_share(vector) for vector in vectors),
         *(Row(f"digits, {case}", digits_cycles(case), "cycles") for case in DIGITS),
+        *(Row(f"decoder layer of SmolLM2-135M, {case}", layer_cycles(case), "cycles") for case in LAYERS),
         _golden(products[-1], repeats),
     ]
 

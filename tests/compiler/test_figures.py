@@ -2,7 +2,7 @@
 
 import pytest
 
-from tb.bench.compiled import DIGITS, Product, digits_cycles
+from tb.bench.compiled import DIGITS, LAYERS, Product, digits_cycles, layer_cycles
 
 
 @pytest.mark.parametrize("rows", [1376, 3391])
@@ -21,3 +21,8 @@ def test_weights_of_one_vector_come_fast(outputs, least):
 @pytest.mark.parametrize("case, cycles", list(zip(DIGITS, [136, 608, 158], strict=True)))
 def test_digits_take_few_cycles(case, cycles):
     assert 0.9 * digits_cycles(case) < cycles
+
+
+@pytest.mark.parametrize("case, cycles", list(zip(LAYERS, [4212, 2247], strict=True)))
+def test_decoder_layers_take_few_cycles(case, cycles):
+    assert 0.9 * layer_cycles(case) < cycles
