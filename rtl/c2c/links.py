@@ -10,7 +10,7 @@ from rtl import station, tile
 from rtl.c2c.bundle import ADDRESS_BITS, ARRIVAL, DATA_BITS, LINK_BITS, RECEIVE, REGISTER_BITS
 from rtl.c2c.control import Hemisphere, Issue, Taken
 from rtl.counters import COUNTER_BITS
-from rtl.link.aligner import Aligner
+from rtl.link.aligner import FRACTION_BITS, Aligner
 from rtl.link.end import LinkEnd, keep_time
 from rtl.stamp import Stamp
 from rtl.stream import WORD_BITS, Fault
@@ -109,9 +109,11 @@ class Links(Component):
         """One link: what comes is buffered, read and measured; what leaves is SENDs' vectors and idle words."""
         end = LinkEnd(m, name, self.config.superlanes, self.config.link_buffer, self.config.hac_period)
         latency = Signal(COUNTER_BITS, name=f"latency_{name}")
+        fraction = Signal(FRACTION_BITS, name=f"fraction_{name}")
         with m.If(self._written(LATENCY, index)):
-            m.d.sync += latency.eq(self.write_data)
-        end.join(m, getattr(self, f"rx_{name}_clk"), getattr(self, f"rx_{name}"), getattr(self, f"tx_{name}"), latency)
+            m.d.sync += Cat(latency, fraction).eq(self.write_data)
+        rx, clk, tx = (getattr(self, port) for port in (f"rx_{name}", f"rx_{name}_clk", f"tx_{name}"))
+        end.join(m, clk, rx, tx, latency, fraction)
         measure, arrival = self._written(MEASURE, index), getattr(self, f"arrive_{name}")
         m.d.comb += [
             end.receive.flush.eq(flush),
@@ -139,7 +141,7 @@ class Links(Component):
             offsets = Signal(signed(32), name=f"offsets_sum_{self.links[i].name}")
             m.d.comb += offsets.eq(meter.offsets_sum)
             shown = {
-                LATENCY: meter.latency,
+                LATENCY: Cat(meter.latency, end.fraction),
                 TRIPS: Cat(meter.trips, Const(0, 32 - len(meter.trips)), meter.trips_sum),
                 OFFSETS: Cat(meter.offsets, Const(0, 32 - len(meter.offsets)), offsets),
                 PACKETS: Cat(receive.corrected, receive.bad),

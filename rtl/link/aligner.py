@@ -11,6 +11,8 @@ JITTER = 9
 
 INTERVAL = 32
 SAMPLES = 32
+FRACTION_BITS = (SAMPLES - 1).bit_length()
+"""Of L in 32nds of a cycle, signed: what it adds to all samples is the fraction itself, as there are 32."""
 SILENT_EPOCHS = 16
 
 
@@ -27,7 +29,8 @@ class Aligner(wiring.Component):
         enable: in, this chip has a parent. While it is low nothing is stepped, and sums begin anew.
         stamp_valid: in, a good HAC came: ``stamp``, the parent's HAC in the cycle it was sent in, and ``arrival``,
             this chip's HAC in the cycle it arrived in.
-        latency: in, the nominal L from the parent, in cycles.
+        latency, fraction: in, the nominal L from the parent, in cycles and signed 32nds of one. A sum takes the
+            fraction with which it begins.
         hac_fast, hac_slow: out, registers: step the HAC forward, hold it back, in this cycle.
         silent: out, register: no good HAC came for 16 epochs of 2^n cycles. It stays until reset.
     """
@@ -37,6 +40,7 @@ class Aligner(wiring.Component):
     stamp: In(COUNTER_BITS)
     arrival: In(COUNTER_BITS)
     latency: In(COUNTER_BITS)
+    fraction: In(FRACTION_BITS)
     hac_fast: Out(1)
     hac_slow: Out(1)
     silent: Out(1)
@@ -65,7 +69,7 @@ class Aligner(wiring.Component):
         slow = Mux(far, 0, Mux(outside, error < 0, last & (sum_ < -(SAMPLES // 2))))
         m.d.sync += [self.hac_fast.eq(takes & fast), self.hac_slow.eq(takes & slow)]
         with m.If(~self.enable | takes & (far | outside | last)):
-            m.d.sync += [count.eq(0), total.eq(0)]
+            m.d.sync += [count.eq(0), total.eq(self.fraction.as_signed())]
         with m.Elif(takes):
             m.d.sync += [count.eq(count + 1), total.eq(sum_)]
 
@@ -78,7 +82,7 @@ class Aligner(wiring.Component):
 
     def _sum(self, m: Module, error: Signal) -> tuple[Signal, Signal, Signal]:
         """Number and sum of the errors so far, and the sum with this one."""
-        bits = signed((SAMPLES * (self.jitter + 2)).bit_length() + 1)
+        bits = signed((SAMPLES * (self.jitter + 2) + SAMPLES // 2).bit_length() + 1)
         count = Signal(range(SAMPLES))
         total = Signal(bits)
         sum_ = Signal(bits, name="sum")

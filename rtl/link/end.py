@@ -44,8 +44,9 @@ class LinkEnd:
                 m.d.comb += getattr(self.transmit, f"{kind}_{suffix}").eq(getattr(self.meter, f"{kind}_{suffix}"))
             m.d.comb += getattr(self.meter, f"{kind}_taken").eq(getattr(self.transmit, f"{kind}_taken"))
 
-    def join(self, m: Module, clk: Value, word: Value, tx: Value, latency: Value) -> None:
-        """The pins, and the nominal latency of what comes."""
+    def join(self, m: Module, clk: Value, word: Value, tx: Value, latency: Value, fraction: Value) -> None:
+        """The pins, and the nominal latency of what comes, in cycles and 32nds of one."""
+        self.fraction = fraction
         m.d.comb += [
             self.buffer.received_clk.eq(clk),
             self.buffer.received_word.eq(word),
@@ -72,3 +73,4 @@ def keep_time(m: Module, ends: Sequence[LinkEnd], aligner: Aligner, hac: Value, 
         ]
     for name in ("stamp_valid", "stamp", "arrival", "latency"):
         m.d.comb += getattr(aligner, name).eq(Array(getattr(end.meter, name) for end in ends)[parent])
+    m.d.comb += aligner.fraction.eq(Array(end.fraction for end in ends)[parent])

@@ -4,7 +4,7 @@ from amaranth.hdl import Module
 from amaranth.lib.wiring import Component, In, Out
 
 from rtl.counters import COUNTER_BITS, DELTA_BITS, Counters
-from rtl.link.aligner import JITTER, Aligner
+from rtl.link.aligner import FRACTION_BITS, JITTER, Aligner
 from rtl.link.code import WORD_BITS
 from rtl.link.end import LinkEnd, keep_time
 from rtl.link.meter import COUNT_BITS, OFFSETS_BITS, SAMPLES, TRIPS_BITS
@@ -26,8 +26,8 @@ class Timekeeper(Component):
             :class:`rtl.link.aligner.Aligner`.
         received_clk_<i>, received_word_<i>: in, what comes on link i. sent_<i>: out, the word on its pins.
         send_<i>, take_<i>: in, a SEND or a RECEIVE of link i is dispatched. ready_good_<i>: out, a vector is there.
-        latency_<i>: in, nominal L of what comes. trips_<i>, trips_sum_<i>, offsets_<i>, offsets_sum_<i>: out, see
-            :class:`rtl.link.meter.LinkMeter`.
+        latency_<i>, fraction_<i>: in, nominal L of what comes, see :class:`rtl.link.aligner.Aligner`. trips_<i>,
+            trips_sum_<i>, offsets_<i>, offsets_sum_<i>: out, see :class:`rtl.link.meter.LinkMeter`.
     """
 
     def __init__(self, config: ChipConfig, links: int, jitter: int = JITTER, samples: int = SAMPLES):
@@ -36,7 +36,8 @@ class Timekeeper(Component):
         inputs = dict.fromkeys(("hac_fast", "hac_slow", "align", "absorb", "child"), 1)
         inputs |= {"parent": PARENT_BITS, "measure_trips": 1, "measure_offsets": 1}
         outputs = {"carry": 1, "silent": 1, "hac": COUNTER_BITS, "sac": COUNTER_BITS, "delta": DELTA_BITS}
-        into = {"received_clk": 1, "received_word": WORD_BITS, "latency": COUNTER_BITS, "send": 1, "take": 1}
+        into = {"received_clk": 1, "received_word": WORD_BITS, "latency": COUNTER_BITS, "fraction": FRACTION_BITS}
+        into |= {"send": 1, "take": 1}
         out_of = {"sent": WORD_BITS, "ready_good": 1, "trips": COUNT_BITS, "trips_sum": TRIPS_BITS}
         out_of |= {"offsets": COUNT_BITS, "offsets_sum": OFFSETS_BITS}
         for i in range(links):
@@ -67,10 +68,8 @@ class Timekeeper(Component):
     def _end(self, m: Module, i: int) -> LinkEnd:
         """Link i: what comes is buffered, read and measured, and probes are answered."""
         end = LinkEnd(m, str(i), self.config.superlanes, LINK_BUFFER, self.config.hac_period, self.samples)
-        clk, word, sent, latency = (
-            getattr(self, f"{name}_{i}") for name in ("received_clk", "received_word", "sent", "latency")
-        )
-        end.join(m, clk, word, sent, latency)
+        pins = ("received_clk", "received_word", "sent", "latency", "fraction")
+        end.join(m, *(getattr(self, f"{name}_{i}") for name in pins))
         m.d.comb += [
             end.receive.take.eq(getattr(self, f"take_{i}")),
             getattr(self, f"ready_good_{i}").eq(end.receive.ready_good),

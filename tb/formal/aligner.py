@@ -10,6 +10,7 @@ from tb.formal.planted import Bug, Rtl
 from tb.formal.proof import Proof
 
 INTERVAL, SAMPLES = 32, 32
+HALF = SAMPLES // 2
 APART = 2 * INTERVAL * SAMPLES
 """Cycles between two that clocks come apart: 488 ppm."""
 WIDE = 12
@@ -27,7 +28,7 @@ def aligned(period: int, jitter: int) -> Callable[[Rtl], Bench]:
 def _aligned(bench: Bench, rtl: Rtl, period: int, jitter: int) -> None:
     m, unit = bench.m, rtl("rtl.link.aligner").Aligner(period, jitter)
     inside = bench.place("aligner", unit)
-    bench.drive(unit, "stamp_valid", "latency", "arrival")
+    bench.drive(unit, "stamp_valid", "latency", "fraction", "arrival")
     m.d.comb += unit.enable.eq(1)
     bits = (period - 1).bit_length()
     error = Signal(signed(bits), name="apart", reset_less=True)
@@ -127,8 +128,9 @@ def _sum_inside(bench: Bench, unit: Any, inside: Any, sample: _Sample, since: Va
     summing = count != 0
     elapsed, left = Signal(WIDE, name="elapsed"), Signal(signed(WIDE + 1), name="left")
     m.d.comb += [elapsed.eq(count * INTERVAL + cycle), left.eq(SAMPLES * INTERVAL - elapsed)]
-    bench.invariant((total <= count * (high + jitter)) & (total >= count * (low - jitter)))
-    bench.invariant(_size(total) <= count * (jitter + 2))
+    # Every sum began with some fraction of L in 32nds.
+    bench.invariant((total < count * (high + jitter) + HALF) & (total >= count * (low - jitter) - HALF))
+    bench.invariant((total < count * (jitter + 2) + HALF) & (total >= -count * (jitter + 2) - HALF))
     bench.invariant((low >= -2 * jitter - 2) & (high <= 2 * jitter + 2) & (high - low <= 1) & (low <= high), summing)
     bench.invariant((error >= high - 1) & (error <= low + 1), summing)
     bench.invariant(((high == low) & (error == low)) | (since < elapsed), summing)
@@ -150,8 +152,8 @@ PROOFS = [
     Proof(
         name="aligner-exact",
         block="link/aligner",
-        claim="without jitter, from any error, every interval brings the HACs nearer, forward if they are a quarter "
-        "of a period apart, until they are within 2 cycles; then they stay within 3",
+        claim="without jitter, from any error and with any fraction of L, every interval brings the HACs nearer, "
+        "forward if they are a quarter of a period apart, until they are within 2 cycles; then they stay within 3",
         build=aligned(16, 0),
         reduced="epochs of 16 cycles, J = 0",
         assumed=RULES,
@@ -161,9 +163,9 @@ PROOFS = [
     Proof(
         name="aligner-jitter",
         block="link/aligner",
-        claim="HACs that are not a quarter of a period apart never step away from each other but for a sum's "
-        "rounding, step as the sample says after every one beyond J + 2, so nearer in every interval while more than "
-        "2·J + 3 apart, and once within J + 2 stay within J + 3",
+        claim="with any fraction of L, HACs that are not a quarter of a period apart never step away from each other "
+        "but for a sum's rounding, step as the sample says after every one beyond J + 2, so nearer in every interval "
+        "while more than 2·J + 3 apart, and once within J + 2 stay within J + 3",
         build=aligned(32, 1),
         reduced="epochs of 32 cycles, J = 1",
         assumed=RULES,

@@ -114,7 +114,7 @@ async def _reset(chip: ChipOfMany, late: int) -> None:
 async def join(chip: ChipOfMany, parents: Sequence[int], receivers: Sequence[tuple[int, int, int]]) -> None:
     """Tell a chip the latencies of its links, of (chip, link, latency), and whom to follow: a link of it, or -1."""
     mine = [(link, latency) for number, link, latency in receivers if number == chip.number]
-    await chip.write([host.link(link, LATENCY) for link, _ in mine], [latency for _, latency in mine])
+    await chip.write([host.link(link, LATENCY) for link, _ in mine], [latency & 0xFFFF for _, latency in mine])
     parent = parents[chip.number]
     if parent >= 0:
         await chip.write([host.link(0, TIME)], [1 | parent << 8])

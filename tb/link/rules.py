@@ -35,6 +35,12 @@ def total_latency(latency: int, superlanes: int) -> int:
     return superlanes + 4 + latency + superlanes + 1 + 3
 
 
+def in_register(latency: float) -> tuple[int, int]:
+    """What software writes for a nominal L: whole cycles, and the signed fraction in 32nds of one."""
+    whole, above = divmod(round(latency * 32) + 16, 32)
+    return whole, above - 16
+
+
 def start(latency: int, superlanes: int, least: int, period: int = PERIOD) -> tuple[int, int]:
     """(w, n): cycles from the parent's release to its SEND, and epochs from there to the child's release."""
     total = total_latency(latency, superlanes)

@@ -34,7 +34,7 @@ class Scenario:
         delays: cycles on the wire of each channel, in fractions; by default 216.
         jitter: whether packets have delays of their own, see ``wire_model.v``.
         late: cycles after which each chip's reset ends: HACs that differ at the beginning.
-        latency: nominal L of each link, if round trips are not to be measured.
+        latency: nominal L of each link, if round trips are not to be measured; 32nds are written.
         samples: of each measurement.
         aligned: whether children follow their parents. settle: thousands of cycles of alignment.
         flipped: the share of words with up to ``flips`` bits wrong meanwhile.
@@ -54,7 +54,7 @@ class Scenario:
     delays: Sequence[float] = ()
     jitter: bool = True
     late: Sequence[int] = ()
-    latency: Sequence[int] = ()
+    latency: Sequence[float] = ()
     samples: int = SAMPLES
     aligned: bool = True
     settle: int = 20

@@ -90,7 +90,7 @@ works out whatever depends on a port that Python can reach at every edge of ever
 CHIP_OUTPUTS = {"silent": 1, "running": 1, "hac": 16, "now": 64, "total": 64, "first_total": 64, "resyncs": 32,
                 "slips": 32, "steps": 160, "phase_count": 32, "phase_sum": 64, "phase_least": 32,
                 "phase_most": 32}  # fmt: skip
-CHANNEL_INPUTS = {"delay": 32, "seed": 32, "cut": 1, "latency": 16}
+CHANNEL_INPUTS = {"delay": 32, "seed": 32, "cut": 1, "latency": 16, "fraction": 5}
 MEASURED = {"trips": 9, "trips_sum": 21, "offsets": 9, "offsets_sum": 25}
 """By the receiver of a channel; ``trips`` are those there and back again."""
 CHANNEL_OUTPUTS = MEASURED | {
@@ -152,7 +152,7 @@ class System:
         for port, link in enumerate(links):
             into = 2 * link + (self._topology.links[link][0] == i)
             joined[f"sent_{port}"] = self._named("sent", into ^ 1)
-            for name in ("received_clk", "received_word", "latency", *MEASURED):
+            for name in ("received_clk", "received_word", "latency", "fraction", *MEASURED):
                 joined[f"{name}_{port}"] = self._named(name, into)
             joined |= {f"ready_good_{port}": "", f"send_{port}": "0", f"take_{port}": "0"}
             if link == parent:

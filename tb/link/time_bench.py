@@ -87,11 +87,12 @@ async def time(dut):
     start_clocks(chips, given)
     await release(chips, given["late"])
     found["latency"] = given["latency"] or await latencies(chips, given["samples"])
-    chips.set(latency=[latency for latency in found["latency"] for _ in range(2)])
+    written = [rules.in_register(latency) for latency in found["latency"] for _ in range(2)]
+    chips.set(latency=[whole for whole, _ in written], fraction=[fraction for _, fraction in written])
     await align(chips, given, found)
     if given["offsets"]:
         await chips.pulse("clear")
-        found["l_eff"] = await offsets(chips, found["latency"], given["samples"])
+        found["l_eff"] = await offsets(chips, [whole for whole, _ in written], given["samples"])
         found["phases"], found["truths"] = chips.phases(), chips.truths()
     if given["starts"]:
         await starts(chips, given, found)
@@ -106,7 +107,7 @@ def start_clocks(chips: Chips, given: dict[str, Any]) -> None:
     jitter = given["jitter"]
     chips.set(clear=0, measure_trips=0, measure_offsets=0, start=0, segment=given["segment"], stall=given["stall"])
     chips.set(forced=0, flipped=0, flips=given["flips"], rst=1, child=0, parent=0, latency=0, cut=0)
-    chips.set(polls=0, send_at=rules.NEVER)
+    chips.set(fraction=0, polls=0, send_at=rules.NEVER)
     chips.set(jitter_step=round(STEP * CYCLE) * jitter, jitter_limit=round(LIMIT * CYCLE) * jitter)
     chips.set(delay=[round(cycles * CYCLE) for cycles in given["delays"]])
     chips.set(seed=[given["seed"] * 65537 + 7919 * (c + 1) for c in range(len(given["delays"]))])
@@ -127,13 +128,14 @@ async def release(chips: Chips, late: list[int]) -> None:
         chips.set(rst=[int(other > cycles) for other in late])
 
 
-async def latencies(chips: Chips, samples: int) -> list[int]:
-    """Nominal L of every link, half of its mean round trip, as the chip nearer to the root measured it."""
+async def latencies(chips: Chips, samples: int) -> list[float]:
+    """Nominal L of every link, half of its mean round trip, to the nearest 32nd, as the chip nearer to the root
+    measured it."""
     await chips.wait(1000)
     await chips.pulse("measure_trips")
     while min(chips.get("trips")) < samples:
         await chips.wait(2000)
-    return [round((total / samples - HELD) / 2) for total in chips.get("trips_sum")[1::2]]
+    return [round((total / samples - HELD) * 16) / 32 for total in chips.get("trips_sum")[1::2]]
 
 
 async def align(chips: Chips, given: dict[str, Any], found: dict[str, Any]) -> None:
@@ -156,11 +158,11 @@ async def align(chips: Chips, given: dict[str, Any], found: dict[str, Any]) -> N
 
 
 async def offsets(chips: Chips, latency: list[int], samples: int) -> list[float]:
-    """L_eff of every channel, as its receiver measured it."""
+    """L_eff of every channel, as its receiver measured it; ``latency``: L of each in whole cycles."""
     await chips.pulse("measure_offsets")
     while min(chips.get("offsets")) < samples:
         await chips.wait(1000)
-    return [latency[c // 2] - total / samples for c, total in enumerate(chips.get("offsets_sum"))]
+    return [latency[c] - total / samples for c, total in enumerate(chips.get("offsets_sum"))]
 
 
 async def starts(chips: Chips, given: dict[str, Any], found: dict[str, Any]) -> None:

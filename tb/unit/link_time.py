@@ -1,5 +1,6 @@
 """Elastic buffer, meter and aligner of a link's end: every output in every cycle."""
 
+from itertools import product
 from typing import Any
 
 import cocotb
@@ -39,6 +40,10 @@ class Side:
         row["latency"], row["arrival"] = self.rng.getrandbits(16), self.rng.getrandbits(16)
         row["stamp"] = (int(row["arrival"]) + error - int(row["latency"])) & 0xFFFF
 
+    def any_fraction(self) -> None:
+        """Of L, another one in every cycle."""
+        self.rows["fraction"] = self.numbers.integers(0, 32, len(self.rows))
+
     async def check(self) -> Any:
         """The outputs are those of the models, from reset on; returns them, without the window before the inputs."""
         seen = await play(self._dut, self.parts, self.rows)
@@ -56,6 +61,7 @@ async def steps_are_those_of_the_rule(dut: Any) -> None:
     """Errors of all sizes, mostly such as are summed up; some intervals have no sample, some several."""
     side = Side(dut, "steps", INTERVALS * INTERVAL)
     side.rows["enable"] = 1
+    side.any_fraction()
     for i in range(INTERVALS):
         bias, spread = (-1, 1, 0)[i // 80 % 3], JITTER + 2 if i % 80 < 72 else PERIOD // 2
         for cycle in side.rng.sample(range(INTERVAL), side.rng.choice((0, 1, 1, 1, 3))):
@@ -72,21 +78,26 @@ async def steps_are_those_of_the_rule(dut: Any) -> None:
 @cocotb.test()
 async def errors_at_the_limits(dut: Any) -> None:
     """One more and one less than a quarter and half of a period, than J + 2, and sums of 16 and 17 either way, begun by
-    a sample and by a parent an odd and an even number of cycles before an interval's end."""
+    a sample and by a parent an odd and an even number of cycles before an interval's end, at 0 and at a fraction of L;
+    and the farthest sums."""
     limits = [PERIOD // 4, PERIOD // 2 - 1, JITTER + 2]
     errors = [sign * (limit + more) for limit in limits for more in (-1, 0, 1) for sign in (1, -1)]
-    begun = {}
+    begun: dict[int, tuple[int, int]] = {}
     for total in (16, 17, -16, -17):
-        for away in (0,) if ICARUS else (0, 7, 8):
-            begun[len(errors)] = away
-            errors += [JITTER + 3, *[total // abs(total)] * abs(total), *[0] * (32 - abs(total))]
+        for away, first in ((0, 0), (0, 15), (0, -16)) if ICARUS else product((0, 7, 8), (0, 15, -16, 5)):
+            begun[len(errors)] = away, first
+            each, more = divmod(total - first, 32)
+            errors += [JITTER + 3, *[each + 1] * more, *[each] * (32 - more)]
+    begun |= {len(errors): (0, 15), len(errors) + 32: (0, -16)}
     errors += [JITTER + 3, *[JITTER + 2] * 32, *[-JITTER - 2] * 32]
     side = Side(dut, "limits", (len(errors) + 1) * INTERVAL)
     side.rows["enable"] = 1
     for i, error in enumerate(errors):
         side.near(i * INTERVAL, error)
         # A sample counts at its interval's end, so the sum that it begins anew has none yet.
-        side.rows["enable"][(i + 1) * INTERVAL + 3 :][: begun.get(i, 0)] = 0
+        away, first = begun.get(i, (0, 0))
+        side.rows["enable"][(i + 1) * INTERVAL + 3 :][:away] = 0
+        side.rows["fraction"][(i + 1) * INTERVAL - 1 :][: 1 + away + 3] = first % 32
     await side.check()
 
 

@@ -22,19 +22,26 @@ def error(row: Any, period: int) -> int:
     return (apart + period // 2) % period - period // 2
 
 
+def fraction(row: Any) -> int:
+    """Of L, in 32nds of a cycle: five bits with a sign."""
+    return (int(row["fraction"]) + 16) % 32 - 16
+
+
 def align(rows: Cycles, want: Cycles, period: int) -> None:
     """Steps of the HAC, and silence."""
     sample: int | None = None
     samples: list[int] = []
-    quiet, silent = 0, False
+    quiet, silent, first = 0, False, 0
     for cycle, row in enumerate(rows[:-1]):
-        step = 0
+        step, begins = 0, not row["enable"]
         if cycle % INTERVAL == INTERVAL - 1:
             if row["enable"] and sample is not None:
-                step = _step(sample, samples, period)
+                step = _step(sample, samples, first, period)
+                begins = not samples
             sample = None
-        if not row["enable"]:
+        if begins:
             samples.clear()
+            first = fraction(row)
         if row["stamp_valid"]:
             sample = error(row, period)
         heard = row["stamp_valid"] or not row["enable"]
@@ -44,7 +51,7 @@ def align(rows: Cycles, want: Cycles, period: int) -> None:
         after["hac_fast"], after["hac_slow"], after["silent"] = step > 0, step < 0, silent
 
 
-def _step(sample: int, samples: list[int], period: int) -> int:
+def _step(sample: int, samples: list[int], first: int, period: int) -> int:
     if abs(sample) > period / 4:
         samples.clear()
         return 1
@@ -54,7 +61,7 @@ def _step(sample: int, samples: list[int], period: int) -> int:
     samples.append(sample)
     if len(samples) < SUMMED:
         return 0
-    total = sum(samples)
+    total = first + sum(samples)
     samples.clear()
     return (total > SUMMED // 2) - (total < -SUMMED // 2)
 
