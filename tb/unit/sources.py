@@ -73,26 +73,26 @@ def icu(config: ChipConfig) -> Sequence[Path]:
 
 def link(config: ChipConfig) -> Sequence[Path]:
     """A link's two ends and a wire, in a window."""
-    return _window(config, [config.superlanes], LinkLoop(config.superlanes))
+    return _window(config, LinkLoop, [config.superlanes])
 
 
 def link_time(config: ChipConfig) -> Sequence[Path]:
     """What keeps time at a link's end, in a window."""
-    key = [config.superlanes, config.hac_period]
-    return _window(config, key, LinkTimeParts(config.superlanes, config.hac_period))
+    return _window(config, LinkTimeParts, [config.superlanes, config.hac_period])
 
 
-def _window(config: ChipConfig, key: Sequence[int], component: Component) -> Sequence[Path]:
-    name = f"window_{component.module_name}"  # type: ignore[attr-defined]
+def _window(config: ChipConfig, kind: Callable[..., Component], sizes: Sequence[int]) -> Sequence[Path]:
+    name = f"window_{kind.module_name}"  # type: ignore[attr-defined]
 
     def write(folder: Path) -> Sequence[Path]:
+        component = kind(*sizes)
         files = verilog.generate(config, folder, component)
         around = folder / f"{name}.v"
         around.write_text(window(component))
         return [*files, around]
 
-    also = [Path(inspect.getfile(part)) for part in (type(component), window)]
-    return generated(f"{config.name}-{name}", [*key, name], write, also)
+    also = [Path(inspect.getfile(part)) for part in (kind, window)]
+    return generated(f"{config.name}-{name}", [*sizes, name], write, also)
 
 
 def _module(
