@@ -60,6 +60,8 @@ async def jobs(dut) -> None:  # type: ignore[no-untyped-def]
     chips = [ChipOfMany(dut, i) for i in range(len(given["ppm"]))]
     start_clocks(dut, given)
     await all_of(_reset(chip, late) for chip, late in zip(chips, given["late"], strict=True))
+    if given["measure"]:
+        await _check_registers(chips, given["receivers"])
     await all_of(join(chip, given["parents"], given["receivers"]) for chip in chips)
     if given["cut"]:
         await Timer(given["cut"] * CYCLE, "fs")
@@ -109,6 +111,14 @@ async def _reset(chip: ChipOfMany, late: int) -> None:
     if late:
         await Timer(late * CYCLE, "fs")
     await chip.reset()
+
+
+async def _check_registers(chips: list[ChipOfMany], receivers: Sequence[tuple[int, int, int]]) -> None:
+    """What is written as the latency of a link, with a fraction, is what is read."""
+    for number, link, latency in receivers:
+        for word in (latency & 0xFFFF | 0x15 << 16, 0x1FFFFF):
+            await chips[number].write([host.link(link, LATENCY)], [word])
+            assert await chips[number].read([host.link(link, LATENCY)]) == [word]
 
 
 async def join(chip: ChipOfMany, parents: Sequence[int], receivers: Sequence[tuple[int, int, int]]) -> None:

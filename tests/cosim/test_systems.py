@@ -194,7 +194,7 @@ def looped(cycle: int | None, sends: int = 1, **wires: object) -> Run:
 def test_latencies_of_links_are_those_of_the_table() -> None:
     table, words = timing(CONFIG), CONFIG.superlanes + 1
     if FULL:
-        assert looped(400, measure=True).l_eff == [LOOP_LATENCY]
+        assert looped(400, measure=True).l_eff == [LOOP_LATENCY] * 2, "each way"
     # One more, because the header waits in the elastic buffer for the word behind it, and idle words do not.
     first = 2 + table.send_wire + LOOP_LATENCY + words + table.receive_ready + 1
     found = looped(first).chips[0]
