@@ -5,8 +5,10 @@ import pytest
 
 import tsp
 from tests.compiler.golden_run import golden_run
+from tsp.compiler import floats
 from tsp.compiler.decoder import decoder_layer, meaning
 from tsp.compiler.decoder_sizes import Quantised, Sizes, Weights
+from tsp.compiler.graph import Graph
 from tsp.config import preset
 from tsp.errors import InputError
 
@@ -69,6 +71,19 @@ def test_quantised_weights():
     found = Quantised.of(matrix)
     assert (np.abs(found.whole).max(0) == 127).all()
     assert np.abs(found.numbers - matrix).max() <= np.abs(matrix).max() / 127 / 2 * 1.001
+
+
+def test_weights_of_a_byte_take_a_byte_each():
+    """Two bytes each would be more than the chip has; the zeros beside them are there once."""
+    chip, graph, features = NARROW.override(["mem_words=64"]), Graph(), 320
+    capacity = 2 * chip.mem_slices * chip.mem_words * chip.lanes
+    assert 2 * features**2 > capacity > features**2
+    weights = np.random.default_rng(1).integers(-128, 128, (features, features)).astype(np.int8)
+    x = graph.input("x", (1, features), "float16")
+    graph.output("y", floats.byte_products(graph, [(x, weights)], np.ones(features)))
+    values = np.random.default_rng(2).integers(-8, 9, (1, features)).astype(np.float16)
+    found, _ = golden_run(tsp.compile(graph, chip), {"x": values})
+    assert np.array_equal(found["y"], values.astype(np.float32) @ weights.astype(np.float32))
 
 
 def test_sizes_that_make_no_layer():

@@ -194,9 +194,9 @@ def place(passes: Sequence[Pass], config: ChipConfig, outputs: Collection[str] =
 def _fits(passes: Sequence[Pass], config: ChipConfig, outputs: Collection[str]) -> None:
     """InputError if what stays in memory is more than it has: the whole of it, not what came last."""
     lanes, slices = config.lanes, 2 * config.mem_slices
-    tiles = {tile.name: tile.weights.itemsize for step in passes for tile in step.tiles if tile.weights is not None}
+    parts = {name for step in passes for tile in step.tiles for name, matrix in tile.parts if matrix is not None}
     blocks = {block.name: block for step in passes for block in step.blocks() if stays(block, outputs)}
-    weights = lanes * sum(tiles.values())
+    weights = lanes * len(parts)
     others = sum(block.rows * block.type.planes for block in blocks.values())
     if (missing := weights + others - slices * config.mem_words) > 0:
         raise InputError(
