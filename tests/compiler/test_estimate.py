@@ -1,6 +1,7 @@
 """``tsp estimate``: sizes, splits and links by hand, and cycles that are the checker's."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ CONFIG = preset("groqchip")
 TILE = CONFIG.lanes**2
 LARGE, SMALL = MODELS["llama2-70b"], MODELS["smollm2-135m"]
 NARROW = CONFIG.override(["superlanes=2"])
+FULL = bool(os.environ.get("TSP_FULL"))
 TOY = Sizes(2, 64, 96, 4, 2, 100)
 
 
@@ -86,6 +88,15 @@ def test_cycles_are_those_of_the_schedule(capsys, monkeypatch):
     assert found["tokens_per_second"] == CLOCK / found["cycles"]
     tiles = 2 * TOY.tiles(1, 32)[0] + TOY.tiles(1, 32)[1]
     assert tiles * 32**2 < found["held"] < found["memory"] and found["published"] is None
+
+
+@pytest.mark.parametrize(
+    "name, chips, context, figure",
+    [("smollm2-135m", 3, 1024, 7786), *[("llama2-7b", 72, 1024, 3259), ("llama2-70b", 568, 1024, 531)] * FULL],
+)
+def test_published_models_fit_their_chips(name, chips, context, figure):
+    """At nine tenths of the figures in docs/compiler.md."""
+    assert estimate(name, chips, CONFIG, context).tokens_per_second > 0.9 * figure
 
 
 def test_the_table_adds_up(capsys, monkeypatch):
