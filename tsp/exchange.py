@@ -121,10 +121,8 @@ class Exchange:
 
     def ready(self, block: Block) -> int:
         """The first cycle in which a RECEIVE of a whole block, a vector a cycle, may begin."""
-        chips, last = range(self.node.chips), block.count - 1
-        apart = max(self._system.apart(a, b) for a in chips for b in chips)
-        path = ready_after(self._system.channels[0], self.config) + self.node.jitter + apart + 2
-        sure = block.send + last * self.slot + path
+        last, margin = block.count - 1, max(self._system.margin(way, 0) for way in self._system.channels)
+        sure = block.send + last * self.slot + ready_after(self._system.channels[0], self.config) + margin
         cycle = sure
         # Clocks drift from the release of the last DESKEW on, one barrier before cycle 0.
         while (later := sure + self._system.drift(cycle + last + self._table.barrier)) > cycle:

@@ -3,6 +3,10 @@
 import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tsp.config import ChipConfig
 from tsp.errors import InputError, nearest
@@ -16,6 +20,7 @@ PPM = 100
 """How far clocks may be from their nominal frequency, in parts per million."""
 MOST_OFF = 32
 """Cycles that a measured latency may differ from the nominal one."""
+Cycles = TypeVar("Cycles", int, NDArray[np.int64])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +158,12 @@ class System:
         edges = [(ways[0].get(chip) or ways[1][chip]) for chip in between]
         return sum(self.jitter_into[edge.receiver, edge.into] + 2 for edge in edges)
 
-    def drift(self, cycles: int) -> int:
+    def margin(self, channel: Channel, cycles: Cycles) -> Cycles:
+        """H of what comes over a channel so many cycles after the last resynchronisation: J + ε + drift + 2."""
+        jitter = self.jitter_into[channel.receiver, channel.into]
+        return jitter + self.apart(channel.sender, channel.receiver) + self.drift(cycles) + 2
+
+    def drift(self, cycles: Cycles) -> Cycles:
         """How far two clocks may come apart in so many cycles, rounded up."""
         return -(-2 * self.ppm * cycles // 1_000_000)
 

@@ -193,10 +193,7 @@ class _Checker:
         """H for RECEIVEs dispatched in cycles of schedule time behind the start."""
         since = np.asarray([self._zero_of(channel.receiver), *(c.cycle for c in self.resyncs[channel.receiver])])
         last = since[np.maximum(np.searchsorted(since, cycle, "right") - 1, 0)]
-        drift = -(-2 * self.system.ppm * np.maximum(cycle - last, 0) // 1_000_000)
-        jitter = self.system.jitter_into[channel.receiver, channel.into]
-        margin: Ints = jitter + self.system.apart(channel.sender, channel.receiver) + drift + 2
-        return margin
+        return self.system.margin(channel, np.maximum(cycle - last, 0))
 
     def _receives(self, channel: Channel) -> list[str]:
         """Every RECEIVE has its vector, with the margin that clocks and jitter ask for."""

@@ -111,5 +111,4 @@ class _TreeSum:
         at = there + travel(self.config, floorplan(self.config).slices[symbol.slice].name, queue)
         stream = builder.fetch(symbol, OUT, queue, at, **self.many)
         builder.send(queue, link.number, stream, at, **self.many)
-        margin = self.system.jitter_into[way.receiver, way.into] + self.system.apart(way.sender, way.receiver)
-        return at + ready_after(way, self.config) + margin + self.system.drift(LONGEST) + 2
+        return at + ready_after(way, self.config) + self.system.margin(way, LONGEST)
