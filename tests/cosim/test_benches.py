@@ -41,7 +41,7 @@ NOTICED = {
 # less time; of the MXM a pair with few streams, as the smallest chip has no pair. With full counts those of tiny too,
 # and all in both simulators; the whole chip always is.
 SIMS = simulator.SIMULATORS
-SOONER = {name: "verilator" if name in ("link", "vxm") else "icarus" for name in UNITS}
+SOONER = {name: "verilator" if name in ("link", "vxm", "vxm_float") else "icarus" for name in UNITS}
 SMALL = {name: small() for name in UNITS if name not in ("chip", "mxm")}
 RUNS = [(name, SMALL[name], sim) for name in SMALL for sim in SIMS if FULL or sim == SOONER[name]]
 RUNS += [(name, CONFIG, sim) for name in UNITS for sim in SIMS if FULL or name == "chip"]
