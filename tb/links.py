@@ -21,6 +21,7 @@ from rich.table import Table
 from golden import packet
 from tb.command import AT_LEAST_ONE, Command, one_sentence, report_path, write_report
 from tsp.errors import EXIT_DIFFERS
+from tsp.flow.links import IDLE_EVERY
 
 OUTCOMES = ("right", "corrected", "uncorrectable", "wrong")
 """Of a packet: the status, or that a packet that is taken for right or corrected is not what was sent."""
@@ -28,8 +29,6 @@ MOST = 16
 """Wrong bits in a packet."""
 RATES = tuple(10.0**-n for n in range(9, 2, -1))
 BATCH = 20_000
-IDLE_EVERY = 1250
-"""Of so many words one is idle at least."""
 Bits = NDArray[np.int64]
 Counts = NDArray[np.int64]
 
@@ -113,7 +112,7 @@ def shares(superlanes: int) -> dict[str, float]:
     varies = np.flatnonzero(clear ^ full == 0xFF)
     first, behind = int(varies[0]), int(varies[0]) + 16 * superlanes
     parts = {"vectors": 16 * superlanes, "headers": first, "correction": len(clear) - behind}
-    packets = IDLE_EVERY // (superlanes + 1)
+    packets = (IDLE_EVERY - 1) // (superlanes + 1)
     carried = {name: part * packets / (16 * (packets * (superlanes + 1) + 1)) for name, part in parts.items()}
     return carried | {"idle": 1 - sum(carried.values())}
 
@@ -132,13 +131,13 @@ def report(superlanes: int, samples: int) -> dict[str, Any]:
 def table(found: dict[str, Any]) -> Table:
     """The report for the terminal."""
     columns = [*OUTCOMES[1:3], "wrong_at_most"]
-    result = Table("error rate", *columns, title=f"{found['superlanes']} superlanes", caption=_tried(found))
+    result = Table("error rate", *columns, title=f"{found['superlanes']} superlanes", caption=_caption(found))
     for row in found["rates"]:
         result.add_row(f"{row['rate']:.0e}", *(f"{row[column]:.2e}" for column in columns))
     return result
 
 
-def _tried(found: dict[str, Any]) -> str:
+def _caption(found: dict[str, Any]) -> str:
     total = sum(sum(row.values()) for row in found["patterns"])
     parts = ", ".join(f"{name} {share:.2%}" for name, share in found["shares"].items())
     wrong = sum(row["wrong"] for row in found["patterns"])

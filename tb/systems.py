@@ -9,6 +9,7 @@ import random
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import click
@@ -93,11 +94,7 @@ COLLECTIVES = ("broadcast", "all-gather", "reduce-scatter", "all-reduce")
 ROWS = (
     Row("chain of 4: sum", lambda: summed(chain(4))),
     Row("tree of 8, depth 5: sum", lambda: summed(tree([0, 0, 1, 2, 3, 5, 6]))),
-    *(
-        Row(f"node of {number}: {name}", lambda number=number, name=name: of_node(number, name))  # type: ignore[misc]
-        for number in (4, 8)
-        for name in COLLECTIVES
-    ),
+    *(Row(f"node of {number}: {name}", partial(of_node, number, name)) for number in (4, 8) for name in COLLECTIVES),
 )
 
 

@@ -30,7 +30,7 @@ ACCESS = 4000
 
 
 @cocotb.test()
-async def serve(dut) -> None:  # type: ignore[no-untyped-def]
+async def serve(dut: Any) -> None:
     """Answer until the other side has no more requests."""
     given = json.loads(os.environ["TSP_SYSTEM"])
     hosts = Hosts(dut, given)

@@ -81,7 +81,7 @@ LONG = """
 
 
 @pytest.fixture
-def source(tmp_path: Path):  # type: ignore[no-untyped-def]
+def source(tmp_path: Path) -> Callable[[str], str]:
     def write(text: str) -> str:
         path = tmp_path / "program.tsp"
         path.write_text(text)
@@ -282,8 +282,8 @@ def test_a_fault_is_a_sentence(  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize("on", BACKENDS if os.environ.get("TSP_FULL") else ["golden", "verilator"])
 @pytest.mark.parametrize(("text", "sentence"), FAULTS)
-def test_a_fault_is_named_in_json(  # type: ignore[no-untyped-def]
-    on: str, text: str, sentence: str, source, capsys: pytest.CaptureFixture[str]
+def test_a_fault_is_named_in_json(
+    on: str, text: str, sentence: str, source: Callable[[str], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, out, _ = run(capsys, source(text), "--on", on, "--no-check", "--json")
     assert code == 3
