@@ -23,15 +23,15 @@ from tsp.system import Port, System
 HOST_INPUTS = {"host_write": 1, "host_read": 1, "host_address": 32, "host_wdata": 128, "hac_fast": 1, "hac_slow": 1}
 HOST_OUTPUTS = {"host_rvalid": 1, "host_rdata": 128, "done": 1, "running": 1, "fault": 1}
 CLOCK_INPUTS = {"rst": 1, "stop": 1, "phase": 32, "half": 32}
-COMMON_INPUTS = {"run": 1, "wander": 8, "wander_edges": 32, "jitter_step": 32, "jitter_limit": 32, "flipped": 32,
+COMMON_INPUTS = {"run": 1, "wander": 8, "wander_edges": 32, "jitter_limit": 32, "jitter_words": 16, "flipped": 32,
                  "flips": 4}  # fmt: skip
 CHANNEL_INPUTS = {"delay": 32, "seed": 32, "spoilt": 32, "cut": 1}
 BUFFERED = 4.5
 """Cycles of a channel's latency that are not on the wire: in the elastic buffer, in the mean."""
 UNUSED = (1 << 16) - 1
 """The slack of a channel on which no vector came."""
-JITTER_STEP, JITTER_LIMIT = 0.86, 9
-"""Of a packet's jitter, in cycles, see wire_model.v: with a standard deviation of 2.8."""
+JITTER = 9
+"""Most of a packet's jitter, in cycles."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def text(system: System) -> str:
         connections = {"clk": f"clk_{sender}", "rst": f"rst_{sender}", "word": f"sent_{c}"}
         connections |= {"received_word": f"word_{c}", "received_clk": f"clock_of_{c}"}
         connections |= {name: f"{name}_{c}" for name in CHANNEL_INPUTS}
-        connections |= {name: name for name in ("jitter_step", "jitter_limit", "flipped", "flips")}
+        connections |= {name: name for name in ("jitter_limit", "jitter_words", "flipped", "flips")}
         lines.append(_place(f"wire_model #(.SUPERLANES({config.superlanes}))", f"wire_{c}", connections))
     declared = ",\n".join(f"    {direction} [{width - 1}:0] {name}" for direction, name, width in ports)
     return "\n".join(["`timescale 1fs/1fs", "module system (", declared, ");", *wires, *lines, "endmodule", ""])
@@ -191,7 +191,7 @@ def _delays(system: System, wires: Wires) -> list[float]:
     """Of each channel what its wire takes, in cycles. InputError where jitter would make less than a cycle of it."""
     uneven = wires.uneven or [0.0] * len(system.nominal)
     found = [c.latency - BUFFERED + more for c, more in zip(system.nominal, uneven, strict=True)]
-    jitter = JITTER_LIMIT if wires.jitter else 0
+    jitter = JITTER if wires.jitter else 0
     for channel, delay in zip(system.nominal, found, strict=True):
         if delay < jitter + 1:
             port, least = system.port_name(Port(channel.receiver, channel.into)), channel.latency + jitter + 1 - delay

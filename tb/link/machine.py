@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tb import host, simulator
 from tb.link import chips
-from tb.link.chips import JITTER_LIMIT, Wires
+from tb.link.chips import JITTER, Wires
 from tb.machine import host_writes
 from tsp.dump import Word
 from tsp.errors import InputError
@@ -25,7 +25,7 @@ from tsp.runtime.failures import OF_SIMULATORS, Failure
 from tsp.runtime.machine import Alignment, Status
 from tsp.system import Port, System
 
-LOCKED = JITTER_LIMIT + 2
+LOCKED = JITTER + 2
 """Cycles that a chip's HAC may be from its parent's, in the mean, when it follows it."""
 SAMPLES = 16
 """Epochs that a latency is measured, if nothing else is said."""
@@ -152,7 +152,7 @@ class RtlMachine:
                 plan += [("cut", way[failure.place], at) for way in (into, out)]
             elif failure.what == "chip":
                 plan.append(("stop", self._numbers[failure.place], at))
-        empty = round(max(delays, default=0)) + 2 * JITTER_LIMIT + 2 * (self._config.superlanes + 1)
+        empty = round(max(delays, default=0)) + 2 * JITTER + 2 * (self._config.superlanes + 1)
         self._ask("reset", cycles=empty, delays=delays, spoilt=spoilt, plan=plan)
 
     def _number(self, chip: int) -> int:

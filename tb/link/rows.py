@@ -14,6 +14,8 @@ NOMINAL = WIRE + 2.6
 MILLION = 1_000_000
 UNEVEN = 8
 """Cycles that a link is slower in one direction than the nominal one, and faster in the other."""
+LASTING = 128
+"""Words for which a delay stays that four samples of a sum see alike."""
 Found = dict[str, Any]
 
 
@@ -69,12 +71,12 @@ def from_error(first: int, ppm: float) -> Scenario:
                     late=[0, *[256 + first + i for i in range(7)]])  # fmt: skip
 
 
-def starts(topology: Topology, latencies: Sequence[Sequence[int]], jitter: bool = True) -> Scenario:
+def starts(topology: Topology, latencies: Sequence[Sequence[int]], **changed: Any) -> Scenario:
     """Starts on wires of different lengths, of which each is nearly as long as before: HACs stay aligned."""
     first = latencies[0]
     delays = [latency - CROSSING for latency in first for _ in range(2)]
-    return Scenario(topology, corners(topology.chips), latency=first, delays=delays, jitter=jitter, settle=18,
-                    starts=latencies)  # fmt: skip
+    scenario = Scenario(topology, corners(topology.chips), latency=first, delays=delays, settle=18, starts=latencies)
+    return replace(scenario, **changed)
 
 
 def around(latency: int) -> list[list[int]]:
@@ -92,6 +94,11 @@ ROWS = [
     Row("eight chips, all joined", [node()], claims.aligned),
     Row("a chain of depth 5", systems(chain(6), 1), claims.aligned),
     Row("a tree of depth 5", systems(DEEP, -1, 1, run=2 * SEGMENT), claims.aligned),
+    Row(
+        "two chips, delays that last",
+        [whole(TWO, ppm, jitter_words=LASTING, run=MILLION) for ppm in (FAST, SLOW)],
+        claims.steady,
+    ),
     Row("no longer aligned", [whole(TWO, FAST, free=True, run=run) for run in (50_000, 150_000)], claims.free),
     Row("margins less 12", [whole(TWO, FAST, run=400_000, forced=24)], claims.tight),
     Row("any first error", [from_error(e, ppm) for ppm in (100, -100) for e in range(-128, 128, 7)], claims.locks),
@@ -101,7 +108,11 @@ ROWS = [
         claims.keeps,
     ),
     Row("starts, L = 16 ... 600", [starts(TWO, [[n] for n in range(16, 601)])], claims.starts),
-    Row("starts without jitter, L = 4 ... 32", [starts(TWO, [[n] for n in range(4, 33)], False)], claims.starts),
+    Row(
+        "starts without jitter, L = 4 ... 32",
+        [starts(TWO, [[n] for n in range(4, 33)], jitter_words=0)],
+        claims.starts,
+    ),
     Row(
         "starts near P/2, on Verilator and Icarus",
         [starts(TWO, around(latency)) for latency in (116, 128, 256, 384)],

@@ -12,7 +12,7 @@ from rtl.link.timekeeper import Timekeeper
 from tb import simulator
 from tb.generated import generated
 from tb.link import system
-from tb.link.system import Topology
+from tb.link.system import PACKET, Topology
 from tsp.config import preset
 
 CONFIG = preset("tiny")
@@ -32,7 +32,7 @@ class Scenario:
         wander: every clock's half period goes to and fro by so many fs, the first chip's by one in ``wander_edges``,
             the others' a little more slowly.
         delays: cycles on the wire of each channel, in fractions; by default 216.
-        jitter: whether packets have delays of their own, see ``wire_model.v``.
+        jitter_words: for how many words a packet's own delay stays, see ``wire_model.v``; 0 for none.
         late: cycles after which each chip's reset ends: HACs that differ at the beginning.
         latency: nominal L of each link, if round trips are not to be measured; 32nds are written.
         samples: of each measurement.
@@ -52,7 +52,7 @@ class Scenario:
     wander: int = 0
     wander_edges: int = 1000
     delays: Sequence[float] = ()
-    jitter: bool = True
+    jitter_words: int = PACKET
     late: Sequence[int] = ()
     latency: Sequence[float] = ()
     samples: int = SAMPLES

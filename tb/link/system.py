@@ -11,6 +11,8 @@ MODELS = tuple(HERE / f"{name}.v" for name in ("clock_source", "wire_model", "ch
                                                "phase_monitor"))  # fmt: skip
 CYCLE = 1_111_111
 """A nominal cycle, in fs: 900 MHz."""
+PACKET = 21
+"""Words of a packet of groqchip: for so many a packet's jitter stays, in idle words too."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def tree(parents: Sequence[int]) -> Topology:
 
 
 INPUTS = {"run": 1, "clear": 1, "measure_trips": 1, "measure_offsets": 1, "start": 1, "segment": 32, "stall": 16,
-          "forced": 8, "jitter_step": 32, "jitter_limit": 32, "flipped": 32, "flips": 4}  # fmt: skip
+          "forced": 8, "jitter_limit": 32, "jitter_words": 16, "flipped": 32, "flips": 4}  # fmt: skip
 """Inputs of the whole system, and their widths."""
 CHIP_INPUTS = {"rst": 1, "phase": 32, "half": 32, "wander": 8, "wander_edges": 32, "child": 1, "parent": 4, "polls": 1,
                "send_at": 16}  # fmt: skip

@@ -15,8 +15,8 @@ from tb.link.scenario import CONFIG, CROSSING
 from tb.link.system import CYCLE, Topology
 from tsp.files import write_atomic
 
-STEP, LIMIT = 0.86, 8.5
-"""Of a packet's jitter on the wire, in cycles, see wire_model.v; in the elastic buffer it becomes ±9."""
+JITTER = 8.5
+"""Most of a packet's jitter on the wire, in cycles, see wire_model.v; in the elastic buffer it becomes ±9."""
 
 
 class Chips:
@@ -104,11 +104,11 @@ async def time(dut):
 
 
 def start_clocks(chips: Chips, given: dict[str, Any]) -> None:
-    jitter = given["jitter"]
+    lasts = given["jitter_words"]
     chips.set(clear=0, measure_trips=0, measure_offsets=0, start=0, segment=given["segment"], stall=given["stall"])
     chips.set(forced=0, flipped=0, flips=given["flips"], rst=1, child=0, parent=0, latency=0, cut=0)
     chips.set(fraction=0, polls=0, send_at=rules.NEVER)
-    chips.set(jitter_step=round(STEP * CYCLE) * jitter, jitter_limit=round(LIMIT * CYCLE) * jitter)
+    chips.set(jitter_limit=round(JITTER * CYCLE) * bool(lasts), jitter_words=lasts)
     chips.set(delay=[round(cycles * CYCLE) for cycles in given["delays"]])
     chips.set(seed=[given["seed"] * 65537 + 7919 * (c + 1) for c in range(len(given["delays"]))])
     chips.set(half=[round(CYCLE / 2 / (1 + ppm * 1e-6)) for ppm in given["ppm"]])

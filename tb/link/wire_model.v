@@ -1,10 +1,9 @@
 // One direction of a link: a word in every cycle of the sender's clock arrives, with a clock of its own, after a delay.
 //
-// The delay of a packet is `delay` and a jitter, within plus and minus `jitter_limit`. It changes from word to word by a
-// number below `jitter_step` and goes back to 0 within some 64 words: its standard deviation is 3.3 times the step, and
-// a packet keeps that of its header. Words never overtake and are at least 0.9 cycles apart. So that the delay can become
-// less where one word follows the other in every cycle, an idle word that would come too close to the word before it is
-// lost, as it is in a coding that makes room; a vector's words wait instead.
+// The delay is `delay` and a jitter within plus and minus `jitter_limit`, the sum of three equal numbers by chance, so its
+// standard deviation is a third of the limit. It stays for `jitter_words` words, and to the end of a packet; then it is
+// drawn anew. Words never overtake and never come closer than they were sent: where the delay becomes less, idle words
+// that would are lost, and a vector's words wait until so many are.
 //
 // In `flipped` of 2^32 words up to `flips` bits are wrong. Of the vector that is number `spoilt` since reset, counted from
 // 1, two bits of one code are, which cannot be corrected. While `cut` is high nothing gets through.
@@ -16,8 +15,8 @@ module wire_model #(
     input rst,
     input [127:0] word,
     input [31:0] delay,
-    input [31:0] jitter_step,
     input [31:0] jitter_limit,
+    input [15:0] jitter_words,
     input [31:0] seed,
     input [31:0] flipped,
     input [3:0] flips,
@@ -29,9 +28,9 @@ module wire_model #(
   localparam SLOTS = 1024;
   reg [127:0] words[0:SLOTS-1];
   reg [63:0] arrivals[0:SLOTS-1];
-  integer head = 0, tail = 0, remaining = 0, vectors = 0, i;
+  integer head = 0, tail = 0, remaining = 0, vectors = 0, stays = 0, i;
   reg [63:0] edge_time = 0, period = 0, last = 0, due, spaced;
-  reg signed [63:0] jitter = 0, wandering = 0;
+  reg signed [63:0] jitter = 0;
   reg [31:0] random = 1;
   reg [127:0] wrong;
   reg begins, vector;
@@ -47,6 +46,18 @@ module wire_model #(
     end
   endtask
 
+  task draw_jitter;
+    begin
+      jitter = -98304;
+      for (i = 0; i < 3; i = i + 1) begin
+        draw;
+        jitter = jitter + random[31:16];
+      end
+      jitter = jitter * $signed({1'b0, jitter_limit}) / 98304;
+      stays = jitter_words;
+    end
+  endtask
+
   always @(posedge clk) begin
     period = $time - edge_time;
     edge_time = $time;
@@ -57,15 +68,12 @@ module wire_model #(
     seeded = 1;
     begins = remaining == 0;
     vector = begins ? word[0] : 1'b1;
-    draw;
-    wandering = wandering - wandering / 64 + ($signed({48'b0, random[31:16]}) - 32768) * $signed({1'b0, jitter_step}) / 32768;
-    if (wandering > $signed({1'b0, jitter_limit})) wandering = $signed({1'b0, jitter_limit});
-    if (wandering < -$signed({1'b0, jitter_limit})) wandering = -$signed({1'b0, jitter_limit});
-    if (begins) jitter = wandering;
+    if (begins && stays <= 0) draw_jitter;
+    stays = stays - 1;
     vectors = rst ? 0 : vectors + (begins && vector);
     remaining = !begins ? remaining - 1 : (word[0] && !rst) ? SUPERLANES : 0;
     due = edge_time + delay + jitter;
-    spaced = last + period * 9 / 10;
+    spaced = last + period;
     if (!cut && !rst && (vector || due >= spaced)) begin
       wrong = 0;
       if (flipped != 0) begin
