@@ -10,6 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
 import click
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -20,8 +21,9 @@ from tb.link.rows import ROWS, Found, Row
 from tb.link.scenario import Scenario, run
 from tsp.errors import EXIT_DIFFERS, InputError, nearest
 
-COLUMNS = ("chips", "links", "runs", "locked_after", "hac_error", "offset_error", "off_margin", "margin", "resyncs",
-           "slips", "seconds")  # fmt: skip
+COLUMNS = {"chips": "chips", "locked": "locked_after", "HAC off": "hac_error", "L_eff off": "offset_error",
+           "late": "off_margin", "H": "margin", "resyncs": "resyncs", "slips": "slips"}  # fmt: skip
+"""Heading of the table → figure of the report."""
 
 
 def measure(rows: Sequence[Row], jobs: int, again: bool) -> Iterator[dict[str, Any]]:
@@ -91,16 +93,19 @@ def programs(ran: Sequence[tuple[Scenario, Found]]) -> dict[str, Any]:
 
 
 def table(lines: Sequence[dict[str, Any]]) -> Table:
-    result = Table("system", *COLUMNS, "")
+    """The figures that fit a terminal; the report has all."""
+    result = Table("system", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in [*COLUMNS, ""]:
+        result.add_column(heading, no_wrap=True, justify="right")
     for each in lines:
-        cells = (each.get(name, "") for name in COLUMNS)
-        shown = (" ".join(map(str, cell)) if isinstance(cell, list) else str(cell) for cell in cells)
+        cells = [each.get(name, "") for name in COLUMNS.values()]
+        shown = (" ".join(f"{x:.1f}" for x in cell) if isinstance(cell, list) else str(cell) for cell in cells)
         result.add_row(each["name"], *shown, verdict(each))
     return result
 
 
 def verdict(line: dict[str, Any]) -> str:
-    return "[green]as it must be[/]" if not line["wrong"] else f"[red]{line['wrong'][0]}[/]"
+    return "[green]right[/]" if not line["wrong"] else f"[red]{len(line['wrong'])} wrong[/]"
 
 
 def chosen(names: Sequence[str]) -> list[Row]:
@@ -129,7 +134,7 @@ def main(names: Sequence[str], jobs: int, again: bool, listing: bool) -> None:
             simulator.tool(sim)  # before anything is generated
         path, lines, console = report_path("align"), list[dict[str, Any]](), Console(stderr=True)
         for each in measure(rows, jobs, again):
-            console.print(f"{each['name']}, {each['seconds']} s: {verdict(each)}")
+            console.print(f"{each['name']}, {each['seconds']} s: {verdict(each)}", highlight=False)
             lines.append(each)
             done = [done["name"] for done in lines]
             write_report(path, {"rows": lines, "missing": [row.name for row in ROWS if row.name not in done]})
