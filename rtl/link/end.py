@@ -69,7 +69,6 @@ def keep_time(m: Module, ends: Sequence[LinkEnd], aligner: Aligner, hac: Value, 
             end.receive.hac_now.eq(hac),
             end.transmit.hac_next.eq(hac_next),
             end.transmit.epoch_next.eq(epoch_next),
-            end.meter.epoch.eq(carry),
         ]
     for name in ("stamp_valid", "stamp", "arrival", "latency"):
         m.d.comb += getattr(aligner, name).eq(Array(getattr(end.meter, name) for end in ends)[parent])

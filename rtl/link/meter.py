@@ -8,7 +8,10 @@ from rtl.counters import COUNTER_BITS
 from rtl.link.aligner import hac_error
 
 SAMPLES = 256
-"""A measurement has so many; software divides the sum."""
+"""A measurement has so many round trips, or epochs; software divides the sum."""
+
+QUARTERS = 4
+"""Words of an epoch that are taken to measure L_eff."""
 
 COUNT_BITS = 9
 TAG_BITS = 16
@@ -20,7 +23,8 @@ word's arrival to its report (LinkReceive), at the far one two from there to the
 TIMEOUT = 4096
 """Cycles after which a probe is given up: an idle word may be dropped on the way, or be wrong."""
 TRIPS_BITS = 21
-OFFSETS_BITS = COUNTER_BITS + COUNT_BITS
+OFFSET_COUNT_BITS = COUNT_BITS + (QUARTERS - 1).bit_length()
+OFFSETS_BITS = COUNTER_BITS + OFFSET_COUNT_BITS
 
 
 class LinkMeter(wiring.Component):
@@ -30,12 +34,12 @@ class LinkMeter(wiring.Component):
     the cycle in which the probe is on the pins to that of ``reflection_came``. That is twice the mean latency, and
     :data:`HELD`.
 
-    *Offsets*: errors of good HACs, L + stamp - own HAC at arrival within half a period of 0, the first good one of an
-    epoch. L_eff is L less the mean.
+    *Offsets*: errors of good HACs, L + stamp - own HAC at arrival within half a period of 0, the first good one of each
+    quarter of the sender's epochs. L_eff is L less the mean. (Of a time of this chip's the first would too often be
+    one that comes late, as there are no words for a while before it.)
 
     Attributes:
         measure_trips, measure_offsets: in, a pulse begins a measurement anew. It ends with its last sample.
-        epoch: in, an epoch of this chip ends in this cycle.
         latency: in, nominal L of what arrives.
         stamp_valid, stamp, arrival: in, a good HAC, see :class:`rtl.link.aligner.Aligner`.
         probe_came, reflection_came: in, a good probe or reflection was read, with the number ``tag``.
@@ -43,12 +47,11 @@ class LinkMeter(wiring.Component):
             ``reflect_taken``, in: the next idle word is to be this probe or reflection, which is on the pins in the
             next cycle.
         trips, trips_sum: out, registers: how many round trips were measured, at most ``samples``, and their cycles in
-            all. offsets, offsets_sum: out, registers: likewise the errors.
+            all. offsets, offsets_sum: out, registers: likewise the errors, of ``samples`` epochs.
     """
 
     measure_trips: In(1)
     measure_offsets: In(1)
-    epoch: In(1)
     latency: In(COUNTER_BITS)
     stamp_valid: In(1)
     stamp: In(COUNTER_BITS)
@@ -64,7 +67,7 @@ class LinkMeter(wiring.Component):
     reflect_taken: In(1)
     trips: Out(COUNT_BITS)
     trips_sum: Out(TRIPS_BITS)
-    offsets: Out(COUNT_BITS)
+    offsets: Out(OFFSET_COUNT_BITS)
     offsets_sum: Out(signed(OFFSETS_BITS))
 
     def __init__(self, period: int, samples: int = SAMPLES):
@@ -101,12 +104,14 @@ class LinkMeter(wiring.Component):
             m.d.sync += [self.probe_valid.eq(1), self.probe_tag.eq(self.probe_tag + 1)]
 
     def _offsets(self, m: Module) -> None:
-        due = Signal()
+        bits = (self.period - 1).bit_length()
+        quarter = self.stamp[:bits][-(QUARTERS - 1).bit_length() :]
+        last = Signal.like(quarter, name="last_quarter")
+        more = self.offsets != QUARTERS * self.samples
         error = hac_error(self.period, self.stamp, self.latency, self.arrival)
         with m.If(self.measure_offsets):
-            m.d.sync += [self.offsets.eq(0), self.offsets_sum.eq(0), due.eq(1)]
-        with m.Elif(self.stamp_valid & due & (self.offsets != self.samples)):
+            m.d.sync += [self.offsets.eq(0), self.offsets_sum.eq(0)]
+        with m.Elif(self.stamp_valid & (quarter != last) & more):
             m.d.sync += [self.offsets.eq(self.offsets + 1), self.offsets_sum.eq(self.offsets_sum + error)]
-            m.d.sync += due.eq(self.epoch)
-        with m.Elif(self.epoch):
-            m.d.sync += due.eq(1)
+        with m.If(self.stamp_valid):
+            m.d.sync += last.eq(quarter)

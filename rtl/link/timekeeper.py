@@ -7,7 +7,7 @@ from rtl.counters import COUNTER_BITS, DELTA_BITS, Counters
 from rtl.link.aligner import FRACTION_BITS, JITTER, Aligner
 from rtl.link.code import WORD_BITS
 from rtl.link.end import LinkEnd, keep_time
-from rtl.link.meter import COUNT_BITS, OFFSETS_BITS, SAMPLES, TRIPS_BITS
+from rtl.link.meter import COUNT_BITS, OFFSET_COUNT_BITS, OFFSETS_BITS, SAMPLES, TRIPS_BITS
 from tsp.config import ChipConfig
 
 PARENT_BITS = 4
@@ -39,7 +39,7 @@ class Timekeeper(Component):
         into = {"received_clk": 1, "received_word": WORD_BITS, "latency": COUNTER_BITS, "fraction": FRACTION_BITS}
         into |= {"send": 1, "take": 1}
         out_of = {"sent": WORD_BITS, "ready_good": 1, "trips": COUNT_BITS, "trips_sum": TRIPS_BITS}
-        out_of |= {"offsets": COUNT_BITS, "offsets_sum": OFFSETS_BITS}
+        out_of |= {"offsets": OFFSET_COUNT_BITS, "offsets_sum": OFFSETS_BITS}
         for i in range(links):
             inputs |= {f"{name}_{i}": width for name, width in into.items()}
             outputs |= {f"{name}_{i}": width for name, width in out_of.items()}

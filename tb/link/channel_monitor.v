@@ -1,8 +1,9 @@
 // How far apart what one chip sends and another one receives are: in HACs, in time, and in schedule time.
 //
 // A word is known by its stamp: of the sender's last 1024 cycles it is the one with this HAC that is nearest to
-// `latency` cycles ago. Sums, least and most are of all idle words since `clear`; those of schedule time, the *lead* of
-// the receiver, of those that left and came while both programs ran.
+// `latency` cycles ago. Least and most are of all idle words since `clear`; those of schedule time, the *lead* of
+// the receiver, of those that left and came while both programs ran. In sums a word stands for all since the one before
+// it, which were lost: means are those of the time in which words are sent.
 `timescale 1fs/1fs
 module channel_monitor #(
     parameter PERIOD = 256
@@ -35,7 +36,8 @@ module channel_monitor #(
   reg [63:0] began[0:1023];
   reg [63:0] nows[0:1023];
   reg on[0:1023];
-  reg [63:0] key, about;
+  reg [63:0] key, about, earlier, since;
+  reg seen = 0;
   reg signed [31:0] offset, lead;
   reg [31:0] transit;
   localparam [63:0] HALF = PERIOD / 2, MASK = PERIOD - 1;
@@ -52,10 +54,13 @@ module channel_monitor #(
       about = sender_total - latency;
       key = about + ((word[47:32] - about + HALF) & MASK) - HALF;
       offset = ((receiver_total - key - latency + HALF) & MASK) - HALF + latency;
-      count = count + 1;
-      offset_sum = offset_sum + offset;
+      since = seen ? key - earlier : 0;
+      earlier = key;
+      seen = 1;
+      count = count + since;
+      offset_sum = offset_sum + offset * $signed(since);
       transit = receiver_began - began[key[9:0]];
-      transit_sum = transit_sum + transit;
+      transit_sum = transit_sum + transit * since;
       if (transit < transit_least) transit_least = transit;
       if (transit > transit_most) transit_most = transit;
       if (offset < offset_least) offset_least = offset;
@@ -68,6 +73,7 @@ module channel_monitor #(
       end
     end
     if (clear) begin
+      seen = 0;
       count = 0;
       offset_sum = 0;
       offset_least = 32'h7fffffff;

@@ -10,13 +10,14 @@ import numpy as np
 from cocotb.triggers import Combine, FallingEdge, First, Timer
 
 from rtl.c2c.links import BUFFER, LATENCY, MEASURE, OFFSETS, TIME
+from rtl.link.meter import QUARTERS, SAMPLES
 from tb import host
 from tb.chip import REGISTERS, Chip, Row, save
 from tb.link.chips import CLOCK_INPUTS, COMMON_INPUTS, HOST_INPUTS, JITTER
 from tb.link.system import CYCLE, PACKET
 
-MEASURED = 256
-"""Samples of a measurement, one an epoch."""
+MEASURED = QUARTERS * SAMPLES
+"""Words of a measurement of L_eff."""
 
 
 class Ports:

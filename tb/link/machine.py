@@ -27,8 +27,8 @@ from tsp.system import Port, System
 
 LOCKED = JITTER + 2
 """Cycles that a chip's HAC may be from its parent's, in the mean, when it follows it."""
-SAMPLES = 16
-"""Epochs that a latency is measured, if nothing else is said."""
+SAMPLES = 64
+"""Words by which a latency is measured, four of each epoch, if nothing else is said."""
 
 
 class RtlMachine:
@@ -39,7 +39,7 @@ class RtlMachine:
         failures: what fails on purpose, of the kinds that wires and clocks of a simulator can do. Cycles count from the
             start of the root.
         wires: clocks and wires; ``settle`` is the time that alignment gets.
-        samples: of each measurement, one an epoch.
+        samples: words of each measurement, four of an epoch.
 
     Raises:
         InputError: the chips differ, or there is a failure of another kind.

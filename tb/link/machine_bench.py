@@ -15,6 +15,7 @@ from cocotb.task import Task
 from cocotb.triggers import First, Timer
 
 from rtl.c2c.links import MEASURE, OFFSETS, TIME
+from rtl.link.meter import QUARTERS
 from tb import host
 from tb.chip import REGISTERS
 from tb.link.chips_bench import ChipOfMany, all_of, join, offsets, start_clocks
@@ -23,8 +24,8 @@ from tb.link.system import CYCLE
 MEASURE_OFFSETS = 2
 SILENT = 1 << 16
 """Bit of register TIME: the parent is silent."""
-FIRST = 16
-"""Cycles in which a HAC comes on every link."""
+LATE = 32
+"""Cycles by which a HAC may come later than the one before it."""
 ACCESS = 4000
 """Cycles that an access of a host may take beside one for each word, before the chip counts as dead."""
 
@@ -109,8 +110,7 @@ class Hosts:
         await Timer(settle * CYCLE, "fs")
         links = [link for number, link, _ in receivers if number == chip.number]
         await chip.write([host.link(link, MEASURE) for link in links], [MEASURE_OFFSETS] * len(links))
-        # The first sample is the first HAC that comes, the others one of each epoch.
-        await Timer(((samples - 1) * self.period + FIRST) * CYCLE, "fs")
+        await Timer((samples * self.period // QUARTERS + LATE) * CYCLE, "fs")
         time, *found = await chip.read([host.link(0, TIME), *(host.link(link, OFFSETS) for link in links)])
         measured = {link: offsets(word) for link, word in zip(links, found, strict=True) if word is not None}
         return [True, bool(time is None or time & SILENT), measured]

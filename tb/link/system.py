@@ -93,7 +93,7 @@ CHIP_OUTPUTS = {"silent": 1, "running": 1, "hac": 16, "now": 64, "total": 64, "f
                 "slips": 32, "steps": 160, "phase_count": 32, "phase_sum": 64, "phase_least": 32,
                 "phase_most": 32}  # fmt: skip
 CHANNEL_INPUTS = {"delay": 32, "seed": 32, "cut": 1, "latency": 16, "fraction": 5}
-MEASURED = {"trips": 9, "trips_sum": 21, "offsets": 9, "offsets_sum": 25}
+MEASURED = {"trips": 9, "trips_sum": 21, "offsets": 11, "offsets_sum": 27}
 """By the receiver of a channel; ``trips`` are those there and back again."""
 CHANNEL_OUTPUTS = MEASURED | {
     "count": 32, "offset_sum": 64, "offset_least": 32, "offset_most": 32, "transit_sum": 64, "transit_least": 32,

@@ -9,7 +9,7 @@ from typing import Any
 import cocotb
 from cocotb.triggers import Timer
 
-from rtl.link.meter import HELD
+from rtl.link.meter import HELD, QUARTERS
 from tb.link import rules, system
 from tb.link.scenario import CONFIG, CROSSING
 from tb.link.system import CYCLE, Topology
@@ -158,11 +158,11 @@ async def align(chips: Chips, given: dict[str, Any], found: dict[str, Any]) -> N
 
 
 async def offsets(chips: Chips, latency: list[int], samples: int) -> list[float]:
-    """L_eff of every channel, as its receiver measured it; ``latency``: L of each in whole cycles."""
+    """L_eff of every channel, as its receiver measured it in so many epochs; ``latency``: L of each in whole cycles."""
     await chips.pulse("measure_offsets")
-    while min(chips.get("offsets")) < samples:
+    while min(chips.get("offsets")) < QUARTERS * samples:
         await chips.wait(1000)
-    return [latency[c] - total / samples for c, total in enumerate(chips.get("offsets_sum"))]
+    return [latency[c] - total / (QUARTERS * samples) for c, total in enumerate(chips.get("offsets_sum"))]
 
 
 async def starts(chips: Chips, given: dict[str, Any], found: dict[str, Any]) -> None:

@@ -71,7 +71,7 @@ def measure(rows: Cycles, want: Cycles, period: int) -> None:
     reflect, tag = 0, 0
     offered, probe, waits, sent = 0, 0, False, 0
     trips = trips_sum = offsets = offsets_sum = 0
-    due = False
+    last = 0
     for cycle, row in enumerate(rows[:-1]):
         if row["probe_came"]:
             reflect, tag = 1, int(row["tag"])
@@ -89,12 +89,12 @@ def measure(rows: Cycles, want: Cycles, period: int) -> None:
             waits, again = False, True
         if again:
             offered, probe = 1, (probe + 1) & 0xFFFF
+        quarter = int(row["stamp"]) % period * 4 // period
         if row["measure_offsets"]:
-            offsets, offsets_sum, due = 0, 0, True
-        elif row["stamp_valid"] and due and offsets != SAMPLES:
-            offsets, offsets_sum, due = offsets + 1, offsets_sum + error(row, period), bool(row["epoch"])
-        else:
-            due = due or bool(row["epoch"])
+            offsets, offsets_sum = 0, 0
+        elif row["stamp_valid"] and quarter != last and offsets != 4 * SAMPLES:
+            offsets, offsets_sum = offsets + 1, offsets_sum + error(row, period)
+        last = quarter if row["stamp_valid"] else last
         after = want[cycle + 1]
         after["reflect_valid"], after["reflect_tag"] = reflect, tag
         after["probe_valid"], after["probe_tag"] = offered, probe
@@ -104,7 +104,7 @@ def measure(rows: Cycles, want: Cycles, period: int) -> None:
             after[name] = list((value & (1 << bits) - 1).to_bytes(len(after[name]), "little"))
 
 
-SUM_BITS = {"trips_sum": 21, "offsets_sum": 25}
+SUM_BITS = {"trips_sum": 21, "offsets_sum": 27}
 
 
 def cross(rows: Cycles, want: Cycles, superlanes: int) -> None:
