@@ -81,8 +81,7 @@ class System:
     Attributes:
         depth: [chips]: cables to the root, chip 0.
         child, parent, down: [chips - 1]: each chip of the tree but the root, its parent, and the link from there.
-        measured: [chips - 1]: what software takes for the latency down; ``written``: what it has written, in whole
-            cycles.
+        written: [chips - 1]: what software takes for the latency down and has written, in 32nds of a cycle.
     """
 
     def __init__(self, topology: Topology, random: np.random.Generator) -> None:
@@ -100,11 +99,10 @@ class System:
         mean = random.uniform(LATENCY - SPREAD, LATENCY + SPREAD, len(topology.cables))
         skew = random.uniform(-ASYMMETRY, ASYMMETRY, len(topology.cables)) / 2
         self.latency[topology.cables] = np.stack([mean + skew, mean - skew], 1)
-        self.written = np.zeros(self.child.size)
         self.write(self._round_trips(up))
         self.steps = np.zeros(topology.chips, np.int64)
         self.history = np.zeros((_HISTORY, topology.chips), np.int64)
-        self.sum = np.zeros(self.child.size)
+        self.sum = self.fraction.copy()
         self.summed = np.zeros(self.child.size, np.int64)
 
     def jitter(self, *shape: int) -> Floats:
@@ -126,16 +124,12 @@ class System:
         found: Floats = count.mean(0) / 2
         return found
 
-    def write(self, measured: Floats) -> None:
-        """Write latencies down, in whole cycles: what is rounded at a chip is made up for at its children, so that it
-        does not add up on the way down."""
-        self.measured = measured
-        ahead = np.zeros(self.topology.chips)
-        for depth in range(1, int(self.depth.max()) + 1):
-            of = np.flatnonzero(self.depth[self.child] == depth)
-            wanted = measured[of] - ahead[self.parent[of]]
-            self.written[of] = np.round(wanted)
-            ahead[self.child[of]] = self.written[of] - wanted
+    def write(self, latency: Floats) -> None:
+        """Write latencies down, as whole cycles and 32nds: a sum of as many samples begins with the fraction."""
+        written = np.round(latency * SAMPLES)
+        self.written = written / SAMPLES
+        self.whole = np.floor(self.written + 0.5)
+        self.fraction = written - SAMPLES * self.whole
 
     def _hac(self, time: Floats, of: Ints) -> Floats:
         """HACs of chips, not wrapped, at times of the last exchanges."""
@@ -161,14 +155,14 @@ class System:
     def exchange(self, number: int) -> None:
         """Every chip but the root samples its parent's HAC once, and steps its own as it must."""
         self.history[number % _HISTORY] = self.steps
-        error = wrapped(self.written - self.apart(number, self.down))
+        error = wrapped(self.whole - self.apart(number, self.down))
         far = np.abs(error) > PERIOD // 4
         near = np.abs(error) <= JITTER + 2
-        self.sum = np.where(near, self.sum + error, 0)
+        self.sum = np.where(near, self.sum + error, self.fraction)
         self.summed = np.where(near, self.summed + 1, 0)
         full = self.summed == SAMPLES
         fine = np.where(full & (np.abs(self.sum) > SAMPLES // 2), np.sign(self.sum), 0)
-        self.sum[full], self.summed[full] = 0, 0
+        self.sum[full], self.summed[full] = self.fraction[full], 0
         step = np.where(far, 1, np.where(near, fine, np.sign(error)))
         self.steps[self.child] += step.astype(np.int64)
         self.history[number % _HISTORY] = self.steps

@@ -13,7 +13,6 @@ from golden.network.topology import PORTS
 
 BEGIN = 40_000
 """The cycle from which on software takes HACs to be aligned."""
-ROUNDS = 2
 SETTLE = 2_000
 """Cycles between two rounds."""
 SAMPLES = 256
@@ -23,7 +22,7 @@ _SWEEPS = 100
 
 
 class Levelling:
-    """Rounds of measurements, each of which writes latencies; what several rounds say is averaged."""
+    """Rounds of measurements, one after the other for good; each writes the mean of what all rounds so far say."""
 
     def __init__(self, system: System) -> None:
         self.system, self.rounds = system, 0
@@ -34,7 +33,7 @@ class Levelling:
     def after(self, exchange: int) -> None:
         """What there is to do after an exchange of all chips."""
         since = exchange - self._begin
-        if self.rounds == ROUNDS or since < 0 or since % (PERIOD // EXCHANGE):
+        if since < 0 or since % (PERIOD // EXCHANGE):
             return
         self._taken += self.system.one_way(exchange)
         self._words += 1

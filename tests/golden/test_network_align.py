@@ -47,8 +47,9 @@ def test_clocks_keep_within_100_ppm_and_wander():
     assert np.ptp(rates, axis=0).max() > 5e-6
 
 
-def quiet(error):
-    """Chips and their parent with like clocks, no jitter, and HACs that are so far behind their parent's."""
+def quiet(error, fraction=0.0):
+    """Chips and their parent with like clocks, no jitter, and HACs that are so far behind their parent's; ``fraction``:
+    of the latency that is written."""
     system = System(topology(nodes=1), np.random.default_rng(1))
     chips = system.topology.chips
     nothing = np.zeros(chips)
@@ -56,7 +57,8 @@ def quiet(error):
     phase = np.append(0.75, np.linspace(0.1, 0.5, chips - 1))
     system.clocks = hac.Clocks(phase, nothing, nothing, nothing + 1e-6, nothing)
     system.latency[:] = LATENCY
-    system.write(np.full(system.child.size, float(LATENCY)))
+    system.write(np.full(system.child.size, LATENCY + fraction))
+    system.sum = system.fraction.copy()
     system.jitter = lambda *shape: np.zeros(shape)
     system.steps[0] = error
     system.history[:] = system.steps
@@ -110,16 +112,16 @@ def test_the_latency_is_half_of_the_round_trip(monkeypatch):
     back = system.topology.ends.ravel()[system.down]
     mean = (system.latency[system.down] + system.latency[back]) / 2
     # Half a cycle more, which the child's own clock takes to read it.
-    assert np.abs(system.measured - mean - 0.5).max() < 1 < np.abs(system.measured - system.latency[system.down]).max()
+    assert np.abs(system.written - mean - 0.5).max() < 1 < np.abs(system.written - system.latency[system.down]).max()
 
 
-def test_what_is_rounded_does_not_add_up():
-    system = System(topology(racks=3), np.random.default_rng(1))
-    off = np.zeros(system.topology.chips)
-    for chip in np.argsort(system.depth[system.child], kind="stable"):
-        rounded = system.written[chip] - system.measured[chip]
-        off[system.child[chip]] = off[system.parent[chip]] + rounded
-    assert 0.4 < np.abs(off).max() <= 0.5 and (system.written % 1 == 0).all()
+def test_a_latency_is_written_in_32nds():
+    system = System(topology(nodes=1), np.random.default_rng(1))
+    latency = np.array([216.0, 216.5, 216.46, 215.97, 217.75, 214.015, 213.016])
+    system.write(latency)
+    assert np.abs(system.written - latency).max() <= 1 / 64
+    assert system.whole.tolist() == [216, 217, 216, 216, 218, 214, 213]
+    assert system.fraction.tolist() == [0, -16, 15, -1, -8, 0, 1]
 
 
 def test_cables_say_how_far_chips_are_ahead():
@@ -136,11 +138,10 @@ def test_cables_say_how_far_chips_are_ahead():
 
 def test_levelled_chips_of_uneven_cables_are_nearer(monkeypatch):
     monkeypatch.setattr(hac, "ASYMMETRY", 12)
-    monkeypatch.setattr(level, "BEGIN", 20_000)
     monkeypatch.setattr(level, "SAMPLES", 64)
     apart = []
-    for rounds in (0, 1):
-        monkeypatch.setattr(level, "ROUNDS", rounds)
+    for begin in (100_000, 20_000):
+        monkeypatch.setattr(level, "BEGIN", begin)
         linked = align(topology(nodes=2), 100_000).linked
         apart.append(linked[len(linked) // 2 :].mean())
     assert apart[1] < 4.5 and apart[0] > 10
@@ -154,6 +155,20 @@ def test_a_mean_of_half_a_cycle_is_no_step():
             system.jitter = lambda *shape, early=exchange < part: np.full(shape, -1.0 if early else 0.0)
             system.exchange(exchange)
         assert (system.steps[1:] == step).all()
+
+
+@pytest.mark.parametrize("fraction, early, step", [(0.25, 8, 0), (0.25, 9, 1), (-0.25, 24, 0), (-0.25, 25, 1)])
+def test_a_sum_begins_with_the_fraction(fraction, early, step):
+    system = quiet(0, fraction)
+    for exchange in range(2 * SAMPLES):
+        # A mean beyond half a cycle, of which the fraction is a part; in the second sum as in the first.
+        system.jitter = lambda *shape, early=exchange % SAMPLES < early: np.full(shape, -1.0 if early else 0.0)
+        system.exchange(exchange)
+        if exchange == SAMPLES - 1:
+            assert (system.steps[1:] == step).all()
+            system.steps[:] = 0
+            system.history[:] = 0
+    assert (system.steps[1:] == step).all()
 
 
 def test_a_difference_wraps():
