@@ -65,7 +65,7 @@ def resolve_system(system: System) -> Resolved:
     flows = flows_of(begun)
     names = [chip.name for chip in begun.chips]
     try:
-        return Resolved(begun, zero, flows, arrivals(flows, begun.channels, names=names))
+        return Resolved(begun, zero, flows, arrivals(flows, begun.channels, names=names, zero=zero))
     except InputError as error:
         raise InputError(f"{system.name}: {error}") from None
 
@@ -162,7 +162,7 @@ class _Checker:
                 place = self._place(root, control.queue, control.index, control.cycle)
                 found.append(
                     f"{place}: RUNTIME_DESKEW {control.t} may be too short: in {control.cycle - before} cycles clocks"
-                    f" come {drift} cycles apart, and HACs {self.farthest}; t must be at least {least}"
+                    f" come {counted(drift, 'cycle')} apart, and HACs {self.farthest}; t must be at least {least}"
                 )
             before = control.cycle
         return found

@@ -20,6 +20,8 @@ MOST_LATENCY = 1 << 16
 MOST_TEXT = 1000
 """Characters of a text."""
 CHIP_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_PORT = re.compile(r"([we])([0-9]|1[0-5])")
+"""A port that some configuration has."""
 _TOP = ("root", "ppm", "preamble", "chip", "link", "config", "set")
 _CHIP = ("name", "config", "set", "program", "spare")
 _LINK = ("from", "to", "latency", "measured", "jitter", "tree")
@@ -70,8 +72,9 @@ class _Reader:
             raise self._wrong(f"root is '{shortened(root_name)}', which is no chip{nearest(root_name[:64], names)}")
         root = names.index(root_name)
         if chips[root].spare:
-            close = next((chip.name for chip in chips if not chip.spare), "another")
-            raise self._wrong(f"root is '{root_name}', which is a spare; the others follow a chip that runs: {close}")
+            running = next((chip.name for chip in chips if not chip.spare), None)
+            close = f"root = '{running}' works" if running else "every chip is one, so take spare = true from this"
+            raise self._wrong(f"root is '{root_name}', which is a spare; others follow a chip that runs; {close}")
         chosen = [number for number, row in enumerate(rows) if self._value(row, "tree", bool, False, f"link {number}")]
         among = chosen or range(len(links))
         tree = spanning_tree(str(self._path), names, links, root, [*among])
@@ -101,16 +104,15 @@ class _Reader:
 
     def _program(self, row: dict[str, Any], name: str, config: ChipConfig, where: str) -> Program:
         file = self._value(row, "program", str, "", where)
-        if self._programs is not None:
-            program = self._programs.get(name, Program(config))
-        elif not file:
-            return Program(config)
-        else:
-            program = self._loader(self._path.parent / file, config)
         try:
+            if self._programs is not None:
+                program = self._programs.get(name, Program(config))
+            else:
+                program = self._loader(self._path.parent / file, config) if file else Program(config)
             program.require(config)
-        except InputError as error:
-            raise self._wrong(f"{where}: {error}") from None
+        except InputError as error:  # a sentence in each line
+            sentences = [str(self._wrong(f"{where}: {line}")) for line in str(error).split("\n")]
+            raise InputError("\n".join(sentences)) from None
         return program
 
     def _settings(self, row: dict[str, Any], where: str) -> list[str]:
@@ -142,7 +144,9 @@ class _Reader:
         return Link(ends, latency, measured, self._number(row, "jitter", JITTER, 0, 64, where))
 
     def _pair(self, row: dict[str, Any], key: str, where: str) -> tuple[int, int]:
-        value: Any = row.get(key)
+        if key not in row:
+            raise self._wrong(f"{where}: '{key}' is missing; such as {key} = 216")
+        value: Any = row[key]
         both: list[Any] = value if type(value) is list else [value, value]
         if len(both) != 2 or not all(type(x) is int and 1 <= x <= MOST_LATENCY for x in both):
             raise self._wrong(
@@ -161,6 +165,8 @@ class _Reader:
         ports = [link.name for link in floorplan(chip.config).links]
         if port not in ports:
             known = f"it has {', '.join(ports)}" if len(ports) <= 16 else f"it has {ports[0]}…{ports[-1]}"
+            if more := _PORT.fullmatch(port):
+                known += f', or more with set = ["links_{more[1]}={int(more[2]) + 1}"]'
             missing = f"chip {name} has no port '{shortened(port)}'"
             raise self._wrong(f"{where}: {key} is {_shown(text)}, but {missing}; {known}")
         return Port(self._numbers[name], ports.index(port))
@@ -195,7 +201,7 @@ class _Reader:
         if value is None:
             raise self._wrong(f"{place}'{key}' is missing")
         if type(value) is not kind:
-            names = {str: "a text", bool: "true or false", list: "a list", int: "a whole number"}
+            names = {str: "a text", bool: "true or false", list: 'a list such as ["c2c=on"]', int: "a whole number"}
             raise self._wrong(f"{place}{key} is {_shown(value)}, must be {names[kind]}")
         if kind is str and not _legible(value):
             raise self._wrong(f"{place}{key} is {_shown(value)}, must be at most {MOST_TEXT} printable characters")
