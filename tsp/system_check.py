@@ -37,7 +37,14 @@ class SystemReport:
     def __str__(self) -> str:
         if self.problems:
             return "\n".join(self.problems)
-        return f"legal, {max(self.cycles)} cycles, of which the start takes {self.zero}"
+        return f"legal, {duration(max(self.cycles), self.zero)}"
+
+
+def duration(cycles: int, zero: int) -> str:
+    """How long a system runs: until its last event, and until cycle 0 of its programs."""
+    if zero and cycles <= zero:
+        return f"no event behind the start of {zero} cycles"
+    return f"{cycles} cycles, of which the start takes {zero}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -29,5 +29,6 @@ def read_toml(path: Path, limit: int, kind: str) -> dict[str, Any]:
 
 
 def shortened(text: str) -> str:
-    """A text as messages show it."""
+    """A text as messages show it, in one line."""
+    text = text if text.isprintable() else repr(text)[1:-1]
     return text if len(text) <= 60 else f"{text[:57]}…"
