@@ -82,10 +82,11 @@ def check_system(system: System) -> SystemReport:
     begun, zero = started(system)
     nothing = [0] * len(system.chips)
     # As they are written first, so that cycles are those of the source; then with what is put before them.
-    for chips in (system.chips, begun.chips):
+    for chips, told in ((system.chips, ""), (begun.chips, ", with the start that is put before the program")):
         found = [(chip.name, problem) for chip in chips for problem in check(chip.program).problems]
         if found:
-            return SystemReport([f"{system.name}: chip {name}: {problem}" for name, problem in found], nothing, zero)
+            problems = [f"{system.name}: chip {name}: {problem}{told}" for name, problem in found]
+            return SystemReport(problems, nothing, zero)
     try:
         resolved = resolve_system(system)
     except InputError as error:

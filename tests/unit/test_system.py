@@ -42,8 +42,8 @@ def load(folder: Path, text: str = FILE, sender: str = SENDER, receiver: str = "
     return load_system(folder / "two.toml", assemble_file)
 
 
-def problem(folder: Path, **programs: str) -> str:
-    system = load(folder, **programs)
+def problem(folder: Path, **files: str) -> str:
+    system = load(folder, **files)
     return str(check_system(system)).replace(f"{folder}/", "")
 
 
@@ -188,6 +188,12 @@ def test_cycles_of_a_poll_that_waits_for_ever_count_from_cycle_0_of_the_programs
     assert str(check_system(load(tmp_path, text, receiver=".queue c2c.w0\n@7 POLL 0\n"))).endswith(
         "two.toml: chip b: c2c.w0: cycle 7: POLL of link w0 waits for ever: it needs 2 vectors, but chip a sends 1 on"
         " link e0; add a SEND"
+    )
+
+
+def test_a_start_that_a_queue_has_no_room_for_is_named(tmp_path: Path) -> None:
+    assert problem(tmp_path, text=FILE.replace("[216, 200]", "65000").replace("[220, 201]", "65000")).endswith(
+        "but holds 256 (queue_depth); 12 too many, with the start that is put before the program"
     )
 
 
