@@ -1,5 +1,7 @@
 """Systems: what the file may say, what is refused in it, and what chips do wrong only together."""
 
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -127,8 +129,11 @@ REFUSED = [
     ("set = [\"c2c=on\"]", "set = \"c2c=on\"", 'set is \'c2c=on\', must be a list such as ["c2c=on"]'),
     ("[[chip]]\nname = \"a\"", "[[chip]]\nspare = true\nname = \"c\"\n[[chip]]\nname = \"a\"", "root = 'a' works"),
     ("to = \"b.w0\"", "to = \"c.w0\"", "link 0: to is 'c.w0', but there is no chip 'c'"),
-    ("latency = [216, 200]", "latency = 0", "link a.e0 - b.w0: latency is 0, must be cycles 1…65536, one number or tw"),
-    ("latency = [216, 200]", "latency = [1, 2, 3]", "latency is [1, 2, 3], must be cycles"),
+    ("latency = [216, 200]", "latency = 0", "link a.e0 - b.w0: latency is 0, must be 1…65536; try 1"),
+    ("latency = [216, 200]", "latency = [216, 70000]", "b.w0: latency is 70000, must be 1…65536; try 65536"),
+    ("latency = [216, 200]", "latency = 216.5", "latency is 216.5, must be cycles, one whole number or two"),
+    ("latency = [216, 200]", "latency = [216, 200]\njitter = 65", "a.e0 - b.w0: jitter is 65, must be 0…64; try 64"),
+    ("latency = [216, 200]", "latency = [1, 2, 3]", "latency is [1, 2, 3], must be cycles, one whole number or two"),
     ("measured = [220, 201]", "measured = [249, 200]", "measured latency 249 is 33 cycles from the nominal 216, at mo"),
     ("to = \"b.w0\"", "to = \"a.e0\"", "joins a port to itself; join two"),
     ("name = \"b\"", "name = \"a\"", "two chips are called 'a'; names must differ"),
@@ -168,6 +173,20 @@ def test_files_that_are_refused(old: str, new: str, message: str, tmp_path: Path
     found = str(caught.value)
     assert message.replace("{folder}", str(tmp_path)) in found
     assert found.startswith(f"{tmp_path}/two.toml: ") and "\n" not in found
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: row([(216, -1)]), "latency is -1, must be 1…65536; try 1"),
+        (lambda: dataclasses.replace(row([(216, 216)]).links[0], measured=(216, 249)), "measured latency 249 is 33 cy"),
+        (lambda: dataclasses.replace(row([(216, 216)]).links[0], jitter=-1), "jitter is -1, must be 0…64; try 0"),
+        (lambda: dataclasses.replace(row([(216, 216)]), ppm=1001), "ppm is 1001, must be 0…1000; try 1000"),
+    ],
+)
+def test_links_that_no_machine_has_are_refused_from_python_too(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make()
 
 
 def test_mistakes_of_a_program_say_whose_it_is(tmp_path: Path) -> None:
