@@ -215,9 +215,9 @@ def spanning_tree(
                 tree.append(number)
     lost = [name_ for number, name_ in enumerate(chips) if number not in reached]
     if lost:
-        raise InputError(
-            f"{name}: no links lead from chip '{chips[root]}' to chip '{lost[0]}'"
-            + (f" and {len(lost) - 1} more" if len(lost) > 1 else "")
-            + f"; join it to one that is reached, such as '{chips[root]}'"
-        )
+        what, close = "no links", f"join it to one that is reached, such as '{chips[root]}'"
+        if len(among) < len(links):
+            what, close = "no links with tree = true", "give one more link tree = true, or none"
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        raise InputError(f"{name}: {what} lead from chip '{chips[root]}' to chip '{lost[0]}'{more}; {close}")
     return tuple(sorted(tree))

@@ -162,6 +162,11 @@ REFUSED = [
         "[[link]]\nfrom = \"a.w0\"\nto = \"b.e0\"\nlatency = 9\ntree = true\n[[link]]\ntree = true",
         "link 1: tree is true, but its chips are joined without it; a tree has no circle",
     ),
+    (
+        "[[link]]",
+        "[[chip]]\nname = \"c\"\n[[link]]\nfrom = \"c.w0\"\nto = \"b.e0\"\nlatency = 9\n[[link]]\ntree = true",
+        "no links with tree = true lead from chip 'a' to chip 'c'; give one more link tree = true, or none",
+    ),
 ]  # fmt: skip
 
 
