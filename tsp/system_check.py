@@ -126,6 +126,10 @@ class _Checker:
     def _starts(self) -> list[str]:
         """All chips' schedule time must be common behind their last DESKEW or POLL."""
         root, names = self.arrived[self.system.root], [chip.name for chip in self.system.chips]
+        rule = "its preamble must take as many cycles of schedule time and end in the same epoch, such as that of"
+        rule += " preamble = true"
+        if self.system.preamble:
+            rule = "where a program waits once more, those of all other chips DESKEW or POLL in the same cycle"
         found = []
         for chip, arrived in enumerate(self.arrived):
             if len(self.system.chips) > 1 and not len(arrived.released) and len(self.flows[chip].issues):
@@ -137,8 +141,7 @@ class _Checker:
                 late = int(arrived.offset[-1] - root.offset[-1])
                 found.append(
                     f"{self.system.name}: chip {names[chip]}: behind its last DESKEW or POLL it is {abs(late)} cycles"
-                    f" {'behind' if late > 0 else 'before'} chip {names[self.system.root]}; its preamble must take as"
-                    f" many cycles of schedule time and end in the same epoch, such as that of preamble = true"
+                    f" {'behind' if late > 0 else 'before'} chip {names[self.system.root]}; {rule}"
                 )
         return found
 

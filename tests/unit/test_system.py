@@ -116,6 +116,13 @@ def test_programs_that_do_not_start_together_are_refused(tmp_path: Path) -> None
     assert "chip b: behind its last DESKEW or POLL it is 255 cycles behind chip a; its preamble must take" in late
 
 
+def test_programs_wait_once_more_together(tmp_path: Path) -> None:
+    sender, receiver = f"{SENDER}@300 DESKEW\n", ".queue c2c.w0\n@300 POLL 0\nRECEIVE 0, e4\nREPEAT 2, 3\n"
+    assert problem(tmp_path, sender=sender, receiver=receiver).startswith("legal")
+    alone = problem(tmp_path, sender=SENDER, receiver=receiver)
+    assert "behind its last DESKEW or POLL it is" in alone and "those of all other chips DESKEW or POLL in the" in alone
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_started_systems_without_programs_are_legal(seed: int) -> None:
     assert check_system(random_system(seed)).ok
