@@ -9,8 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tsp.assembler import assemble_file
-from tsp.cli import OutputFile
+from tsp.cli import OutputFile, load_program
 from tsp.config import ChipConfig
 from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, InputError, counted
 from tsp.files import refuse_ending, refuse_same
@@ -34,15 +33,11 @@ def load(file: str, programs: str | None = None, output: Path | None = None) -> 
     def program(path: Path, config: ChipConfig) -> Program:
         if output is not None:
             refuse_same(output, path)
-        return _program(path, config)
+        return load_program(str(path), config)
 
     if output is not None:
         refuse_same(output, Path(file))
     return load_system(file, program, None if programs is None else load_programs(Path(programs)))
-
-
-def _program(path: Path, config: ChipConfig) -> Program:
-    return Program.load(path, config) if path.suffix == ".npz" else assemble_file(path, config)
 
 
 @click.group("system")

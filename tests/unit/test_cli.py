@@ -180,6 +180,9 @@ def test_a_system_is_no_program(tmp_path: Path, capsys: Capture) -> None:
         assert capsys.readouterr().err == (
             "s.toml: is a system, not a program; see tsp system check and tsp run --system\n"
         )
+    (tmp_path / "s.toml").write_text('config = "tiny"\nset = ["c2c=on"]\n[[chip]]\nname = "a"\nprogram = "s.toml"\n')
+    assert run(["system", "check", str(tmp_path / "s.toml")]) == 2
+    assert "s.toml: chip a: " in (error := capsys.readouterr().err) and "is a system, not a program" in error
     two = str(ROOT / "programs" / "examples" / "two_chips" / "system.toml")
     assert run(["system", "asm", two, "-o", str(tmp_path / "two.npz")]) == 0
     for command in ("check", "run", "timeline", "disasm"):
