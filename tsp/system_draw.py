@@ -28,6 +28,8 @@ _ROOM = 0.4
 """Inches from the middle of a label to that of the next."""
 _BEND = 0.35
 """How far links between the same two chips are apart."""
+_LOOP = 0.6
+"""Inches."""
 Places = NDArray[np.float64]
 """Points [n, 2]."""
 
@@ -63,7 +65,7 @@ def _draw_chips(axes: Axes, system: System, places: Places) -> None:
 
 
 def _draw_links(axes: Axes, system: System, places: Places, size: float) -> None:
-    tree, lines = {*system.tree}, _lines(system, places)
+    tree, lines = {*system.tree}, _lines(system, places, _LOOP * 2 * _EDGE / size)
     of_tree = [number in tree for number in range(len(lines))]
     colours, widths = [_TREE if t else _LINK for t in of_tree], [3 if t else 1 for t in of_tree]
     # Each by itself would be an element of the picture.
@@ -92,16 +94,23 @@ def _free(way: Places, taken: list[Places], room: float) -> int:
     return _LABELS[int(np.argmax(clear))]
 
 
-def _lines(system: System, places: Places) -> list[Places]:
-    """A line of points for each link, from its first end; several between two chips are bent, each its own way."""
+def _lines(system: System, places: Places, loop: float) -> list[Places]:
+    """A line of points for each link, from its first end; several between two chips are bent, each its own way. A link
+    of a chip to itself is a circle of radius ``loop`` towards the middle, the next a larger one."""
     pairs = [tuple(sorted(port.chip for port in link.ends)) for link in system.links]
     count, drawn = Counter(pairs), Counter[tuple[int, ...]]()
     share = np.linspace(0, 1, _POINTS if len(pairs) <= _MOST_LABELS else 2)[:, None]
     found = []
     for pair, link in zip(pairs, system.links, strict=True):
         low, high = places[[*pair]]
-        bend = _BEND * (2 * drawn[pair] - count[pair] + 1) * np.asarray([low[1] - high[1], high[0] - low[0]])
+        if pair[0] == pair[1]:
+            towards = -low if low.any() else np.asarray([0.0, 1.0])
+            across = np.asarray([-towards[1], towards[0]])
+            turn = 2 * np.pi * share
+            line = low + loop * (1 + drawn[pair] / 2) * ((1 - np.cos(turn)) * towards + np.sin(turn) * across)
+        else:
+            bend = _BEND * (2 * drawn[pair] - count[pair] + 1) * np.asarray([low[1] - high[1], high[0] - low[0]])
+            line = low + (high - low) * share + bend * share * (1 - share)
         drawn[pair] += 1
-        line = low + (high - low) * share + bend * share * (1 - share)
         found.append(line if link.ends[0].chip == pair[0] else line[::-1])
     return found

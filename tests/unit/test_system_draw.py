@@ -23,7 +23,17 @@ def parallel(count: int) -> System:
     return System("parallel", chips, tuple(links), 0, (0,))
 
 
-SYSTEMS = [Node(TINY.override(["links_e=4"])).system(), parallel(5), *map(random_system, range(1, 4))]
+def loops(count: int) -> System:
+    """Chips with links to themselves, one after the other in a row."""
+    both = ((216, 216), (216, 216))
+    links = [Link((Port(n, 0), Port(n, 1)), *both) for n in range(count)] + [Link((Port(0, 2), Port(0, 3)), *both)]
+    links += [Link((Port(n, 4), Port(n + 1, 5)), *both) for n in range(count - 1)]
+    chips = tuple(Chip(f"chip{n}", TINY, Program(TINY)) for n in range(count))
+    return System("loops", chips, tuple(links), 0, tuple(range(count + 1, len(links))))
+
+
+NODE = Node(TINY.override(["links_e=4"])).system()
+SYSTEMS = [NODE, parallel(5), loops(1), loops(4), *map(random_system, range(1, 4))]
 
 
 @pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: f"{len(system.chips)} chips {len(system.links)} links")
