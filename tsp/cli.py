@@ -48,7 +48,7 @@ def config_options(required: bool) -> Callable[[_Command], _Command]:
     def decorate(command: _Command) -> _Command:
         def call(config: str | None, settings: tuple[str, ...], **arguments: Any) -> Any:
             if config is None and settings:
-                raise InputError("--set changes a preset; name it with --config")
+                raise InputError("--set changes a preset; name it with --config, or write set in a system's file")
             chip = preset(config).override(settings) if config is not None else None
             return command(config=chip, **arguments)
 
@@ -67,6 +67,8 @@ def load_program(path: str, config: ChipConfig | None) -> Program:
     """A program from a ``.npz`` file or from source, for ``config`` if given. Raises InputError."""
     if path.endswith(".onnx"):
         raise InputError(f"{path}: is a model, not a program; tsp compile makes one of it")
+    if path.endswith(".toml"):
+        raise InputError(f"{path}: is a system, not a program; see tsp system check and tsp run --system")
     if path.endswith(".npz"):
         return Program.load(path, config)
     from tsp.assembler import assemble_file

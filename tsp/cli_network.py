@@ -148,9 +148,10 @@ def _transfers(topology: "Topology", source: int | None, destination: int | None
     pairs = len(sources) * len(destinations)
     packets = pairs * -(-size // GROQCHIP.payload)
     if packets > MOST_PACKETS:
+        less = "send less" if pairs == 1 else "name a chip with --from or --to, or send less"
         raise InputError(
-            f"{pairs:,} pairs of {size:,} bytes are {packets:,} packets, at most {MOST_PACKETS:,} are placed at once; "
-            "name a chip with --from or --to, or send less"
+            f"{size:,} bytes from each sender to each receiver are {packets:,} packets, at most {MOST_PACKETS:,} are"
+            f" placed at once; {less}"
         )
     if pairs == 1:
         return [Transfer(sources[0], destinations[0], size)]

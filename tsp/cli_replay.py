@@ -12,6 +12,7 @@ from tsp.errors import EXIT_RIGHT, counted
 from tsp.run_replayed import run_replayed
 from tsp.runtime import RETRIES, Failed, Outcome, table
 from tsp.runtime.failures import FORMS, OF_SIMULATORS, WHAT, Failure, failures
+from tsp.system_check import duration
 
 MOST_RETRIES = 100
 REPLAYS: str = f"replays before a link is left out or a spare takes a chip's place, {RETRIES} if not given"
@@ -65,7 +66,7 @@ def _print(system: str, found: Outcome | Failed, injected: list[Failure], seeds:
         return
     most = max(found.cycles.values())
     tried = counted(found.attempts, "attempt")
-    click.echo(f"{system} on {on}: right after {tried}, {most} cycles, of which the start takes {found.zero}")
+    click.echo(f"{system} on {on}: right after {tried}, {duration(most, found.zero)}")
     chips = Table("place", "chip", "cycles")
     chips.columns[2].justify = "right"
     for place, chip in found.chips.items():

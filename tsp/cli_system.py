@@ -9,16 +9,15 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from tsp.assembler import assemble_file
-from tsp.cli import OutputFile
+from tsp.cli import OutputFile, load_program
 from tsp.config import ChipConfig
 from tsp.errors import EXIT_BAD_INPUT, EXIT_RIGHT, InputError, counted
-from tsp.files import refuse_same
+from tsp.files import refuse_ending, refuse_same
 from tsp.program import Program
 from tsp.run_system import SystemResult, run_checked
 from tsp.start import preambles
 from tsp.system import System
-from tsp.system_check import check_system
+from tsp.system_check import check_system, duration
 from tsp.system_file import load_system
 from tsp.system_programs import load_programs, save_programs
 
@@ -34,15 +33,11 @@ def load(file: str, programs: str | None = None, output: Path | None = None) -> 
     def program(path: Path, config: ChipConfig) -> Program:
         if output is not None:
             refuse_same(output, path)
-        return _program(path, config)
+        return load_program(str(path), config)
 
     if output is not None:
         refuse_same(output, Path(file))
     return load_system(file, program, None if programs is None else load_programs(Path(programs)))
-
-
-def _program(path: Path, config: ChipConfig) -> Program:
-    return Program.load(path, config) if path.suffix == ".npz" else assemble_file(path, config)
 
 
 @click.group("system")
@@ -106,6 +101,7 @@ def draw_command(system: str, output: str) -> None:
 def asm_command(system: str, output: Path) -> None:
     """Assemble the programs that SYSTEM (.toml) names into one file."""
     loaded = load(system, output=output)
+    refuse_ending(output)
     save_programs({chip.name: chip.program for chip in loaded.chips if not chip.spare}, output)
     click.echo(f"{output}: {counted(len(loaded.chips), 'program')}")
 
@@ -124,7 +120,7 @@ def run_command(
 
 def _print(system: str, result: SystemResult) -> None:
     most = max(found.cycles for found in result.results)
-    click.echo(f"{system} on {result.on}: {most} cycles, of which the start takes {result.zero}")
+    click.echo(f"{system} on {result.on}: {duration(most, result.zero)}")
     Console(markup=False).print(result.table())
     print_dumped(result.dumped)
     if result.differing and not result.faults:

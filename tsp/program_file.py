@@ -107,7 +107,10 @@ def from_bytes(data: bytes, path: str) -> Program:
 
 
 def _read(archive: zipfile.ZipFile, path: str) -> Program:
-    if sorted(archive.namelist()) != sorted(MEMBERS):
+    names = archive.namelist()
+    if names and all(name.endswith(".npz") for name in names):
+        raise InputError(f"{path}: holds the programs of a system; run them with tsp run --system")
+    if sorted(names) != sorted(MEMBERS):
         raise InputError(f"{path}: is not a program file; it must hold {', '.join(MEMBERS)}")
     try:
         header = json.loads(_member(archive, path, "header.npy", np.uint8, 1, _HEADER_LIMIT).tobytes())

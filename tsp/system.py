@@ -20,7 +20,16 @@ PPM = 100
 """How far clocks may be from their nominal frequency, in parts per million."""
 MOST_OFF = 32
 """Cycles that a measured latency may differ from the nominal one."""
+MOST_LATENCY = 1 << 16
+MOST_JITTER = 64
+MOST_PPM = 1000
 Cycles = TypeVar("Cycles", int, NDArray[np.int64])
+
+
+def _refuse_beyond(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        shown = value if abs(value) < 1 << 64 else "too large"  # Python writes no number of very many digits
+        raise InputError(f"{name} is {shown}, must be {low}…{high}; try {min(max(value, low), high)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,12 +59,28 @@ class Link:
         latency: nominal L in cycles, of each channel.
         measured: L_eff of each; the nominal ones if nothing was measured.
         jitter: J.
+
+    Raises InputError for cycles that no link has, and for a measured latency that is farther than :data:`MOST_OFF` from
+    the nominal one.
     """
 
     ends: tuple[Port, Port]
     latency: tuple[int, int]
     measured: tuple[int, int]
     jitter: int = JITTER
+
+    def __post_init__(self) -> None:
+        for name, both in (("latency", self.latency), ("measured", self.measured)):
+            for cycles in both:
+                _refuse_beyond(name, cycles, 1, MOST_LATENCY)
+        _refuse_beyond("jitter", self.jitter, 0, MOST_JITTER)
+        for nominal, found in zip(self.latency, self.measured, strict=True):
+            if abs(nominal - found) > MOST_OFF:
+                close = nominal + (MOST_OFF if found > nominal else -MOST_OFF)
+                raise InputError(
+                    f"measured latency {found} is {abs(nominal - found)} cycles from the nominal {nominal}, at most"
+                    f" {MOST_OFF} are allowed ({close}); say latency = {found}, or look at the cable"
+                )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +103,9 @@ class System:
     tree: tuple[int, ...] = ()
     ppm: int = PPM
     preamble: bool = True
+
+    def __post_init__(self) -> None:
+        _refuse_beyond("ppm", self.ppm, 0, MOST_PPM)
 
     def port_name(self, port: Port) -> str:
         """``a.e3``."""
@@ -187,9 +215,9 @@ def spanning_tree(
                 tree.append(number)
     lost = [name_ for number, name_ in enumerate(chips) if number not in reached]
     if lost:
-        raise InputError(
-            f"{name}: no links lead from chip '{chips[root]}' to chip '{lost[0]}'"
-            + (f" and {len(lost) - 1} more" if len(lost) > 1 else "")
-            + f"; join it to one that is reached, such as '{chips[root]}'"
-        )
+        what, close = "no links", f"join it to one that is reached, such as '{chips[root]}'"
+        if len(among) < len(links):
+            what, close = "no links with tree = true", "give one more link tree = true, or none"
+        more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
+        raise InputError(f"{name}: {what} lead from chip '{chips[root]}' to chip '{lost[0]}'{more}; {close}")
     return tuple(sorted(tree))

@@ -37,7 +37,14 @@ class SystemReport:
     def __str__(self) -> str:
         if self.problems:
             return "\n".join(self.problems)
-        return f"legal, {max(self.cycles)} cycles, of which the start takes {self.zero}"
+        return f"legal, {duration(max(self.cycles), self.zero)}"
+
+
+def duration(cycles: int, zero: int) -> str:
+    """How long a system runs: until its last event, and until cycle 0 of its programs."""
+    if zero and cycles <= zero:
+        return f"no event behind the start of {zero} cycles"
+    return f"{cycles} cycles, of which the start takes {zero}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +72,7 @@ def resolve_system(system: System) -> Resolved:
     flows = flows_of(begun)
     names = [chip.name for chip in begun.chips]
     try:
-        return Resolved(begun, zero, flows, arrivals(flows, begun.channels, names=names))
+        return Resolved(begun, zero, flows, arrivals(flows, begun.channels, names=names, zero=zero))
     except InputError as error:
         raise InputError(f"{system.name}: {error}") from None
 
@@ -75,10 +82,11 @@ def check_system(system: System) -> SystemReport:
     begun, zero = started(system)
     nothing = [0] * len(system.chips)
     # As they are written first, so that cycles are those of the source; then with what is put before them.
-    for chips in (system.chips, begun.chips):
+    for chips, told in ((system.chips, ""), (begun.chips, ", with the start that is put before the program")):
         found = [(chip.name, problem) for chip in chips for problem in check(chip.program).problems]
         if found:
-            return SystemReport([f"{system.name}: chip {name}: {problem}" for name, problem in found], nothing, zero)
+            problems = [f"{system.name}: chip {name}: {problem}{told}" for name, problem in found]
+            return SystemReport(problems, nothing, zero)
     try:
         resolved = resolve_system(system)
     except InputError as error:
@@ -118,6 +126,10 @@ class _Checker:
     def _starts(self) -> list[str]:
         """All chips' schedule time must be common behind their last DESKEW or POLL."""
         root, names = self.arrived[self.system.root], [chip.name for chip in self.system.chips]
+        rule = "its preamble must take as many cycles of schedule time and end in the same epoch, such as that of"
+        rule += " preamble = true"
+        if self.system.preamble:
+            rule = "where a program waits once more, those of all other chips DESKEW or POLL in the same cycle"
         found = []
         for chip, arrived in enumerate(self.arrived):
             if len(self.system.chips) > 1 and not len(arrived.released) and len(self.flows[chip].issues):
@@ -129,8 +141,7 @@ class _Checker:
                 late = int(arrived.offset[-1] - root.offset[-1])
                 found.append(
                     f"{self.system.name}: chip {names[chip]}: behind its last DESKEW or POLL it is {abs(late)} cycles"
-                    f" {'behind' if late > 0 else 'before'} chip {names[self.system.root]}; its preamble must take as"
-                    f" many cycles of schedule time and end in the same epoch, such as that of preamble = true"
+                    f" {'behind' if late > 0 else 'before'} chip {names[self.system.root]}; {rule}"
                 )
         return found
 
@@ -162,7 +173,7 @@ class _Checker:
                 place = self._place(root, control.queue, control.index, control.cycle)
                 found.append(
                     f"{place}: RUNTIME_DESKEW {control.t} may be too short: in {control.cycle - before} cycles clocks"
-                    f" come {drift} cycles apart, and HACs {self.farthest}; t must be at least {least}"
+                    f" come {counted(drift, 'cycle')} apart, and HACs {self.farthest}; t must be at least {least}"
                 )
             before = control.cycle
         return found

@@ -14,7 +14,7 @@ MOST_DOTS = 64
 def read_toml(path: Path, limit: int, kind: str) -> dict[str, Any]:
     """The tables of a file of at most ``limit`` bytes. InputError for anything else; ``kind`` is what it should be."""
     try:
-        text = read_bounded(path, limit).decode()
+        text = read_bounded(path, limit).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: byte {error.start} is not UTF-8 text; is this {kind}?") from None
     for number, line in enumerate(text.split("\n"), 1):
@@ -29,5 +29,6 @@ def read_toml(path: Path, limit: int, kind: str) -> dict[str, Any]:
 
 
 def shortened(text: str) -> str:
-    """A text as messages show it."""
+    """A text as messages show it, in one line."""
+    text = text if text.isprintable() else repr(text)[1:-1]
     return text if len(text) <= 60 else f"{text[:57]}…"

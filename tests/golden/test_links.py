@@ -154,7 +154,7 @@ def test_a_poll_waits_for_the_vector_that_is_the_oldest_then(early: tuple[int, .
     "sender, receiver, why",
     [
         (SENDER, ".queue c2c.e0\nPOLL 0", "chip b: c2c.e0: cycle 0: POLL of link e0 waits for ever: the link is not"),
-        ("", ".queue c2c.w0\nPOLL 0", "link w0 waits for ever: it needs vector 0, but chip a sends 0 on link e0"),
+        ("", ".queue c2c.w0\nPOLL 0", "link w0 waits for ever: it needs 1 vector, but chip a sends 0 on link e0"),
         (
             SENDER.replace("@4 ", "POLL 0\n@4 "),
             ".data x: mem.w0 int8 = 1\n.queue mem.w0\n@10 READ x, w4\n.queue c2c.w0\nPOLL 0\n@14 SEND 0, w4",

@@ -174,6 +174,22 @@ def test_who_reads_no_further_has_seen_enough() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_system_is_no_program(tmp_path: Path, capsys: Capture) -> None:
+    for command in ("check", "run", "timeline", "explain"):
+        assert run([command, "s.toml"]) == 2
+        assert capsys.readouterr().err == (
+            "s.toml: is a system, not a program; see tsp system check and tsp run --system\n"
+        )
+    (tmp_path / "s.toml").write_text('config = "tiny"\nset = ["c2c=on"]\n[[chip]]\nname = "a"\nprogram = "s.toml"\n')
+    assert run(["system", "check", str(tmp_path / "s.toml")]) == 2
+    assert "s.toml: chip a: " in (error := capsys.readouterr().err) and "is a system, not a program" in error
+    two = str(ROOT / "programs" / "examples" / "two_chips" / "system.toml")
+    assert run(["system", "asm", two, "-o", str(tmp_path / "two.npz")]) == 0
+    for command in ("check", "run", "timeline", "disasm"):
+        assert run([command, str(tmp_path / "two.npz")]) == 2
+        assert "two.npz: holds the programs of a system; run them with tsp run --system" in capsys.readouterr().err
+
+
 def test_a_model_is_no_program(capsys: Capture) -> None:
     for command in ("check", "run", "timeline", "explain"):
         assert run([command, "m.onnx"]) == 2

@@ -76,7 +76,8 @@ def test_the_same_picture_has_the_same_bytes(tmp_path: Path) -> None:
         ("route --nodes 1 --bytes 0", "'--bytes': 0 is not in the range x>=1"),
         ("route --nodes 1 --from 8 --bytes 5", "chip 8: the system has chips 0…7"),
         ("route --nodes 1 --from 2 --to 2 --bytes 5", "chip 2 sends to itself"),
-        ("route --nodes 33 --bytes 6400", "1,393,920 packets, at most 1,000,000 are placed at once"),
+        ("route --nodes 33 --bytes 6400", "1,393,920 packets, at most 1,000,000 are placed at once; name a chip"),
+        ("route --nodes 1 --from 0 --to 5 --bytes 320000001", "at most 1,000,000 are placed at once; send less"),
     ],
 )
 def test_bad_input_is_one_sentence(

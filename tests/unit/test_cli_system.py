@@ -57,7 +57,17 @@ def test_pictures(kind: str, begin: bytes, tmp_path: Path, capsys: pytest.Captur
         data.append(picture.read_bytes())
     assert data[0] == data[1] and data[0].startswith(begin)
     if kind == "svg":
-        assert all(text in picture.read_text() for text in (">216</text>", ">e0</text>", ">a</t", ">tiny, depth 1</t"))
+        held = picture.read_text()
+        assert all(text in held for text in (">e0 216</text>", ">w0 216</text>", ">a</t", ">tiny, depth 1</t"))
+
+
+def test_a_system_without_programs_ends_with_its_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    idle = tmp_path / "idle.toml"
+    idle.write_text(EXAMPLE.read_text().replace("program", "# program"))
+    assert run(["system", "check", str(idle)]) == run(["run", "--system", str(idle)]) == 0
+    text = capsys.readouterr().out
+    assert ": legal, no event behind the start of 189 cycles\n" in text
+    assert " on golden: no event behind the start of 189 cycles\n" in text
 
 
 def changed(folder: Path, old: str, new: str) -> str:
@@ -86,6 +96,8 @@ def test_a_fault_ends_with_exit_code_3(tmp_path: Path, capsys: pytest.CaptureFix
         (["run", "--system", str(EXAMPLE), "--dump", "a:z:9"], "--dump a:z:9: a symbol is dumped as a whole; try --d"),
         (["run", "--system", str(EXAMPLE), "--dump", "a:"], "--dump a:: '' is no MEM slice or symbol; known: x, z, m"),
         (["system", "asm", str(EXAMPLE), "-o", str(EXAMPLE.with_name("a.tsp"))], "a.tsp: is what is read, must be ano"),
+        (["system", "asm", str(EXAMPLE), "-o", "two.txt"], "two.txt: must end in .npz; try two.txt.npz"),
+        (["run", "--system", str(EXAMPLE), "--set", "c2c=on"], "name it with --config, or write set in a system's f"),
         (["system", "check", ""], "the name of the system's file is empty; give a .toml"),
         (["run", "--system", str(EXAMPLE), "--max-cycles", "500"], "a chip takes 717 cycles, more than the 500 allowe"),
         (["run"], "PROGRAM is missing: a .npz file or source; or name a system with --system"),

@@ -1,5 +1,7 @@
 """Systems: what the file may say, what is refused in it, and what chips do wrong only together."""
 
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,8 +44,8 @@ def load(folder: Path, text: str = FILE, sender: str = SENDER, receiver: str = "
     return load_system(folder / "two.toml", assemble_file)
 
 
-def problem(folder: Path, **programs: str) -> str:
-    system = load(folder, **programs)
+def problem(folder: Path, **files: str) -> str:
+    system = load(folder, **files)
     return str(check_system(system)).replace(f"{folder}/", "")
 
 
@@ -109,9 +111,16 @@ def test_programs_that_do_not_start_together_are_refused(tmp_path: Path) -> None
         check_system(load(tmp_path, text))
     )
     never = str(check_system(load(tmp_path, text, ".queue c2c.e0\nDESKEW\n", ".queue c2c.w0\nPOLL 0\n")))
-    assert "chip b: c2c.w0: cycle 0: POLL of link w0 waits for ever: it needs vector 0, but chip a sends 0 on" in never
+    assert "chip b: c2c.w0: cycle 0: POLL of link w0 waits for ever: it needs 1 vector, but chip a sends 0 on" in never
     late = str(check_system(load(tmp_path, text, ".queue c2c.e0\nDESKEW\n", ".queue c2c.w0\nDESKEW\nDESKEW\n")))
     assert "chip b: behind its last DESKEW or POLL it is 255 cycles behind chip a; its preamble must take" in late
+
+
+def test_programs_wait_once_more_together(tmp_path: Path) -> None:
+    sender, receiver = f"{SENDER}@300 DESKEW\n", ".queue c2c.w0\n@300 POLL 0\nRECEIVE 0, e4\nREPEAT 2, 3\n"
+    assert problem(tmp_path, sender=sender, receiver=receiver).startswith("legal")
+    alone = problem(tmp_path, sender=SENDER, receiver=receiver)
+    assert "behind its last DESKEW or POLL it is" in alone and "those of all other chips DESKEW or POLL in the" in alone
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -120,10 +129,18 @@ def test_started_systems_without_programs_are_legal(seed: int) -> None:
 
 
 REFUSED = [
-    ("from = \"a.e0\"", "from = \"a.e1\"", "link 0: from is 'a.e1', but chip a has no port 'e1'; it has w0, e0"),
+    ("from = \"a.e0\"", "from = \"a.e1\"", "link 0: from is 'a.e1', but chip a has no port 'e1'; it has w0, e0, or m"),
+    ("from = \"a.e0\"", "from = \"a.e7\"", 'or more with set = ["links_e=8"]'),
+    ("from = \"a.e0\"", "from = \"a.e16\"", "chip a has no port 'e16'; it has w0, e0"),
+    ("latency = [216, 200]", "", "link a.e0 - b.w0: 'latency' is missing; such as latency = 216"),
+    ("set = [\"c2c=on\"]", "set = \"c2c=on\"", 'set is \'c2c=on\', must be a list such as ["c2c=on"]'),
+    ("[[chip]]\nname = \"a\"", "[[chip]]\nspare = true\nname = \"c\"\n[[chip]]\nname = \"a\"", "root = 'a' works"),
     ("to = \"b.w0\"", "to = \"c.w0\"", "link 0: to is 'c.w0', but there is no chip 'c'"),
-    ("latency = [216, 200]", "latency = 0", "link a.e0 - b.w0: latency is 0, must be cycles 1…65536, one number or tw"),
-    ("latency = [216, 200]", "latency = [1, 2, 3]", "latency is [1, 2, 3], must be cycles"),
+    ("latency = [216, 200]", "latency = 0", "link a.e0 - b.w0: latency is 0, must be 1…65536; try 1"),
+    ("latency = [216, 200]", "latency = [216, 70000]", "b.w0: latency is 70000, must be 1…65536; try 65536"),
+    ("latency = [216, 200]", "latency = 216.5", "latency is 216.5, must be cycles, one whole number or two"),
+    ("latency = [216, 200]", "latency = [216, 200]\njitter = 65", "a.e0 - b.w0: jitter is 65, must be 0…64; try 64"),
+    ("latency = [216, 200]", "latency = [1, 2, 3]", "latency is [1, 2, 3], must be cycles, one whole number or two"),
     ("measured = [220, 201]", "measured = [249, 200]", "measured latency 249 is 33 cycles from the nominal 216, at mo"),
     ("to = \"b.w0\"", "to = \"a.e0\"", "joins a port to itself; join two"),
     ("name = \"b\"", "name = \"a\"", "two chips are called 'a'; names must differ"),
@@ -139,7 +156,7 @@ REFUSED = [
     ("config = \"tiny\"", "config = \"tiny\"\nppm = 2000", "ppm is 2000, must be 0…1000; try 1000"),
     ("config = \"tiny\"", "config = \"tiny\"\nppm = true", "ppm is True, must be a whole number"),
     ("config = \"tiny\"", "config = \"tiny\"\npreamble = 1", "preamble is 1, must be true or false"),
-    ("program = \"b.tsp\"", "program = \"c.tsp\"", "c.tsp: cannot be read: No such file"),
+    ("program = \"b.tsp\"", "program = \"c.tsp\"", "chip b: {folder}/c.tsp: cannot be read: No such file"),
     ("[[chip]]", "[chip]", "is not TOML"),
     ("[[link]]", "[[chip]]\nname = \"c\"\n[[link]]", "no links lead from chip 'a' to chip 'c'; join it to one that is"),
     (
@@ -152,6 +169,11 @@ REFUSED = [
         "[[link]]\nfrom = \"a.w0\"\nto = \"b.e0\"\nlatency = 9\ntree = true\n[[link]]\ntree = true",
         "link 1: tree is true, but its chips are joined without it; a tree has no circle",
     ),
+    (
+        "[[link]]",
+        "[[chip]]\nname = \"c\"\n[[link]]\nfrom = \"c.w0\"\nto = \"b.e0\"\nlatency = 9\n[[link]]\ntree = true",
+        "no links with tree = true lead from chip 'a' to chip 'c'; give one more link tree = true, or none",
+    ),
 ]  # fmt: skip
 
 
@@ -161,7 +183,49 @@ def test_files_that_are_refused(old: str, new: str, message: str, tmp_path: Path
     with pytest.raises(InputError) as caught:
         load(tmp_path, FILE.replace(old, new, 1))
     found = str(caught.value)
-    assert message in found and found.startswith(str(tmp_path)) and "\n" not in found
+    assert message.replace("{folder}", str(tmp_path)) in found
+    assert found.startswith(f"{tmp_path}/two.toml: ") and "\n" not in found
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: row([(216, -1)]), "latency is -1, must be 1…65536; try 1"),
+        (lambda: dataclasses.replace(row([(216, 216)]).links[0], measured=(216, 249)), "measured latency 249 is 33 cy"),
+        (lambda: dataclasses.replace(row([(216, 216)]).links[0], jitter=-1), "jitter is -1, must be 0…64; try 0"),
+        (lambda: dataclasses.replace(row([(216, 216)]), ppm=1001), "ppm is 1001, must be 0…1000; try 1000"),
+    ],
+)
+def test_links_that_no_machine_has_are_refused_from_python_too(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+def test_mistakes_of_a_program_say_whose_it_is(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, receiver=".queue c2c.w0\nRECIEVE 0, e4\nSEND 7, e4\n")
+    place = f"{tmp_path}/two.toml: chip b: {tmp_path}/b.tsp"
+    typo, port = str(caught.value).split("\n")
+    assert typo.startswith(f"{place}:2:") and "did you mean 'RECEIVE'?" in typo
+    assert port.startswith(f"{place}:3:") and "links_w=1" in port
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    assert load(tmp_path, f"\ufeff{FILE}").chips[1].name == "b"
+
+
+def test_cycles_of_a_poll_that_waits_for_ever_count_from_cycle_0_of_the_programs(tmp_path: Path) -> None:
+    text = FILE.replace('program = "a.tsp"\n', "")
+    assert str(check_system(load(tmp_path, text, receiver=".queue c2c.w0\n@7 POLL 0\n"))).endswith(
+        "two.toml: chip b: c2c.w0: cycle 7: POLL of link w0 waits for ever: it needs 2 vectors, but chip a sends 1 on"
+        " link e0; add a SEND"
+    )
+
+
+def test_a_start_that_a_queue_has_no_room_for_is_named(tmp_path: Path) -> None:
+    assert problem(tmp_path, text=FILE.replace("[216, 200]", "65000").replace("[220, 201]", "65000")).endswith(
+        "but holds 256 (queue_depth); 12 too many, with the start that is put before the program"
+    )
 
 
 def test_the_tree_is_breadth_first_from_the_root_and_says_how_far_apart_hacs_are() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import numpy as np
 
 from tsp.config import ChipConfig
-from tsp.errors import InputError
+from tsp.errors import InputError, counted
 from tsp.floorplan import floorplan
 from tsp.flow.analysis import Flow
 from tsp.flow.issues import Ints, ints
@@ -91,7 +91,7 @@ def ready_after(channel: Channel, config: ChipConfig) -> int:
 
 def arrivals(
     flows: Sequence[Flow], channels: Sequence[Channel], bad: Bad = (), names: Sequence[str] = (),
-    late: Mapping[int, int] | None = None, endless: bool = False,
+    late: Mapping[int, int] | None = None, endless: bool = False, zero: int = 0,
 ) -> list[Arrivals]:  # fmt: skip
     """What comes where, for every chip.
 
@@ -102,6 +102,7 @@ def arrivals(
         names: of the chips, for messages; by default their numbers.
         late: chip → the common time in which it is started; 0 for the others.
         endless: a POLL that waits for ever is released in NEVER.
+        zero: the schedule time that cycles in messages count from.
 
     Raises InputError for a POLL that waits for ever, unless ``endless``.
     """
@@ -112,7 +113,7 @@ def arrivals(
         # What a chip that waits still has to send comes after the first of these ends, so that one is certain.
         ends = [chip.end(chips, into, bad) for chip in waiting]
         if min(ends) >= NEVER and not endless:
-            raise InputError(waiting[0].stuck(into, chips, bad))
+            raise InputError(waiting[0].stuck(into, chips, bad, zero))
         for chip, end in zip(waiting, ends, strict=True):
             if end == min(ends):
                 chip.release(end)
@@ -188,12 +189,12 @@ class _Chip:
         self.released.append(self.waiting.cycle + timing(self.flow.config).deskew)
         self.offset.append(end - self.released[-1])
 
-    def stuck(self, into: Cables, chips: Sequence["_Chip"], bad: Bad) -> str:
+    def stuck(self, into: Cables, chips: Sequence["_Chip"], bad: Bad, zero: int) -> str:
         """Why the POLL that the chip waits in waits for ever."""
         wait = self.waiting
         assert wait is not None
         plan = floorplan(self.flow.config)
-        place = f"chip {self.name}: {plan.queues[wait.queue].name}: cycle {wait.cycle}: POLL of link"
+        place = f"chip {self.name}: {plan.queues[wait.queue].name}: cycle {wait.cycle - zero}: POLL of link"
         place += f" {plan.links[wait.link].name} waits for ever:"
         channel, number = into.get((self.number, wait.link)), self.oldest(wait, chips, into)
         if channel is None:
@@ -204,11 +205,12 @@ class _Chip:
         port = floorplan(other.flow.config).links[channel.out].name
         if number >= len(other.sends[channel.out]):
             sent = len(other.sends[channel.out])
-            return f"{place} it needs vector {number}, but chip {other.name} sends {sent} on link {port}; add a SEND"
+            needs = counted(number + 1, "vector")
+            return f"{place} it needs {needs}, but chip {other.name} sends {sent} on link {port}; add a SEND"
         first = other.waiting
         assert first is not None
-        reason = f"chip {other.name} sends that vector after its own POLL of cycle {first.cycle}, which waits too"
-        return f"{place} {reason}; SEND it before"
+        reason = f"its own POLL of cycle {first.cycle - zero}, which waits too; SEND it before"
+        return f"{place} chip {other.name} sends that vector after {reason}"
 
     def arrivals(self, chips: Sequence["_Chip"], into: Cables, bad: Bad) -> Arrivals:
         """When everything is resolved: who takes what."""
