@@ -86,12 +86,23 @@ def check_system(system: System) -> SystemReport:
         found = [(chip.name, problem) for chip in chips for problem in check(chip.program).problems]
         if found:
             problems = [f"{system.name}: chip {name}: {problem}{told}" for name, problem in found]
-            return SystemReport(problems, nothing, zero)
+            return SystemReport([*_early(system), *problems], nothing, zero)
     try:
         resolved = resolve_system(system)
     except InputError as error:
         return SystemReport([str(error)], nothing, zero)
     return SystemReport(_Checker(resolved).problems(), [flow.cycles for flow in resolved.flows], zero)
+
+
+def _early(system: System) -> list[str]:
+    """RECEIVEs that come too early, of programs with other mistakes: what their readers then miss is one of these."""
+    try:
+        checker = _Checker(resolve_system(system))
+    except InputError:
+        return []
+    if checker.before_receives():
+        return []
+    return [problem for channel in checker.system.channels for problem in checker.receives(channel)]
 
 
 class _Checker:
@@ -103,12 +114,16 @@ class _Checker:
         self.resyncs = [self._resyncs(flow) for flow in self.flows]
 
     def problems(self) -> list[str]:
-        found = [*self._starts(), *self._runtime_deskews(), *self._loose()]
+        found = self.before_receives()
         if not found:
             for channel in self.system.channels:
-                found += self._receives(channel)
+                found += self.receives(channel)
                 found += self._buffer(channel)
         return found
+
+    def before_receives(self) -> list[str]:
+        """What must be right before cycles of several chips can be compared."""
+        return [*self._starts(), *self._runtime_deskews(), *self._loose()]
 
     def _resyncs(self, flow: Flow) -> list[Control]:
         """RUNTIME_DESKEWs by time, one a cycle."""
@@ -206,7 +221,7 @@ class _Checker:
         last = since[np.maximum(np.searchsorted(since, cycle, "right") - 1, 0)]
         return self.system.margin(channel, np.maximum(cycle - last, 0))
 
-    def _receives(self, channel: Channel) -> list[str]:
+    def receives(self, channel: Channel) -> list[str]:
         """Every RECEIVE has its vector, with the margin that clocks and jitter ask for."""
         flow, arrived = self.flows[channel.receiver], self.arrived[channel.receiver]
         rows = np.flatnonzero((flow.receives.link == channel.into) & flow.receives.takes)

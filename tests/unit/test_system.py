@@ -64,6 +64,13 @@ def test_a_vector_goes_from_chip_to_chip_with_the_least_margin(tmp_path: Path) -
     )
 
 
+def test_a_receive_that_is_too_early_is_named_before_what_its_reader_misses(tmp_path: Path) -> None:
+    lines = RECEIVER_AT.format(at=READY + MARGIN).replace(f"@{READY + MARGIN}", f"@{READY + MARGIN - 2}", 1)
+    early, missing = problem(tmp_path, receiver=lines).split("\n")
+    assert f"cycle {READY + MARGIN - 2}: RECEIVE of link w0 is 2 cycles too early for" in early
+    assert "nothing arrives on it" in missing
+
+
 @pytest.mark.parametrize(
     "programs, message",
     [
