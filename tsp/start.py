@@ -17,7 +17,7 @@ from tsp.floorplan import Link, floorplan
 from tsp.flow.channels import Channel, ready_after
 from tsp.isa import stream_operand
 from tsp.program import Image, Program, Source
-from tsp.system import MOST_OFF, Chip, System
+from tsp.system import INTERVAL, MOST_OFF, Chip, System
 from tsp.system_file import with_programs
 from tsp.timing import timing
 from tsp.track import Track
@@ -66,7 +66,7 @@ def preambles(system: System) -> list[Preamble]:
         sends[chip] = _waits(children[chip], system.chips[chip].config)
         for channel, wait in sends[chip]:
             came = wait + ready_after(channel, system.chips[chip].config)
-            _refuse_short(channel, came, system)
+            _refuse_short(channel, wait, came, system)
             epoch[channel.receiver] = epoch[chip] + came // period + 1
             order.append(channel.receiver)
     start = max(epoch.values()) + 1
@@ -103,10 +103,9 @@ def _waits(children: Sequence[Channel], config: ChipConfig) -> tuple[tuple[Chann
     return tuple(found)
 
 
-def _refuse_short(channel: Channel, came: int, system: System) -> None:
+def _refuse_short(channel: Channel, wait: int, came: int, system: System) -> None:
     period = system.chips[channel.sender].config.hac_period
-    jitter = system.jitter_into[channel.receiver, channel.into]
-    need = MOST_OFF + jitter + system.apart(channel.sender, channel.receiver) + 1
+    need = MOST_OFF + system.margin(channel, wait) + 1
     if min(came % period, period - came % period) < need:
         receiver = system.chips[channel.receiver].name
         raise InputError(
@@ -123,8 +122,17 @@ def _preamble(
     # Nothing may be in flight when the DESKEWs come.
     busy = [wait + table.send_wire + config.superlanes + 1 for _, wait in sends]
     busy += [table.receive_func] if system.parents[chip] is not None else []
-    deskew = max(busy, default=0)
+    deskew = _sure(max(busy, default=0), period)
     return Preamble(system.parents[chip], sends, epoch, deskew, start - epoch - deskew // period)
+
+
+def _sure(cycle: int, period: int) -> int:
+    """The first cycle from one on that is in its epoch whatever steps the HAC has made by then, one in each interval:
+    counted from where an epoch began."""
+    steps, phase = cycle // INTERVAL + 1, cycle % period
+    if phase + steps >= period:
+        return _sure(cycle + period - phase, period)
+    return cycle if cycle < period else max(cycle, cycle - phase + steps)
 
 
 def _put_before(preamble: Preamble, chip: Chip) -> Program:

@@ -20,6 +20,8 @@ PPM = 100
 """How far clocks may be from their nominal frequency, in parts per million."""
 MOST_OFF = 32
 """Cycles that a measured latency may differ from the nominal one."""
+INTERVAL = 32
+"""Cycles in which a HAC is stepped once at most."""
 Cycles = TypeVar("Cycles", int, NDArray[np.int64])
 
 

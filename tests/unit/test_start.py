@@ -73,5 +73,5 @@ def test_programs_begin_in_the_same_cycle_and_keep_their_lines() -> None:
 
 def test_epochs_that_are_too_short_are_refused() -> None:
     short = TINY.override(["hac_period=64"])
-    with pytest.raises(InputError, match="hac_period is 64, but the start vector of chip b may come up to 53 cycles"):
+    with pytest.raises(InputError, match="hac_period is 64, but the start vector of chip b may come up to 56 cycles"):
         preambles(row([(216, 216)], config=short))
