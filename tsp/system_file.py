@@ -17,6 +17,8 @@ FILE_LIMIT = 1 << 24
 MOST_CHIPS = 10_440
 """The largest system *(published)*."""
 MOST_LATENCY = 1 << 16
+MOST_PPM = 200
+"""Beyond it the idle words that a channel must have do not make up for what clocks differ by (tb/formal/elastic.py)."""
 MOST_TEXT = 1000
 """Characters of a text."""
 CHIP_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -49,7 +51,7 @@ class _Reader:
 
     def system(self, table: dict[str, Any]) -> System:
         self._known(table, _TOP, "")
-        ppm = self._number(table, "ppm", PPM, 0, 1000, "")
+        ppm = self._number(table, "ppm", PPM, 0, MOST_PPM, "")
         preamble = self._value(table, "preamble", bool, True, "")
         listed = self._tables(table, "chip")
         chips = [self._chip(chip, table, f"chip {number}") for number, chip in enumerate(listed)]

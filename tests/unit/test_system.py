@@ -136,7 +136,7 @@ REFUSED = [
     ("link_buffer=4", "superlanez=4", "chip b: set superlanez=4: unknown field 'superlanez'; did you mean 'superlanes"),
     ("[[link]]", "[[lnik]]", "unknown key 'lnik'; did you mean 'link'?"),
     ("config = \"tiny\"", "config = \"tiny\"\nroot = \"x\"", "root is 'x', which is no chip"),
-    ("config = \"tiny\"", "config = \"tiny\"\nppm = 2000", "ppm is 2000, must be 0…1000; try 1000"),
+    ("config = \"tiny\"", "config = \"tiny\"\nppm = 2000", "ppm is 2000, must be 0…200; try 200"),
     ("config = \"tiny\"", "config = \"tiny\"\nppm = true", "ppm is True, must be a whole number"),
     ("config = \"tiny\"", "config = \"tiny\"\npreamble = 1", "preamble is 1, must be true or false"),
     ("program = \"b.tsp\"", "program = \"c.tsp\"", "c.tsp: cannot be read: No such file"),
