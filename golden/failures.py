@@ -145,9 +145,7 @@ class FailingMachine:
         if cycle >= last:
             return []
         arrived = self._results[self._used.chips[number].name].arrived
-        begins = arrived.released + arrived.offset[1:]
-        schedule = cycle - int(arrived.offset[np.searchsorted(begins, cycle, "right")])
-        return [Fault(schedule, NO_QUEUE, _KIND["link_silent"])]
+        return [Fault(int(arrived.schedule(np.asarray(cycle))), NO_QUEUE, _KIND["link_silent"])]
 
     def _unexpected(self, number: int, late: Mapping[int, int]) -> list[Fault]:
         """The fault of a chip that a vector reaches before it is started."""

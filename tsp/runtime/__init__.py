@@ -17,7 +17,8 @@ from tsp.runtime.log import Step, table
 from tsp.runtime.machine import Alignment, Machine, Status
 from tsp.spares import placed, places
 from tsp.system import System
-from tsp.system_check import Resolved, check_system, resolve_system
+from tsp.system_check import check_system, resolve_system
+from tsp.system_times import Resolved
 from tsp.timing import timing
 
 __all__ = ["Alignment", "Failed", "Machine", "Outcome", "Schedule", "Status", "Step", "most_attempts", "run", "table"]
