@@ -111,6 +111,9 @@ def test_what_no_spare_helps_is_an_error_that_names_the_chip(system, failures, s
 def test_a_latency_that_makes_the_schedule_illegal_is_refused(system):
     with pytest.raises(InputError, match="cycle 255: RECEIVE of link w0 is 5 cycles too early .* works from cycle 260"):
         attempt(system, "slow:b.w0:5")
+    with pytest.raises(InputError, match="link a.e0 - b.w0 takes 221 and 246 cycles, there and back$") as error:
+        attempt(system, "slow:b.w0:5", "slow:a.e0:30")
+    assert "\n" not in str(error.value)
 
 
 FAILURES = st.one_of(
