@@ -84,6 +84,7 @@ def test_failures_come_from_a_file_and_from_seeds_that_are_printed(
         (["--fail", "bitz:b.w0:1"], "--fail bitz:b.w0:1: unknown failure; did you mean 'bits'?"),
         (["--fail", "bits:b.w9:1"], "'b.w9' is no connected port of "),
         (["--fail", "chip:b.w0:1"], "'b.w0' is no chip of "),
+        (["--fail", "chip:b\n:1"], "--fail chip:b\\n:1: 'b\\n' is no chip of "),
         (["--fail", "bits:b.w0:" + "9" * 5000], "numbers must be at most 1048576"),
         (["--fail", "bits:b.w0:1:1:0"], "attempts count from 1, but the first is to be 0; say 1"),
         (["--fail", "random:0"], "must be random:COUNT[:SEED] with 1…64 failures and a seed 0…1048576; try random:3"),
