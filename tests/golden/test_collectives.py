@@ -57,6 +57,12 @@ def test_the_other_collectives(chips: int, count: int, latency: int) -> None:
     assert (found == summed(vectors).reshape(chips, count, -1)).all()
 
 
+def test_packets_of_an_even_number_of_words_leave_a_cycle_between_them() -> None:
+    vectors = random_vectors(3, 43, 48)
+    found, _ = run(collectives.all_reduce(Node(SMALL.override(["superlanes=3"]), 3), vectors))
+    assert (found == summed(vectors)).all()
+
+
 def test_a_vector_is_added_up_on_eight_chips_in_320_cycles() -> None:
     vectors = random_vectors(8, 1, GROQCHIP.lanes)
     found, cycles = run(collectives.all_reduce(Node(GROQCHIP), vectors))
