@@ -55,7 +55,8 @@ class Preamble:
 
 
 def preambles(system: System) -> list[Preamble]:
-    """The preamble of every chip. InputError if epochs are too short to tell which one a vector comes in."""
+    """The preamble of every chip. InputError if epochs are too short to tell which one a vector comes in, or more than
+    fit into a queue."""
     period = system.chips[system.root].config.hac_period
     children: dict[int, list[Channel]] = {chip: [] for chip in range(len(system.chips))}
     for channel in filter(None, system.parents):
@@ -71,6 +72,7 @@ def preambles(system: System) -> list[Preamble]:
             order.append(channel.receiver)
     start = max(epoch.values()) + 1
     found = [_preamble(system, chip, sends[chip], epoch[chip], start) for chip in range(len(system.chips))]
+    _refuse_long(found, system)
     barriers = [timing(chip.config).barrier for chip in system.chips]
     found = [dataclasses.replace(p, late=max(barriers) - b) for p, b in zip(found, barriers, strict=True)]
     ends = [p.last + b for p, b in zip(found, barriers, strict=True)]
@@ -112,6 +114,17 @@ def _refuse_short(channel: Channel, wait: int, came: int, system: System) -> Non
             f"{system.name}: hac_period is {period}, but the start vector of chip {receiver} may come up to {need}"
             f" cycles early or late; set hac_period={max(2 * period, 128)} in all chips"
         )
+
+
+def _refuse_long(found: Sequence[Preamble], system: System) -> None:
+    """Before words are written of which there may be far more than a queue holds."""
+    for chip, preamble in zip(system.chips, found, strict=True):
+        if preamble.deskews > chip.config.queue_depth:
+            raise InputError(
+                f"{system.name}: chip {chip.name} must DESKEW {preamble.deskews} times until the last chip is reached,"
+                f" but a queue holds {chip.config.queue_depth} words (queue_depth); take a tree with shorter ways, or"
+                f" set hac_period={2 * chip.config.hac_period} in all chips"
+            )
 
 
 def _preamble(

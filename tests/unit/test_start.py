@@ -75,3 +75,8 @@ def test_epochs_that_are_too_short_are_refused() -> None:
     short = TINY.override(["hac_period=64"])
     with pytest.raises(InputError, match="hac_period is 64, but the start vector of chip b may come up to 56 cycles"):
         preambles(row([(216, 216)], config=short))
+
+
+def test_ways_that_take_more_epochs_than_a_queue_has_words_are_refused_at_once() -> None:
+    with pytest.raises(InputError, match=r"chip a must DESKEW 10\d\d\d times until the last chip is reached, but a queue"):
+        preambles(row([(65536, 65536)] * 40))
