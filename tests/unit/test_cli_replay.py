@@ -99,6 +99,7 @@ def test_failures_come_from_a_file_and_from_seeds_that_are_printed(
         (["--retries", "1", "--on", "golde"], "unknown machine 'golde'; did you mean 'golden'?"),
         (["--fail", "hac:b.w0:1", "--on", "icarus"], "--fail hac:b.w0:1: on icarus only bits, link, chip, late, slow"),
         (["--retries", "1", "--dump", "s:z"], "there is no chip 's'; known: a, b"),
+        (["--retries", "1", "--dump", "s\n:z"], "there is no chip 's\\n'; known: a, b"),
         (["--retries", "1", "--dump", "a:mem.e99"], "--dump a:mem.e99: 'mem.e99' is no MEM slice or symbol"),
         (["--retries", "1", "--max-cycles", "700"], "a chip takes 717 cycles, more than the 700 allowed; see --max-cy"),
     ],
