@@ -1,19 +1,24 @@
 """The checker of systems: what a program does wrong only with those of other chips (docs/links.md, section 3)."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsp.checker import check
 from tsp.errors import InputError, counted
 from tsp.flow import Flow, analyse
 from tsp.flow.channels import Channel, arrivals, ready_after
 from tsp.flow.fetch import expand_program
-from tsp.flow.issues import Ints
+from tsp.flow.issues import Ints, ints
 from tsp.start import started
 from tsp.system import System
 from tsp.system_times import Resolved, Times
 from tsp.system_waits import check_epochs, check_runtime_deskews, check_starts
+
+_LOOK = 4096
+"""Cycles that are tried at once."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,16 +135,12 @@ class _Checker:
         ]
 
     def _works(self, channel: Channel, sent: int, early: int) -> tuple[int, int]:
-        """The first cycle behind an early one in which a RECEIVE has its vector for sure, and the margin there, which
-        grows with time."""
-        common, at = self.arrived[channel.receiver].common, np.asarray([sent])
+        """The first cycle from an early one on in which a RECEIVE has its vector for sure, and the margin there."""
+        common, at = self.arrived[channel.receiver].common, ints([sent])
         flight = ready_after(channel, self.flows[channel.sender].config)
-        ready = int(self.arrived[channel.sender].common(at)[0]) + flight
-        cycle = np.asarray([early])
-        while (need := int(self.times.margin(channel, at, cycle)[0])) > (there := int(common(cycle)[0]) - ready):
-            # Not by more at once: time may stand still between.
-            cycle = cycle + max(1, (need - there) // 2)
-        return int(cycle[0]), need
+        ready = self.arrived[channel.sender].common(at) + flight
+        works = _first(early, lambda cycle: common(cycle) >= ready + self.times.margin(channel, at, cycle))
+        return works, int(self.times.margin(channel, at, ints([works]))[0])
 
     def _polled(self, channel: Channel, time: Ints) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
         """Which RECEIVEs of a channel take a vector that a POLL has seen."""
@@ -157,9 +158,12 @@ class _Checker:
         if not len(sends):
             return []
         taken = arrived.common(flow.issues.time[self.times.receives(channel)])
-        nominal = self.arrived[channel.sender].common(sends) + ready_after(channel, flow.config)
-        come = nominal - self.times.margin(channel, sends, arrived.schedule(nominal))
-        held = np.arange(1, len(sends) + 1) - np.searchsorted(taken, come, "left")
+
+        def come(sent: Ints) -> Ints:
+            nominal = self.arrived[channel.sender].common(sent) + ready_after(channel, flow.config)
+            return nominal - self.times.margin(channel, sent, arrived.schedule(nominal))
+
+        held = np.arange(1, len(sends) + 1) - np.searchsorted(taken, come(sends), "left")
         full = np.flatnonzero(held > flow.config.link_buffer)
         if not len(full):
             return []
@@ -170,6 +174,16 @@ class _Checker:
         text += f" which holds {room} (link_buffer)"
         first = number - room
         if first < len(taken):
-            later = int(taken[first] - come[number]) + 1
+            later = _first(int(sends[number]), lambda cycle: come(cycle) > taken[first]) - int(sends[number])
             return [f"{text}; send it {counted(later, 'cycle')} later, in cycle {cycle + later}"]
         return [f"{text}; RECEIVE one before"]
+
+
+def _first(cycle: int, holds: Callable[[Ints], NDArray[np.bool_]]) -> int:
+    """The first cycle from one on for which something holds that does in the end."""
+    while True:
+        cycles = cycle + np.arange(_LOOK)
+        found = np.flatnonzero(holds(cycles))
+        if len(found):
+            return int(cycles[found[0]])
+        cycle += _LOOK

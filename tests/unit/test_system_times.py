@@ -43,6 +43,22 @@ def test_the_cycle_that_is_named_works_and_none_before(at: int, early: int) -> N
     assert said(works).startswith("legal") and "1 cycle too early" in said(works - 1)
 
 
+@pytest.mark.parametrize("taken", range(4955, 4960))
+def test_the_cycle_that_is_named_for_a_full_buffer_works_and_none_before(taken: int) -> None:
+    config = CONFIG.override(["link_buffer=2"])
+
+    def said(third: int) -> str:
+        cycles = (4400, 4410, third)
+        reads = "".join(f"@{cycle - 4} READ x, e4\n" for cycle in cycles)
+        sends = "".join(f"@{cycle} SEND 0, e4\n" for cycle in cycles)
+        sender = f".data x: mem.e0 int8 = [1, 9]\n.queue mem.e0\n{reads}.queue c2c.e0\n{sends}"
+        programs = [assemble(text, "x.tsp", config) for text in (sender, f".queue c2c.w0\n@{taken} RECEIVE 0, e4\n")]
+        return str(check_system(row([(LATENCY, LATENCY)], programs, config)))
+
+    works = int(re.search(r"later, in cycle (\d+)$", said(4420))[1])
+    assert said(works).startswith("legal") and "send it 1 cycle later" in said(works - 1)
+
+
 def test_what_is_sent_before_a_resynchronisation_comes_as_late_as_clocks_were_then() -> None:
     """In 200,000 cycles clocks of ±100 ppm come 41 cycles apart, those of the start with them."""
     at, deskew = 200_000, "@200040 RUNTIME_DESKEW 60\n"
