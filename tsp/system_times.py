@@ -35,6 +35,7 @@ class Times:
         self.flows, self.arrived = resolved.flows, resolved.arrived
         self.writers = [Writer(chip.config, chip.program.source) for chip in self.system.chips]
         self.names = [chip.name for chip in self.system.chips]
+        self.into = {(channel.receiver, channel.into): channel for channel in self.system.channels}
         self.resyncs = [_resyncs(flow) for flow in self.flows]
         self._resets = [
             ints(sorted([0, *arrived.released.tolist(), *(control.cycle for control in controls)]))

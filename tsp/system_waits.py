@@ -116,9 +116,9 @@ def _unsure(times: Times, chip: int, number: int) -> str:
 def _near(times: Times, chip: int, number: int) -> str:
     """Whether the vector that a POLL waits for may come in another epoch."""
     wait, arrived = times.arrived[chip].waits[number], times.arrived[chip]
-    channel = next((c for c in times.system.channels if (c.receiver, c.into) == (chip, wait.link)), None)
-    if channel is None:
+    if wait.link == NONE:
         return ""
+    channel = times.into[chip, wait.link]
     flow = times.flows[chip]
     period, sends = flow.config.hac_period, times.sends(channel)
     oldest = int(np.count_nonzero(flow.issues.time[times.receives(channel)] < wait.cycle))
