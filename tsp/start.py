@@ -26,6 +26,11 @@ from tsp.travel import travel
 EARLY_NOTIFY = 1
 """The cycle, from the release of a DESKEW or POLL on, in which a leader calls the queues that send the start vector."""
 
+_MOST_WORDS = 1 << 16
+"""The deepest queue of any configuration."""
+_OTHERS = 32
+"""More words than a leader has beside its DESKEWs, but for those of a program."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Preamble:
@@ -120,10 +125,12 @@ def _refuse_long(found: Sequence[Preamble], system: System) -> None:
     """Before words are written of which there may be far more than a queue holds."""
     for chip, preamble in zip(system.chips, found, strict=True):
         if preamble.deskews > chip.config.queue_depth:
+            need = 1 << (preamble.deskews + _OTHERS).bit_length()
+            deeper = f", or set queue_depth={need}" if need <= _MOST_WORDS else ""
             raise InputError(
                 f"{system.name}: chip {chip.name} must DESKEW {preamble.deskews} times until the last chip is reached,"
-                f" but a queue holds {chip.config.queue_depth} words (queue_depth); take a tree with shorter ways, or"
-                f" set hac_period={2 * chip.config.hac_period} in all chips"
+                f" but a queue holds {chip.config.queue_depth} words (queue_depth); take a tree with shorter ways"
+                f"{deeper}"
             )
 
 

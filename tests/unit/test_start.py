@@ -13,6 +13,7 @@ from tsp.flow.channels import Arrivals, arrivals
 from tsp.flow.fetch import expand_program
 from tsp.start import preambles, started
 from tsp.system import System
+from tsp.system_check import check_system
 from tsp.timing import timing
 
 PERIOD = TINY.hac_period
@@ -78,5 +79,9 @@ def test_epochs_that_are_too_short_are_refused() -> None:
 
 
 def test_ways_that_take_more_epochs_than_a_queue_has_words_are_refused_at_once() -> None:
-    with pytest.raises(InputError, match=r"chip a must DESKEW 10\d\d\d times until the last chip is reached"):
-        preambles(row([(65536, 65536)] * 40))
+    ways, small = [(216, 216)] * 20, TINY.override(["queue_depth=32"])
+    with pytest.raises(InputError, match="chip a must DESKEW 41 times until the last .* or set queue_depth=128$"):
+        preambles(row(ways, config=small))
+    assert check_system(row(ways, config=TINY.override(["queue_depth=128"]))).ok
+    with pytest.raises(InputError, match=r"queue holds 256 words \(queue_depth\); take a tree with shorter ways$"):
+        preambles(row([(65536, 65536)] * 400))
