@@ -22,6 +22,8 @@ MOST_OFF = 32
 """Cycles that a measured latency may differ from the nominal one."""
 INTERVAL = 32
 """Cycles in which a HAC is stepped once at most."""
+MOST_STEPS = 2047
+"""Steps that a chip counts (δ, architecture.md, section 6); one more is a fault."""
 Cycles = TypeVar("Cycles", int, NDArray[np.int64])
 
 

@@ -4,7 +4,9 @@ import numpy as np
 
 from tsp.errors import counted
 from tsp.flow.channels import Wait, ready_after
+from tsp.flow.issues import ints
 from tsp.flow.state import NONE
+from tsp.system import MOST_STEPS
 from tsp.system_times import Times
 
 
@@ -53,7 +55,7 @@ def check_runtime_deskews(times: Times) -> list[str]:
                 f"{times.system.name}: chip {names[chip]}: has {says} where chip {names[root]} has {needs}; all chips"
                 " dispatch the same one in the same cycle"
             )
-    return found or _short(times)
+    return found or [*_short(times), *_long(times)]
 
 
 def _short(times: Times) -> list[str]:
@@ -70,6 +72,26 @@ def _short(times: Times) -> list[str]:
             found.append(
                 f"{place}: RUNTIME_DESKEW {control.t} may be too short: in {cycles} cycles clocks come {drift} cycles"
                 f" apart, and HACs {farthest}; t must be at least {least}"
+            )
+    return found
+
+
+def _long(times: Times) -> list[str]:
+    """Chips that run for so long without one that a HAC makes more steps than are counted; the first time of each."""
+    found, system = [], times.system
+    for chip, flow in enumerate(times.flows):
+        ends = [flow.cycles, *(control.cycle for control in times.resyncs[chip])]
+        ends += [wait.cycle for wait in times.arrived[chip].waits]
+        cycles = np.maximum(ints(sorted(ends)) - 1, 0)
+        drifted = times.since(chip, cycles)
+        most = MOST_STEPS - system.apart(system.root, chip)
+        late = np.flatnonzero(system.drift(drifted) > most)
+        if len(late):
+            begin = int(cycles[late[0]] - drifted[late[0]]) - times.zero
+            found.append(
+                f"{system.name}: chip {times.names[chip]}: runs {int(drifted[late[0]])} cycles without RUNTIME_DESKEW,"
+                f" in which clocks may come more than the {most} cycles apart that are counted; resynchronise all chips"
+                f" until cycle {begin + most * 1_000_000 // (2 * system.ppm)}"
             )
     return found
 

@@ -82,6 +82,20 @@ def test_a_deskew_at_the_end_makes_nothing_before_it_sure() -> None:
     assert "RUNTIME_DESKEW 40 may be too short: in 150019 cycles clocks come 31 cycles apart, and HACs 11" in said
 
 
+def test_clocks_that_come_further_apart_than_steps_are_counted_are_refused() -> None:
+    """2,047 less ε, 11: clocks of ±100 ppm need 10,180,000 cycles; 19 are before cycle 0, and two a READ's."""
+
+    def said(cycle: int, before: str = "") -> str:
+        read = f".data x: mem.w0 int8 = [1]\n.queue mem.w0\n{before}@{cycle} READ x, w4\n"
+        return str(check_system(pair(before and f".queue c2c.e0\n{before}", read)))
+
+    most = 10_180_000 - 19 - 2
+    assert said(most).startswith("legal")
+    assert "row.toml: chip b: runs 10180001 cycles without RUNTIME_DESKEW" in said(most + 1)
+    assert said(most + 1).endswith(f"resynchronise all chips until cycle {10_180_000 - 19}")
+    assert said(most + 1, "@9000000 RUNTIME_DESKEW 1820\n").startswith("legal")
+
+
 @pytest.mark.parametrize("first, last, works", [(477, 509, 510), (982, 1027, 1028)])
 def test_a_deskew_that_steps_may_bring_into_another_epoch_is_refused(first: int, last: int, works: int) -> None:
     """One in each 32 cycles, but no more than 23: a cycle of drift, and twice ε."""
