@@ -94,6 +94,15 @@ def test_a_spare_takes_the_place_of_a_chip_in_the_middle_of_the_tree(at: int) ->
     assert [vector[0] for vector in found.dumped["b", "y"]] == [1, 2, 3]
 
 
+@pytest.mark.parametrize("at", [0, 300])
+def test_a_spare_takes_the_place_of_the_root(at: int) -> None:
+    system = joined([("a.e0", "b.w0"), ("b.e0", "c.w0"), ("s.e0", "b.w1")])
+    found = attempt(system, Failure("chip", "a", at), dump=["b:y"])
+    assert found.attempts == RETRIES + 2 and found.chips == {"a": "s", "b": "b", "c": "c"}
+    assert found.system.depth == [0, 1, 2] and found.system.parents[1].into == 1
+    assert [vector[0] for vector in found.dumped["b", "y"]] == [1, 2, 3]
+
+
 @pytest.mark.parametrize("seed", range(12) if FULL else (2, 3))
 def test_every_dead_link_of_any_system_ends_right_or_in_an_error(seed: int) -> None:
     system = random_system(seed)
