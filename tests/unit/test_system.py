@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from golden.system import run_system
+from tb.link import chips
 from tests.golden.test_links import RECEIVER_AT, SENDER
 from tests.unit.systems import random_system, row
 from tsp.assembler import assemble_file
 from tsp.errors import InputError
+from tsp.run_system import run_checked
 from tsp.start import started
 from tsp.system import System
 from tsp.system_check import check_system, resolve_system
@@ -186,3 +188,12 @@ def test_times_are_common_behind_the_start(tmp_path: Path) -> None:
     assert (taken[1:] - sent[1:]).tolist() == [READY + MARGIN - 4] * 3
 
 
+
+
+def test_a_simulator_has_wires_as_they_were_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(system: System, *_: object) -> None:
+        raise InputError(f"wires {[channel.latency for channel in system.nominal]}")
+
+    monkeypatch.setattr(chips, "run", told)
+    with pytest.raises(InputError, match=r"wires \[220, 201\]"):
+        run_checked(load(tmp_path), on="icarus")
