@@ -197,7 +197,7 @@ def _on_rtl(
         for chip, result, words in zip(begun.chips, expected, wanted, strict=True)
     ]
     with simulating(begun, on):
-        found = chips.run(_as_measured(begun), jobs, chips.Wires(ppm=worst_clocks(begun)), on).chips
+        found = chips.run(begun.wired, jobs, chips.Wires(ppm=worst_clocks(begun)), on).chips
     slices = floorplan(begun.chips[0].config).slices
     results = []
     for chip in found:
@@ -205,12 +205,6 @@ def _on_rtl(
         signature = {slices[place].name: value for place, value in chip.signatures.items()}
         results.append(ChipResult(chip.cycles, fault, signature, chip.done))
     return results, [chip.memory for chip in found]
-
-
-def _as_measured(system: System) -> System:
-    """The system with wires as its links were measured; to a HAC that follows over one it is as long as nominal."""
-    links = tuple(dataclasses.replace(link, latency=link.measured) for link in system.links)
-    return dataclasses.replace(system, links=links)
 
 
 def _known(begun: System, expected: list[Result], chip: int, text: str) -> set[Word]:

@@ -105,6 +105,12 @@ class System:
         """The same with nominal latencies."""
         return [Channel(a.chip, a.link, b.chip, b.link, latency) for _, a, b, latency in self._directions(True)]
 
+    @property
+    def wired(self) -> "System":
+        """The same with the latencies that were measured as nominal ones: wires to which alignment adds nothing."""
+        links = tuple(dataclasses.replace(link, latency=link.measured) for link in self.links)
+        return dataclasses.replace(self, links=links)
+
     def _directions(self, nominal: bool) -> list[tuple[int, Port, Port, int]]:
         found = []
         for number, link in enumerate(self.links):

@@ -1,5 +1,6 @@
 """Systems that fail: every one ends in the right answer or in a clear error, after a bounded number of attempts."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,15 @@ def test_without_a_failure_one_attempt_is_enough(system):
     found = attempt(system)
     assert answer(found) == RIGHT and found.attempts == 1
     assert all(step.ok for step in found.log)
+
+
+def test_wires_are_as_they_were_measured(system: System) -> None:
+    links = [dataclasses.replace(link, measured=tuple(n + 9 for n in link.latency)) for link in system.links]
+    with pytest.raises(InputError, match="RECEIVE of link w0 is 9 cycles too early .* takes 225 and 225 cycles"):
+        attempt(dataclasses.replace(system, links=tuple(links)))
+    links = [dataclasses.replace(link, measured=tuple(n - 9 for n in link.latency)) for link in system.links]
+    found = attempt(dataclasses.replace(system, links=tuple(links)))
+    assert answer(found) == RIGHT and "at most 9 cycles from the nominal latency" in found.log[0].text
 
 
 @pytest.mark.parametrize(
