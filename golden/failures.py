@@ -22,7 +22,8 @@ _KIND = {name: kind for kind, name in KINDS.items()}
 
 
 def _ports(system: System) -> dict[str, tuple[Channel, str]]:
-    """Port → the channel into it, with its wire as it was measured if it was, in numbers of the system, and the port that it comes from."""
+    """Port → the channel into it, as long as it was measured, in numbers of the system, and the port that it comes
+    from."""
     found = {}
     for channel in system.channels:
         sender, receiver = Port(channel.sender, channel.out), Port(channel.receiver, channel.into)
