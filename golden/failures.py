@@ -22,9 +22,10 @@ _KIND = {name: kind for kind, name in KINDS.items()}
 
 
 def _ports(system: System) -> dict[str, tuple[Channel, str]]:
-    """Port → the channel (nominal) into it, in numbers of the system, and the port that it comes from."""
+    """Port → the channel into it, as long as it was measured, in numbers of the system, and the port that it comes
+    from."""
     found = {}
-    for channel in system.nominal:
+    for channel in system.channels:
         sender, receiver = Port(channel.sender, channel.out), Port(channel.receiver, channel.into)
         found[system.port_name(receiver)] = channel, system.port_name(sender)
     return found
@@ -145,9 +146,7 @@ class FailingMachine:
         if cycle >= last:
             return []
         arrived = self._results[self._used.chips[number].name].arrived
-        begins = arrived.released + arrived.offset[1:]
-        schedule = cycle - int(arrived.offset[np.searchsorted(begins, cycle, "right")])
-        return [Fault(schedule, NO_QUEUE, _KIND["link_silent"])]
+        return [Fault(int(arrived.schedule(np.asarray(cycle))), NO_QUEUE, _KIND["link_silent"])]
 
     def _unexpected(self, number: int, late: Mapping[int, int]) -> list[Fault]:
         """The fault of a chip that a vector reaches before it is started."""

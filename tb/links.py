@@ -50,7 +50,7 @@ def outcomes(superlanes: int, patterns: Bits, seed: int) -> Counts:
         came[np.arange(len(patterns)), bits // 8] ^= np.left_shift(1, bits % 8).astype(np.uint8)
     found = packet.decode(came.reshape(words.shape))
     same = (found.vectors == vectors).all(axis=1)
-    for field in ("sequence", "hac", "tag"):
+    for field in ("flags", "sequence", "hac", "tag"):
         same &= getattr(found.headers, field) == getattr(sent, field)
     silent = (found.status != packet.UNCORRECTABLE) & ~same
     return np.bincount(np.where(silent, len(OUTCOMES) - 1, found.status), minlength=len(OUTCOMES))

@@ -69,14 +69,14 @@ def check_command(system: str, programs: str | None, as_json: bool) -> int:
 
 
 def _table(system: System, cycles: list[int]) -> Table:
-    """When each chip starts, and what it takes."""
+    """When each chip starts, if the system starts it, and what it takes."""
     found = Table("chip", "config", "parent", "epoch", "depth", "cycles")
     for column in found.columns[3:]:
         column.justify = "right"
-    starts = preambles(system)
-    for number, (chip, start) in enumerate(zip(system.chips, starts, strict=True)):
-        parent = "" if start.parent is None else system.chips[start.parent.sender].name
-        cells = (start.epoch, system.depth[number], cycles[number])
+    starts = [str(start.epoch) for start in preambles(system)] if system.preamble else [""] * len(cycles)
+    for number, (chip, epoch, channel) in enumerate(zip(system.chips, starts, system.parents, strict=True)):
+        parent = "" if channel is None else system.chips[channel.sender].name
+        cells = (epoch, system.depth[number], cycles[number])
         found.add_row(chip.name, chip.config.name, parent, *map(str, cells))
     return found
 

@@ -46,6 +46,8 @@ class Collective:
 
 def broadcast(node: Node, root: int, vectors: ArrayLike) -> Collective:
     """int8 [n, lanes] of chip ``root`` to every chip."""
+    if root not in range(node.chips):
+        raise InputError(f"broadcast: root is {root}, must be the number of a chip, 0…{node.chips - 1}")
     exchange, data = Exchange(node), _checked(vectors, node, 2)
     mine = exchange.copies(root, "own", data)
     blocks = exchange.blocks(len(data), exchange.first_send)

@@ -13,6 +13,7 @@ from tsp.flow import Fault, Flow
 from tsp.memory_map import plane_slices, typed
 from tsp.program import Image, Program, Symbol
 from tsp.system import System
+from tsp.toml_file import shortened
 
 Word = tuple[int, int]
 """(place of a MEM slice, address)."""
@@ -53,10 +54,10 @@ def of_chip(system: System, text: str, names: Sequence[str] = ()) -> tuple[int, 
     known = names or [chip.name for chip in system.chips]
     name, colon, rest = text.partition(":")
     if not colon:
-        close = f"{known[0]}:{text}"
-        raise InputError(f"--dump {text}: of a system must begin with a chip and a colon, such as {close}")
+        close = shortened(f"{known[0]}:{text}")
+        raise InputError(f"--dump {shortened(text)}: of a system must begin with a chip and a colon, such as {close}")
     if name not in known:
-        raise InputError(f"{system.name}: there is no chip '{name}'{nearest(name, known)}")
+        raise InputError(f"{system.name}: there is no chip '{shortened(name)}'{nearest(name[:60], known)}")
     return known.index(name), rest
 
 

@@ -45,7 +45,7 @@ class Exchange:
     def __init__(self, node: Node):
         self.node, self.config = node, node.config
         self.builders = [Builder(node.config) for _ in range(node.chips)]
-        self.slot = node.config.superlanes + 1
+        self.slot = next_send(node.config.superlanes + 1, node.config.superlanes)
         self._system = node.system()
         self._table = timing(node.config)
         self.hemispheres = sorted({node.place(port)[0] for port in range(node.ports)})

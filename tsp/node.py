@@ -8,7 +8,7 @@ from tsp.config import ChipConfig
 from tsp.errors import InputError
 from tsp.floorplan import C2C_QUEUES, floorplan
 from tsp.program import Program
-from tsp.system import JITTER, PPM, Chip, Link, Port, System
+from tsp.system import JITTER, MOST_OFF, PPM, Chip, Link, Port, System
 
 CHIPS = 8
 LATENCY = 216
@@ -21,7 +21,7 @@ class Node:
     half of the ports are in the west. Time goes from chip 0 to all others. ``latency`` is nominal, ``measured`` the
     greatest L_eff of any channel, which schedules count on; by default the same.
 
-    Raises InputError if the configuration has not enough links.
+    Raises InputError if the configuration has not enough links, or latencies are not those of a link.
     """
 
     config: ChipConfig
@@ -39,6 +39,13 @@ class Node:
                 f"config {config.name} with c2c={config.c2c}, links_w={config.links_w} and links_e={config.links_e}: a"
                 f" node of {self.chips} chips needs 2…{2 * C2C_QUEUES + 1} chips, c2c, and {west} links in the west and"
                 f" {east} in the east; try --set c2c=on --set links_w={west} --set links_e={east}"
+            )
+
+        measured = self.latency if self.measured is None else self.measured
+        if self.latency < 1 or measured < 1 or abs(measured - self.latency) > MOST_OFF:
+            raise InputError(
+                f"a node's latency is {self.latency} and measured {measured}; they must be at least 1, and at most"
+                f" {MOST_OFF} cycles apart"
             )
 
     @property

@@ -197,7 +197,7 @@ def _on_rtl(
         for chip, result, words in zip(begun.chips, expected, wanted, strict=True)
     ]
     with simulating(begun, on):
-        found = chips.run(begun, jobs, chips.Wires(ppm=worst_clocks(begun)), on).chips
+        found = chips.run(begun.wired, jobs, chips.Wires(ppm=worst_clocks(begun)), on).chips
     slices = floorplan(begun.chips[0].config).slices
     results = []
     for chip in found:

@@ -17,7 +17,7 @@ from tsp.floorplan import Link, floorplan
 from tsp.flow.channels import Channel, ready_after
 from tsp.isa import stream_operand
 from tsp.program import Image, Program, Source
-from tsp.system import MOST_OFF, Chip, System
+from tsp.system import INTERVAL, MOST_OFF, Chip, System
 from tsp.system_file import with_programs
 from tsp.timing import timing
 from tsp.track import Track
@@ -25,6 +25,11 @@ from tsp.travel import travel
 
 EARLY_NOTIFY = 1
 """The cycle, from the release of a DESKEW or POLL on, in which a leader calls the queues that send the start vector."""
+
+_MOST_WORDS = 1 << 16
+"""The deepest queue of any configuration."""
+_OTHERS = 32
+"""More words than a leader has beside its DESKEWs, but for those of a program."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +60,8 @@ class Preamble:
 
 
 def preambles(system: System) -> list[Preamble]:
-    """The preamble of every chip. InputError if epochs are too short to tell which one a vector comes in."""
+    """The preamble of every chip. InputError if epochs are too short to tell which one a vector comes in, or more than
+    fit into a queue."""
     period = system.chips[system.root].config.hac_period
     children: dict[int, list[Channel]] = {chip: [] for chip in range(len(system.chips))}
     for channel in filter(None, system.parents):
@@ -66,11 +72,12 @@ def preambles(system: System) -> list[Preamble]:
         sends[chip] = _waits(children[chip], system.chips[chip].config)
         for channel, wait in sends[chip]:
             came = wait + ready_after(channel, system.chips[chip].config)
-            _refuse_short(channel, came, system)
+            _refuse_short(channel, wait, came, system)
             epoch[channel.receiver] = epoch[chip] + came // period + 1
             order.append(channel.receiver)
     start = max(epoch.values()) + 1
     found = [_preamble(system, chip, sends[chip], epoch[chip], start) for chip in range(len(system.chips))]
+    _refuse_long(found, system)
     barriers = [timing(chip.config).barrier for chip in system.chips]
     found = [dataclasses.replace(p, late=max(barriers) - b) for p, b in zip(found, barriers, strict=True)]
     ends = [p.last + b for p, b in zip(found, barriers, strict=True)]
@@ -103,16 +110,28 @@ def _waits(children: Sequence[Channel], config: ChipConfig) -> tuple[tuple[Chann
     return tuple(found)
 
 
-def _refuse_short(channel: Channel, came: int, system: System) -> None:
+def _refuse_short(channel: Channel, wait: int, came: int, system: System) -> None:
     period = system.chips[channel.sender].config.hac_period
-    jitter = system.jitter_into[channel.receiver, channel.into]
-    need = MOST_OFF + jitter + system.apart(channel.sender, channel.receiver) + 1
+    need = MOST_OFF + system.margin(channel, wait) + 1
     if min(came % period, period - came % period) < need:
         receiver = system.chips[channel.receiver].name
         raise InputError(
             f"{system.name}: hac_period is {period}, but the start vector of chip {receiver} may come up to {need}"
             f" cycles early or late; set hac_period={max(2 * period, 128)} in all chips"
         )
+
+
+def _refuse_long(found: Sequence[Preamble], system: System) -> None:
+    """Before words are written of which there may be far more than a queue holds."""
+    for chip, preamble in zip(system.chips, found, strict=True):
+        if preamble.deskews > chip.config.queue_depth:
+            need = 1 << (preamble.deskews + _OTHERS).bit_length()
+            deeper = f", or set queue_depth={need}" if need <= _MOST_WORDS else ""
+            raise InputError(
+                f"{system.name}: chip {chip.name} must DESKEW {preamble.deskews} times until the last chip is reached,"
+                f" but a queue holds {chip.config.queue_depth} words (queue_depth); take a tree with shorter ways"
+                f"{deeper}"
+            )
 
 
 def _preamble(
@@ -123,8 +142,17 @@ def _preamble(
     # Nothing may be in flight when the DESKEWs come.
     busy = [wait + table.send_wire + config.superlanes + 1 for _, wait in sends]
     busy += [table.receive_func] if system.parents[chip] is not None else []
-    deskew = max(busy, default=0)
+    deskew = _sure(max(busy, default=0), period)
     return Preamble(system.parents[chip], sends, epoch, deskew, start - epoch - deskew // period)
+
+
+def _sure(cycle: int, period: int) -> int:
+    """The first cycle from one on that is in its epoch whatever steps the HAC has made by then, one in each interval:
+    counted from where an epoch began."""
+    steps, phase = cycle // INTERVAL + 1, cycle % period
+    if phase + steps >= period:
+        return _sure(cycle + period - phase, period)
+    return cycle if cycle < period else max(cycle, cycle - phase + steps)
 
 
 def _put_before(preamble: Preamble, chip: Chip) -> Program:

@@ -22,7 +22,12 @@ MOST_OFF = 32
 """Cycles that a measured latency may differ from the nominal one."""
 MOST_LATENCY = 1 << 16
 MOST_JITTER = 64
-MOST_PPM = 1000
+MOST_PPM = 200
+"""Beyond it the idle words that a channel must have do not make up for what clocks differ by (tb/formal/elastic.py)."""
+INTERVAL = 32
+"""Cycles in which a HAC is stepped once at most."""
+MOST_STEPS = 2047
+"""Steps that a chip counts (δ, architecture.md, section 6); one more is a fault."""
 Cycles = TypeVar("Cycles", int, NDArray[np.int64])
 
 
@@ -128,6 +133,12 @@ class System:
     def nominal(self) -> list[Channel]:
         """The same with nominal latencies."""
         return [Channel(a.chip, a.link, b.chip, b.link, latency) for _, a, b, latency in self._directions(True)]
+
+    @property
+    def wired(self) -> "System":
+        """The same with the latencies that were measured as nominal ones: wires to which alignment adds nothing."""
+        links = tuple(dataclasses.replace(link, latency=link.measured) for link in self.links)
+        return dataclasses.replace(self, links=links)
 
     def _directions(self, nominal: bool) -> list[tuple[int, Port, Port, int]]:
         found = []

@@ -1,23 +1,24 @@
-"""The checker of systems: what a program does wrong only together with those of other chips (docs/links.md, section 3).
-
-Times in messages are schedule time; ``zero`` is that in which cycle 0 of the chips' own programs is, behind the
-preambles of :mod:`tsp.start`, and messages count from there.
-"""
+"""The checker of systems: what a program does wrong only with those of other chips (docs/links.md, section 3)."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tsp.checker import check
-from tsp.checker.report import Writer
-from tsp.dispatch import Control
 from tsp.errors import InputError, counted
 from tsp.flow import Flow, analyse
-from tsp.flow.channels import Arrivals, Channel, arrivals, ready_after
+from tsp.flow.channels import Channel, arrivals, ready_after
 from tsp.flow.fetch import expand_program
-from tsp.flow.issues import Ints
+from tsp.flow.issues import Ints, ints
 from tsp.start import started
 from tsp.system import System
+from tsp.system_times import Resolved, Times
+from tsp.system_waits import check_epochs, check_runtime_deskews, check_starts
+
+_LOOK = 4096
+"""Cycles that are tried at once."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,16 +46,6 @@ def duration(cycles: int, zero: int) -> str:
     if zero and cycles <= zero:
         return f"no event behind the start of {zero} cycles"
     return f"{cycles} cycles, of which the start takes {zero}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Resolved:
-    """A system whose chips' programs begin with their preambles, and what they do."""
-
-    system: System
-    zero: int
-    flows: list[Flow]
-    arrived: list[Arrivals]
 
 
 def flows_of(system: System) -> list[Flow]:
@@ -107,15 +98,14 @@ def _early(system: System) -> list[str]:
 
 class _Checker:
     def __init__(self, resolved: Resolved):
+        self.times = Times(resolved)
         self.system, self.zero = resolved.system, resolved.zero
         self.flows, self.arrived = resolved.flows, resolved.arrived
-        self.writers = [Writer(chip.config, chip.program.source) for chip in self.system.chips]
-        self.farthest = max((self.system.apart(self.system.root, chip) for chip in range(len(self.flows))), default=0)
-        self.resyncs = [self._resyncs(flow) for flow in self.flows]
 
     def problems(self) -> list[str]:
         found = self.before_receives()
         if not found:
+            found += check_epochs(self.times)
             for channel in self.system.channels:
                 found += self.receives(channel)
                 found += self._buffer(channel)
@@ -123,146 +113,57 @@ class _Checker:
 
     def before_receives(self) -> list[str]:
         """What must be right before cycles of several chips can be compared."""
-        return [*self._starts(), *self._runtime_deskews(), *self._loose()]
-
-    def _resyncs(self, flow: Flow) -> list[Control]:
-        """RUNTIME_DESKEWs by time, one a cycle."""
-        found = {c.cycle: c for c in flow.unrolled.controls if c.mnemonic == "RUNTIME_DESKEW"}
-        return [found[cycle] for cycle in sorted(found)]
-
-    def _place(self, chip: int, queue: int, index: int, cycle: int) -> str:
-        where = self.writers[chip].where(queue, index)
-        return f"{self.system.name}: chip {self.system.chips[chip].name}: {where}: cycle {cycle - self.zero}"
-
-    def _issue_place(self, chip: int, issue: int) -> str:
-        burst = self.flows[chip].issues.bursts[int(self.flows[chip].issues.burst[issue])]
-        return self._place(chip, burst.queue, burst.index, int(self.flows[chip].issues.time[issue]))
-
-    def _starts(self) -> list[str]:
-        """All chips' schedule time must be common behind their last DESKEW or POLL."""
-        root, names = self.arrived[self.system.root], [chip.name for chip in self.system.chips]
-        rule = "its preamble must take as many cycles of schedule time and end in the same epoch, such as that of"
-        rule += " preamble = true"
-        if self.system.preamble:
-            rule = "where a program waits once more, those of all other chips DESKEW or POLL in the same cycle"
-        found = []
-        for chip, arrived in enumerate(self.arrived):
-            if len(self.system.chips) > 1 and not len(arrived.released) and len(self.flows[chip].issues):
-                found.append(
-                    f"{self.system.name}: chip {names[chip]}: nothing makes its schedule time that of the others; begin"
-                    " with DESKEW or POLL, or leave the start to the system (preamble = true)"
-                )
-            elif int(arrived.offset[-1]) != int(root.offset[-1]):
-                late = int(arrived.offset[-1] - root.offset[-1])
-                found.append(
-                    f"{self.system.name}: chip {names[chip]}: behind its last DESKEW or POLL it is {abs(late)} cycles"
-                    f" {'behind' if late > 0 else 'before'} chip {names[self.system.root]}; {rule}"
-                )
-        return found
-
-    def _runtime_deskews(self) -> list[str]:
-        """All chips resynchronise together, and wait long enough."""
-        found, root = [], self.system.root
-        names = [chip.name for chip in self.system.chips]
-        for chip, mine in enumerate(self.resyncs):
-            theirs = self.resyncs[root]
-            at, want = [(c.cycle, c.t) for c in mine], [(c.cycle, c.t) for c in theirs]
-            if at != want:
-                differ = (n for n, (a, b) in enumerate(zip(at, want, strict=False)) if a != b)
-                first = next(differ, min(len(at), len(want)))
-                own = mine[first] if first < len(mine) else None
-                other = theirs[first] if first < len(theirs) else None
-                says = "none" if own is None else f"RUNTIME_DESKEW {own.t} in cycle {own.cycle - self.zero}"
-                needs = "none" if other is None else f"RUNTIME_DESKEW {other.t} in cycle {other.cycle - self.zero}"
-                found.append(
-                    f"{self.system.name}: chip {names[chip]}: has {says} where chip {names[root]} has {needs}; all"
-                    " chips dispatch the same one in the same cycle"
-                )
-        if found:
-            return found
-        before = self._zero_of(root)
-        for control in self.resyncs[root]:
-            drift = self.system.drift(control.cycle - before)
-            least = drift + self.farthest + 2
-            if control.t < least:
-                place = self._place(root, control.queue, control.index, control.cycle)
-                found.append(
-                    f"{place}: RUNTIME_DESKEW {control.t} may be too short: in {control.cycle - before} cycles clocks"
-                    f" come {counted(drift, 'cycle')} apart, and HACs {self.farthest}; t must be at least {least}"
-                )
-            before = control.cycle
-        return found
+        return [*check_starts(self.times), *check_runtime_deskews(self.times), *self._loose()]
 
     def _loose(self) -> list[str]:
         """Every SEND and RECEIVE is on a link that is joined to another; the first that is not, of each link."""
         joined = {(channel.sender, channel.out) for channel in self.system.channels}
         found = []
         for chip, flow in enumerate(self.flows):
-            ports = self.writers[chip].plan.links
+            ports = self.times.writers[chip].plan.links
             known = [port.name for port in ports if (chip, port.index) in joined]
             for what, rows in (("SEND on", flow.sends), ("RECEIVE of", flow.receives)):
                 links, first = np.unique(rows.link, return_index=True)
                 for link, row in zip(links.tolist(), first.tolist(), strict=True):
                     if (chip, link) not in joined:
-                        place, name = self._issue_place(chip, int(rows.issue[row])), self.system.chips[chip].name
+                        place, name = self.times.issue_place(chip, int(rows.issue[row])), self.times.names[chip]
                         close = f"chip {name} has {', '.join(known)}" if known else f"chip {name} has no links"
                         text = f"{what} link {ports[link].name}, which is not connected"
                         found.append(f"{place}: {text}; give {name}.{ports[link].name} a [[link]]; {close}")
         return found
 
-    def _zero_of(self, chip: int) -> int:
-        """The schedule time from which on clocks drift: of the last DESKEW's release."""
-        released = self.arrived[chip].released
-        return int(released[-1]) if len(released) else 0
-
-    def margin(self, channel: Channel, cycle: Ints) -> Ints:
-        """H for RECEIVEs dispatched in cycles of schedule time behind the start."""
-        since = np.asarray([self._zero_of(channel.receiver), *(c.cycle for c in self.resyncs[channel.receiver])])
-        last = since[np.maximum(np.searchsorted(since, cycle, "right") - 1, 0)]
-        return self.system.margin(channel, np.maximum(cycle - last, 0))
-
     def receives(self, channel: Channel) -> list[str]:
         """Every RECEIVE has its vector, with the margin that clocks and jitter ask for."""
         flow, arrived = self.flows[channel.receiver], self.arrived[channel.receiver]
-        rows = np.flatnonzero((flow.receives.link == channel.into) & flow.receives.takes)
-        sends = self._sent(channel)
-        issue = flow.receives.issue[rows]
-        time = flow.issues.time[issue]
-        if len(rows) > len(sends):
-            place = self._issue_place(channel.receiver, int(issue[len(sends)]))
-            sender = self.system.chips[channel.sender].name
-            port = self.writers[channel.sender].plan.links[channel.out].name
-            begun = self.arrived[channel.sender].common(np.asarray([self.zero]))
-            count = counted(int(np.count_nonzero(sends >= begun)), "vector")
-            text = f"{place}: RECEIVE of link {self._port(channel)} has none to take: chip {sender} sends {count} on"
-            return [f"{text} link {port}; add a SEND, or take the RECEIVE away"]
-        ready = sends[: len(rows)] + ready_after(channel, flow.config) + self.margin(channel, time)
+        sends, issue = self.times.sends(channel), self.times.receives(channel)
+        common, time = self.arrived[channel.sender].common, flow.issues.time[issue]
+        sender = self.times.names[channel.sender]
+        if len(issue) > len(sends):
+            place = self.times.issue_place(channel.receiver, int(issue[len(sends)]))
+            port = self.times.writers[channel.sender].plan.links[channel.out].name
+            count = counted(int(np.count_nonzero(sends >= self.zero)), "vector")
+            text = f"{place}: RECEIVE of link {self.times.port(channel)} has none to take: chip {sender} sends {count}"
+            return [f"{text} on link {port}; add a SEND, or take the RECEIVE away"]
+        sends = sends[: len(issue)]
+        ready = common(sends) + ready_after(channel, flow.config) + self.times.margin(channel, sends, time)
         early = np.flatnonzero((arrived.common(time) < ready) & ~self._polled(channel, time))
         if not len(early):
             return []
         row = int(early[0])
-        works = int(time[row] + ready[row] - arrived.common(time[row : row + 1])[0])
-        need = int(self.margin(channel, time[row : row + 1])[0])
-        sender, sent = self.system.chips[channel.sender].name, self._sent_in(channel, row) - self.zero
+        works, need = self._works(channel, int(sends[row]), int(time[row]))
         return [
-            f"{self._issue_place(channel.receiver, int(issue[row]))}: RECEIVE of link {self._port(channel)} is"
-            f" {counted(works - int(time[row]), 'cycle')} too early for the vector that chip {sender} sends in cycle"
-            f" {sent}, with a margin of {need}; works from cycle {works - self.zero}"
+            f"{self.times.issue_place(channel.receiver, int(issue[row]))}: RECEIVE of link {self.times.port(channel)}"
+            f" is {counted(works - int(time[row]), 'cycle')} too early for the vector that chip {sender} sends in cycle"
+            f" {int(sends[row]) - self.zero}, with a margin of {need}; works from cycle {works - self.zero}"
         ]
 
-    def _sent_in(self, channel: Channel, row: int) -> int:
-        flow = self.flows[channel.sender]
-        rows = np.flatnonzero((flow.sends.link == channel.out) & flow.sends.goes)
-        return int(flow.issues.time[flow.sends.issue[rows[row]]])
-
-    def _port(self, channel: Channel) -> str:
-        return self.writers[channel.receiver].plan.links[channel.into].name
-
-    def _sent(self, channel: Channel) -> Ints:
-        """Common times of the SENDs of a channel."""
-        flow = self.flows[channel.sender]
-        rows = np.flatnonzero((flow.sends.link == channel.out) & flow.sends.goes)
-        return self.arrived[channel.sender].common(flow.issues.time[flow.sends.issue[rows]])
+    def _works(self, channel: Channel, sent: int, early: int) -> tuple[int, int]:
+        """The first cycle from an early one on in which a RECEIVE has its vector for sure, and the margin there."""
+        common, at = self.arrived[channel.receiver].common, ints([sent])
+        flight = ready_after(channel, self.flows[channel.sender].config)
+        ready = self.arrived[channel.sender].common(at) + flight
+        works = _first(early, lambda cycle: common(cycle) >= ready + self.times.margin(channel, at, cycle))
+        return works, int(self.times.margin(channel, at, ints([works]))[0])
 
     def _polled(self, channel: Channel, time: Ints) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
         """Which RECEIVEs of a channel take a vector that a POLL has seen."""
@@ -276,24 +177,36 @@ class _Checker:
     def _buffer(self, channel: Channel) -> list[str]:
         """The receive buffer never has more vectors than it holds, however early they come."""
         flow, arrived = self.flows[channel.receiver], self.arrived[channel.receiver]
-        sends = self._sent(channel)
+        sends = self.times.sends(channel)
         if not len(sends):
             return []
-        rows = np.flatnonzero((flow.receives.link == channel.into) & flow.receives.takes)
-        taken = arrived.common(flow.issues.time[flow.receives.issue[rows]])
-        latest = taken[np.minimum(np.arange(len(sends)), len(taken) - 1)] if len(taken) else sends
-        come = sends + ready_after(channel, flow.config) - self.margin(channel, latest - int(arrived.offset[-1]))
-        held = np.arange(1, len(sends) + 1) - np.searchsorted(taken, come, "left")
+        taken = arrived.common(flow.issues.time[self.times.receives(channel)])
+
+        def come(sent: Ints) -> Ints:
+            nominal = self.arrived[channel.sender].common(sent) + ready_after(channel, flow.config)
+            return nominal - self.times.margin(channel, sent, arrived.schedule(nominal))
+
+        held = np.arange(1, len(sends) + 1) - np.searchsorted(taken, come(sends), "left")
         full = np.flatnonzero(held > flow.config.link_buffer)
         if not len(full):
             return []
         number, room = int(full[0]), flow.config.link_buffer
-        place = f"{self.system.name}: chip {self.system.chips[channel.receiver].name}: link {self._port(channel)}"
-        sender, cycle = self.system.chips[channel.sender].name, self._sent_in(channel, number) - self.zero
+        place = f"{self.system.name}: chip {self.times.names[channel.receiver]}: link {self.times.port(channel)}"
+        sender, cycle = self.times.names[channel.sender], int(sends[number]) - self.zero
         text = f"{place}: the vector that chip {sender} sends in cycle {cycle} may find {room} in the receive buffer,"
         text += f" which holds {room} (link_buffer)"
         first = number - room
         if first < len(taken):
-            later = int(taken[first] - come[number]) + 1
+            later = _first(int(sends[number]), lambda cycle: come(cycle) > taken[first]) - int(sends[number])
             return [f"{text}; send it {counted(later, 'cycle')} later, in cycle {cycle + later}"]
         return [f"{text}; RECEIVE one before"]
+
+
+def _first(cycle: int, holds: Callable[[Ints], NDArray[np.bool_]]) -> int:
+    """The first cycle from one on for which something holds that does in the end."""
+    while True:
+        cycles = cycle + np.arange(_LOOK)
+        found = np.flatnonzero(holds(cycles))
+        if len(found):
+            return int(cycles[found[0]])
+        cycle += _LOOK

@@ -30,5 +30,5 @@ def read_toml(path: Path, limit: int, kind: str) -> dict[str, Any]:
 
 def shortened(text: str) -> str:
     """A text as messages show it, in one line."""
-    text = text if text.isprintable() else repr(text)[1:-1]
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:61])
+    return shown if len(shown) <= 60 else f"{shown[:57]}…"

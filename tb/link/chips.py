@@ -42,7 +42,7 @@ class Wires:
         ppm: of each chip's clock, against 900 MHz; exactly that if not given.
         wander: every clock's half period goes to and fro by so many fs.
         uneven: cycles by which each channel's wire is longer than nominal; none if not given.
-        jitter: whether packets have delays of their own, within ±9 cycles.
+        jitter: whether packets have delays of their own, within ±9 cycles, or J where that is less for any link.
         settle: cycles from the beginning of alignment to the loading of programs.
         measure: whether L_eff is measured, for which 256 epochs pass.
         aligned: whether children follow their parents.
@@ -177,8 +177,9 @@ def run(system: System, jobs: Sequence[Job], wires: Wires, sim: str = "verilator
 
 
 def measures(system: System, wires: Wires) -> dict[str, Any]:
-    """What the bench must know of a system: clocks, parents, and of each channel its receiver and latency."""
+    """What the bench must know of a system: clocks, jitter, parents, and of each channel its receiver and latency."""
     return {
+        "jitter": _jitter(system, wires),
         "ppm": list(wires.ppm) or [0.0] * len(system.chips),
         "late": list(wires.late) or [0] * len(system.chips),
         "parents": [-1 if channel is None or not wires.aligned else channel.into for channel in system.parents],
@@ -187,11 +188,16 @@ def measures(system: System, wires: Wires) -> dict[str, Any]:
     }
 
 
+def _jitter(system: System, wires: Wires) -> int:
+    """Most of any packet's jitter, in cycles."""
+    return min([JITTER, *(link.jitter for link in system.links)]) if wires.jitter else 0
+
+
 def _delays(system: System, wires: Wires) -> list[float]:
     """Of each channel what its wire takes, in cycles. InputError where jitter would make less than a cycle of it."""
     uneven = wires.uneven or [0.0] * len(system.nominal)
     found = [c.latency - BUFFERED + more for c, more in zip(system.nominal, uneven, strict=True)]
-    jitter = JITTER if wires.jitter else 0
+    jitter = _jitter(system, wires)
     for channel, delay in zip(system.nominal, found, strict=True):
         if delay < jitter + 1:
             port, least = system.port_name(Port(channel.receiver, channel.into)), channel.latency + jitter + 1 - delay

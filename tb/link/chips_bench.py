@@ -13,7 +13,7 @@ from rtl.c2c.links import BUFFER, LATENCY, MEASURE, OFFSETS, TIME
 from rtl.link.meter import QUARTERS, SAMPLES
 from tb import host
 from tb.chip import REGISTERS, Chip, Row, save
-from tb.link.chips import CLOCK_INPUTS, COMMON_INPUTS, HOST_INPUTS, JITTER
+from tb.link.chips import CLOCK_INPUTS, COMMON_INPUTS, HOST_INPUTS
 from tb.link.system import CYCLE, PACKET
 
 MEASURED = QUARTERS * SAMPLES
@@ -95,7 +95,7 @@ def start_clocks(dut: Any, given: dict[str, Any]) -> None:
     dut.wander.value, dut.wander_edges.value = given["wander"], 1000
     dut.flipped.value, dut.flips.value = round(given["flipped"] * (1 << 32)), given["flips"]
     if given["jitter"]:
-        dut.jitter_limit.value, dut.jitter_words.value = JITTER * CYCLE, PACKET
+        dut.jitter_limit.value, dut.jitter_words.value = given["jitter"] * CYCLE, PACKET
     for i, ppm in enumerate(given["ppm"]):
         values = {"half": round(CYCLE / 2 / (1 + ppm * 1e-6)), "phase": 100_000 + 123_457 * (i + given["seed"]) % CYCLE}
         values |= {"stop": 0}

@@ -53,7 +53,7 @@ class RtlMachine:
         self.attempt = 1
         self._config = chips.config_of(system)
         self._numbers = {chip.name: number for number, chip in enumerate(system.chips)}
-        self._given = dataclasses.asdict(wires) | chips.measures(system, wires)
+        self._given = dataclasses.asdict(wires) | chips.measures(system.wired, wires)
         self._build = chips.build(system, sim)
         self._used = system
         self._simulator: _Simulator | None = None
@@ -75,13 +75,13 @@ class RtlMachine:
         parents, receivers = [-1] * len(self.home.chips), []
         for chip, parent in zip(system.chips, system.parents, strict=True):
             parents[self._numbers[chip.name]] = -1 if parent is None else parent.into
-        for channel in system.nominal:
+        for channel in system.channels:
             receivers.append((self._number(channel.receiver), channel.into, channel.latency))
         found = self._ask("align", parents=parents, receivers=receivers, settle=self.wires.settle, samples=self.samples)
         answer = frozenset(chip.name for chip in system.chips if found[self._numbers[chip.name]][0])
         off: dict[tuple[int, int], float] = {}
         latency: dict[str, float | None] = {}
-        for c in system.nominal:
+        for c in system.channels:
             port = system.port_name(Port(c.receiver, c.into))
             count, total = found[self._number(c.receiver)][2].get(str(c.into), (0, 0))
             if count:
@@ -90,7 +90,7 @@ class RtlMachine:
         return Alignment(answer, answer & self._locked(found, off), latency)
 
     def _locked(self, found: list[Any], off: Mapping[tuple[int, int], float]) -> frozenset[str]:
-        """Chips that follow the root; ``off``: (chip, link) → cycles that what comes is off its nominal latency."""
+        """Chips that follow the root; ``off``: (chip, link) → cycles that what comes is off its latency."""
         system, locked = self._used, {self._used.root}
         for number in sorted(range(len(system.chips)), key=lambda number: system.depth[number]):
             parent, (_, silent, _) = system.parents[number], found[self._number(number)]
@@ -136,7 +136,7 @@ class RtlMachine:
 
     def _reset(self) -> None:
         """Reset all chips until nothing is on a wire, and let fail what does so in this attempt."""
-        channels, wires = self.home.nominal, chips.measures(self.home, self.wires)
+        channels, wires = self.home.nominal, chips.measures(self.home.wired, self.wires)
         into = {self.home.port_name(Port(c.receiver, c.into)): number for number, c in enumerate(channels)}
         out = {self.home.port_name(Port(c.sender, c.out)): number for number, c in enumerate(channels)}
         delays, spoilt, plan = list(wires["delays"]), {}, []

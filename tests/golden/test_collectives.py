@@ -57,6 +57,12 @@ def test_the_other_collectives(chips: int, count: int, latency: int) -> None:
     assert (found == summed(vectors).reshape(chips, count, -1)).all()
 
 
+def test_packets_of_an_even_number_of_words_leave_a_cycle_between_them() -> None:
+    vectors = random_vectors(3, 43, 48)
+    found, _ = run(collectives.all_reduce(Node(SMALL.override(["superlanes=3"]), 3), vectors))
+    assert (found == summed(vectors)).all()
+
+
 def test_a_vector_is_added_up_on_eight_chips_in_320_cycles() -> None:
     vectors = random_vectors(8, 1, GROQCHIP.lanes)
     found, cycles = run(collectives.all_reduce(Node(GROQCHIP), vectors))
@@ -90,6 +96,9 @@ def test_large_tensors_take_what_the_links_carry_and_one_flight(count: int, shar
     [
         (lambda: Node(preset("tiny")), "config tiny with c2c=False, links_w=1 and links_e=1: a node of 8 chips needs"),
         (lambda: Node(SMALL, 9), "a node of 9 chips needs"),
+        (lambda: Node(SMALL, latency=0), "a node's latency is 0 and measured 0; they must be at least 1"),
+        (lambda: Node(SMALL, measured=249), "a node's latency is 216 and measured 249; they must be"),
+        (lambda: collectives.broadcast(Node(SMALL), 8, random_vectors(1, 32)), "root is 8, must be the number of"),
         (
             lambda: collectives.all_reduce(Node(preset("tiny").override(["c2c=on"]), 3), random_vectors(3, 1, 32)[:2]),
             "vectors are int8 [2, 1, 32], must be int8 [chips, n, lanes] with 32 lanes and 3 chips",

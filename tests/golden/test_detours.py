@@ -32,13 +32,16 @@ def attempt(system: System, *failures: Failure, dump: Sequence[str] = ()) -> Out
 
 
 def joined(cables: Sequence[tuple[str, str]], config: ChipConfig = WIDE) -> System:
-    """Chips a, b and c, of which a sends to b over its link e0; b takes it from w0."""
+    """Chips a, b and c, of which a sends to b over its link e0; b takes it from w0; and s, a spare, if a cable leads
+    to it."""
+    names = "abcs" if any("s" in end for cable in cables for end in cable) else "abc"
     texts = {"a": SENDER, "b": RECEIVER_AT.format(at=AT)}
-    chips = [Chip(n, config, assemble(texts[n], n, config) if n in texts else Program(config)) for n in "abc"]
+    programs = {n: assemble(texts[n], n, config) if n in texts else Program(config) for n in names}
+    chips = [Chip(n, config, program, spare=n == "s") for n, program in programs.items()]
     ports = [link.name for link in floorplan(config).links]
-    ends = [[Port("abc".index(end[0]), ports.index(end[2:])) for end in cable] for cable in cables]
+    ends = [[Port(names.index(end[0]), ports.index(end[2:])) for end in cable] for cable in cables]
     links = [Link((one, other), (216, 216), (216, 216)) for one, other in ends]
-    tree = spanning_tree("three.toml", "abc", links, 0, range(len(links)))
+    tree = spanning_tree("three.toml", names, links, 0, range(len(links)))
     return System("three.toml", tuple(chips), tuple(links), 0, tree)
 
 
@@ -78,6 +81,26 @@ def test_what_needs_a_dead_link_is_a_clear_error() -> None:
     assert "suspected is link a.e0 - b.w0; link a.e0 - b.w0 cannot be left out (three.toml: no link is there" in said
     assert said.endswith("there is no spare ([[chip]] with spare = true)") and "\n" not in said
     assert max(step.attempt for step in error.value.log) == RETRIES + 1
+
+
+@pytest.mark.parametrize("at", [0, 100, 300, 500])
+def test_a_spare_takes_the_place_of_a_chip_in_the_middle_of_the_tree(at: int) -> None:
+    """Time goes from a over b to c; a sends to b. The spare stands between a and c too."""
+    system = joined([("a.e0", "b.w0"), ("b.e0", "c.w0"), ("a.e1", "s.w0"), ("s.e0", "c.w1")])
+    assert system.depth == [0, 1, 2, 1]
+    found = attempt(system, Failure("chip", "b", at), dump=["b:y"])
+    assert found.attempts == RETRIES + 2 and found.chips == {"a": "a", "b": "s", "c": "c"}
+    assert found.system.depth == [0, 1, 2]
+    assert [vector[0] for vector in found.dumped["b", "y"]] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("at", [0, 300])
+def test_a_spare_takes_the_place_of_the_root(at: int) -> None:
+    system = joined([("a.e0", "b.w0"), ("b.e0", "c.w0"), ("s.e0", "b.w1")])
+    found = attempt(system, Failure("chip", "a", at), dump=["b:y"])
+    assert found.attempts == RETRIES + 2 and found.chips == {"a": "s", "b": "b", "c": "c"}
+    assert found.system.depth == [0, 1, 2] and found.system.parents[1].into == 1
+    assert [vector[0] for vector in found.dumped["b", "y"]] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("seed", range(12) if FULL else (2, 3))

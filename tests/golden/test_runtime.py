@@ -1,5 +1,6 @@
 """Systems that fail: every one ends in the right answer or in a clear error, after a bounded number of attempts."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,15 @@ def test_without_a_failure_one_attempt_is_enough(system):
     assert all(step.ok for step in found.log)
 
 
+def test_wires_are_as_they_were_measured(system: System) -> None:
+    links = [dataclasses.replace(link, measured=tuple(n + 9 for n in link.latency)) for link in system.links]
+    with pytest.raises(InputError, match="RECEIVE of link w0 is 9 cycles too early .* takes 225 and 225 cycles"):
+        attempt(dataclasses.replace(system, links=tuple(links)))
+    links = [dataclasses.replace(link, measured=tuple(n - 9 for n in link.latency)) for link in system.links]
+    found = attempt(dataclasses.replace(system, links=tuple(links)))
+    assert answer(found) == RIGHT and "at most 9 cycles from the nominal latency" in found.log[0].text
+
+
 @pytest.mark.parametrize(
     "failures, said",
     [
@@ -111,6 +121,9 @@ def test_what_no_spare_helps_is_an_error_that_names_the_chip(system, failures, s
 def test_a_latency_that_makes_the_schedule_illegal_is_refused(system):
     with pytest.raises(InputError, match="cycle 255: RECEIVE of link w0 is 5 cycles too early .* works from cycle 260"):
         attempt(system, "slow:b.w0:5")
+    with pytest.raises(InputError, match="link a.e0 - b.w0 takes 221 and 246 cycles, there and back$") as error:
+        attempt(system, "slow:b.w0:5", "slow:a.e0:30")
+    assert "\n" not in str(error.value)
 
 
 FAILURES = st.one_of(

@@ -47,6 +47,16 @@ def test_check_run_and_asm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "a:z[1]: 127 -128 0 0" in capsys.readouterr().out
 
 
+def test_of_chips_that_start_by_themselves_nobody_knows_the_epoch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = 'preamble = false\nconfig = "tiny"\nset = ["c2c=on", "hac_period=64"]\n[[chip]]\nname = "a"\n[[chip]]\n'
+    (tmp_path / "x.toml").write_text(text + 'name = "b"\n[[link]]\nfrom = "a.e0"\nto = "b.w0"\nlatency = 5\n')
+    assert run(["system", "check", str(tmp_path / "x.toml")]) == 0
+    captured = capsys.readouterr()
+    assert "legal, 0 cycles" in captured.out and not captured.err
+
+
 @pytest.mark.parametrize("kind, begin", [("svg", b"<?xml"), ("png", b"\x89PNG")])
 def test_pictures(kind: str, begin: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = tmp_path / f"two.{kind}"

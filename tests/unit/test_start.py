@@ -13,6 +13,7 @@ from tsp.flow.channels import Arrivals, arrivals
 from tsp.flow.fetch import expand_program
 from tsp.start import preambles, started
 from tsp.system import System
+from tsp.system_check import check_system
 from tsp.timing import timing
 
 PERIOD = TINY.hac_period
@@ -73,5 +74,14 @@ def test_programs_begin_in_the_same_cycle_and_keep_their_lines() -> None:
 
 def test_epochs_that_are_too_short_are_refused() -> None:
     short = TINY.override(["hac_period=64"])
-    with pytest.raises(InputError, match="hac_period is 64, but the start vector of chip b may come up to 53 cycles"):
+    with pytest.raises(InputError, match="hac_period is 64, but the start vector of chip b may come up to 56 cycles"):
         preambles(row([(216, 216)], config=short))
+
+
+def test_ways_that_take_more_epochs_than_a_queue_has_words_are_refused_at_once() -> None:
+    ways, small = [(216, 216)] * 20, TINY.override(["queue_depth=32"])
+    with pytest.raises(InputError, match="chip a must DESKEW 41 times until the last .* or set queue_depth=128$"):
+        preambles(row(ways, config=small))
+    assert check_system(row(ways, config=TINY.override(["queue_depth=128"]))).ok
+    with pytest.raises(InputError, match=r"queue holds 256 words \(queue_depth\); take a tree with shorter ways$"):
+        preambles(row([(65536, 65536)] * 400))

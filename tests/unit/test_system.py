@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from golden.system import run_system
+from tb.link import chips
 from tests.golden.test_links import RECEIVER_AT, SENDER
 from tests.unit.systems import random_system, row
 from tsp.assembler import assemble_file
 from tsp.errors import InputError
+from tsp.run_system import run_checked
 from tsp.start import started
 from tsp.system import System
 from tsp.system_check import check_system, resolve_system
@@ -160,7 +162,7 @@ REFUSED = [
     ("link_buffer=4", "superlanez=4", "chip b: set superlanez=4: unknown field 'superlanez'; did you mean 'superlanes"),
     ("[[link]]", "[[lnik]]", "unknown key 'lnik'; did you mean 'link'?"),
     ("config = \"tiny\"", "config = \"tiny\"\nroot = \"x\"", "root is 'x', which is no chip"),
-    ("config = \"tiny\"", "config = \"tiny\"\nppm = 2000", "ppm is 2000, must be 0…1000; try 1000"),
+    ("config = \"tiny\"", "config = \"tiny\"\nppm = 2000", "ppm is 2000, must be 0…200; try 200"),
     ("config = \"tiny\"", "config = \"tiny\"\nppm = true", "ppm is True, must be a whole number"),
     ("config = \"tiny\"", "config = \"tiny\"\npreamble = 1", "preamble is 1, must be true or false"),
     ("program = \"b.tsp\"", "program = \"c.tsp\"", "chip b: {folder}/c.tsp: cannot be read: No such file"),
@@ -200,7 +202,7 @@ def test_files_that_are_refused(old: str, new: str, message: str, tmp_path: Path
         (lambda: row([(216, -1)]), "latency is -1, must be 1…65536; try 1"),
         (lambda: dataclasses.replace(row([(216, 216)]).links[0], measured=(216, 249)), "measured latency 249 is 33 cy"),
         (lambda: dataclasses.replace(row([(216, 216)]).links[0], jitter=-1), "jitter is -1, must be 0…64; try 0"),
-        (lambda: dataclasses.replace(row([(216, 216)]), ppm=1001), "ppm is 1001, must be 0…1000; try 1000"),
+        (lambda: dataclasses.replace(row([(216, 216)]), ppm=201), "ppm is 201, must be 0…200; try 200"),
     ],
 )
 def test_links_that_no_machine_has_are_refused_from_python_too(make: Callable[[], object], message: str) -> None:
@@ -257,3 +259,12 @@ def test_times_are_common_behind_the_start(tmp_path: Path) -> None:
     assert (taken[1:] - sent[1:]).tolist() == [READY + MARGIN - 4] * 3
 
 
+
+
+def test_a_simulator_has_wires_as_they_were_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(system: System, *_: object) -> None:
+        raise InputError(f"wires {[channel.latency for channel in system.nominal]}")
+
+    monkeypatch.setattr(chips, "run", told)
+    with pytest.raises(InputError, match=r"wires \[220, 201\]"):
+        run_checked(load(tmp_path), on="icarus")

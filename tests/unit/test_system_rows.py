@@ -72,3 +72,10 @@ def test_a_wire_that_takes_less_than_nothing_is_refused(jitter: bool, least: int
     with pytest.raises(InputError, match=rf"what comes into b\.e2 takes {least - 1} cycles, .*; {least} works"):
         measures(short, wires)
     measures(chips_in_a_row([(216, 216), (least, least)]), wires)
+
+
+def test_packets_jitter_by_no_more_than_any_link_of_the_system() -> None:
+    system = chips_in_a_row([(216, 216)] * 2)
+    quiet = dataclasses.replace(system.links[1], jitter=3)
+    assert measures(system, Wires())["jitter"] == 9 and measures(system, Wires(jitter=False))["jitter"] == 0
+    assert measures(dataclasses.replace(system, links=(system.links[0], quiet)), Wires())["jitter"] == 3

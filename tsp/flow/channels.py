@@ -74,6 +74,10 @@ class Arrivals:
         """Common times of cycles of schedule time."""
         return cycle + self.offset[np.searchsorted(self.released, cycle, "right")]
 
+    def schedule(self, common: Ints) -> Ints:
+        """Cycles of schedule time in common times; while a wait lasts, as if it were not there."""
+        return common - self.offset[np.searchsorted(self.released + self.offset[1:], common, "right")]
+
 
 Bad = Collection[tuple[int, int, int]]
 """Vectors that come uncorrectable: (receiving chip, its link, how many came on it before)."""

@@ -16,8 +16,9 @@ from tsp.runtime.blame import Complaint, of_alignment, of_run, suspected_link, s
 from tsp.runtime.log import Step, table
 from tsp.runtime.machine import Alignment, Machine, Status
 from tsp.spares import placed, places
-from tsp.system import System
-from tsp.system_check import Resolved, check_system, resolve_system
+from tsp.system import Link, System
+from tsp.system_check import check_system, resolve_system
+from tsp.system_times import Resolved
 from tsp.timing import timing
 
 __all__ = ["Alignment", "Failed", "Machine", "Outcome", "Schedule", "Status", "Step", "most_attempts", "run", "table"]
@@ -157,9 +158,9 @@ class _Runtime:
             there, back = (found.latency[bare.port_name(end)] for end in link.ends[::-1])
             assert there is not None and back is not None
             links.append(dataclasses.replace(link, measured=(round(there), round(back))))
-        off = [abs(m - n) for link in links for m, n in zip(link.measured, link.latency, strict=True)]
         text = f"{counted(len(bare.chips), 'chip')}, {counted(len(links), 'link')}"
-        self.note("align", True, f"{text}, at most {counted(max(off, default=0), 'cycle')} from the nominal latency")
+        off = counted(max(map(_off, links), default=0), "cycle")
+        self.note("align", True, f"{text}, at most {off} from the nominal latency")
         return [], dataclasses.replace(bare, links=tuple(links))
 
     def as_measured(self, system: System) -> Resolved:
@@ -167,10 +168,10 @@ class _Runtime:
         try:
             return self.resolved(system)
         except InputError as error:
-            off = [link for link in system.links if link.measured != link.latency]
-            if not off:
+            off = max(system.links, key=_off, default=None)
+            if off is None or not _off(off):
                 raise
-            ends, cycles = map(system.port_name, off[0].ends), map(str, off[0].measured)
+            ends, cycles = map(system.port_name, off.ends), map(str, off.measured)
             told = f"link {' - '.join(ends)} takes {' and '.join(cycles)} cycles, there and back"
             raise InputError(f"{error}; so with the latencies that were measured: {told}") from None
 
@@ -179,7 +180,7 @@ class _Runtime:
         scheduled = self.schedule(system)
         report = check_system(scheduled)
         if not report.ok:
-            raise InputError(str(report))
+            raise InputError(report.problems[0])
         if max(report.cycles) > self.max_cycles:
             raise InputError(
                 f"{system.name}: a chip takes {max(report.cycles)} cycles, more than the {self.max_cycles} allowed; see"
@@ -245,7 +246,7 @@ class _Runtime:
             bare = placed(self.home, names, dead)
             self.resolved(bare)
         except InputError as error:
-            return None, f"{cannot} ({str(error).splitlines()[0]})"
+            return None, f"{cannot} ({error})"
         return bare, ""
 
     def sentence(self, failed: list[list[Complaint]], refused: Sequence[str]) -> str:
@@ -268,6 +269,11 @@ class _Runtime:
 
     def note(self, what: str, ok: bool, text: str) -> None:
         self.log.append(Step(self.attempt, what, ok, text))
+
+
+def _off(link: Link) -> int:
+    """Cycles that a measured latency is from the nominal one."""
+    return max(abs(m - n) for m, n in zip(link.measured, link.latency, strict=True))
 
 
 def _limit(ready: Resolved) -> int:

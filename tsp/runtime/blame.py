@@ -12,7 +12,7 @@ from tsp.flow.channels import Channel
 from tsp.flow.faults import KINDS, LINK_UNCORRECTABLE, LINK_UNDERRUN
 from tsp.runtime.machine import Alignment, Status
 from tsp.system import MOST_OFF, Port, System
-from tsp.system_check import Resolved
+from tsp.system_times import Resolved
 
 LINK_OVERRUN, LINK_SILENT, LINK_UNEXPECTED = (
     next(kind for kind, name in KINDS.items() if name == wanted)
