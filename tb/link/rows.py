@@ -100,7 +100,7 @@ ROWS = [
         claims.steady,
     ),
     Row("no longer aligned", [whole(TWO, FAST, free=True, run=run) for run in (50_000, 150_000)], claims.free),
-    Row("margins less 12", [whole(TWO, FAST, run=400_000, forced=24)], claims.tight),
+    Row("margins less 12", [whole(TWO, FAST, run=400_000, forced=16)], claims.tight),
     Row("any first error", [from_error(e, ppm) for ppm in (100, -100) for e in range(-128, 128, 7)], claims.locks),
     Row(
         "10,000 resynchronisations, and steps",
