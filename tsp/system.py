@@ -74,6 +74,11 @@ class Link:
     measured: tuple[int, int]
     jitter: int = JITTER
 
+    @property
+    def off(self) -> int:
+        """Cycles that a measured latency is from the nominal one, at most."""
+        return max(abs(m - n) for m, n in zip(self.measured, self.latency, strict=True))
+
     def __post_init__(self) -> None:
         for name, both in (("latency", self.latency), ("measured", self.measured)):
             for cycles in both:

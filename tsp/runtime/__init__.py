@@ -12,11 +12,11 @@ from typing import Any
 
 from tsp.dump import dumped_words, of_chip, shown
 from tsp.errors import EXIT_MACHINE_FAULT, InputError, counted
-from tsp.runtime.blame import Complaint, of_alignment, of_run, suspected_link, suspects
+from tsp.runtime.blame import Complaint, no_room, of_alignment, of_run, suspected_link, suspects
 from tsp.runtime.log import Step, table
 from tsp.runtime.machine import Alignment, Machine, Status
 from tsp.spares import placed, places
-from tsp.system import Link, System
+from tsp.system import System
 from tsp.system_check import check_system, resolve_system
 from tsp.system_times import Resolved
 from tsp.timing import timing
@@ -98,7 +98,7 @@ def run(
 
     Raises:
         Failed: there is no right result after all replays, round dead links and with all spares that fit.
-        InputError: the question is wrong, or the system as scheduled for what was measured is illegal or too long.
+        InputError: the question is wrong, or the system is illegal or too long with the latencies that it says.
     """
     return _Runtime(system, machine, schedule, retries, dump, max_cycles).run()
 
@@ -119,6 +119,7 @@ class _Runtime:
 
     def run(self) -> Outcome:
         bare = placed(self.home, self.names)
+        self.resolved(bare)
         while True:
             found = self.attempts(bare)
             if isinstance(found, Outcome):
@@ -134,7 +135,8 @@ class _Runtime:
             wrong: list[Complaint] = []
             if ready is None:
                 wrong, measured = self.align(bare)
-                ready = None if wrong else self.as_measured(measured)
+                if not wrong:
+                    ready, wrong = self.as_measured(measured)
             if ready is not None:
                 wrong, status = self.once(ready)
                 if not wrong:
@@ -159,21 +161,21 @@ class _Runtime:
             assert there is not None and back is not None
             links.append(dataclasses.replace(link, measured=(round(there), round(back))))
         text = f"{counted(len(bare.chips), 'chip')}, {counted(len(links), 'link')}"
-        off = counted(max(map(_off, links), default=0), "cycle")
+        off = counted(max((link.off for link in links), default=0), "cycle")
         self.note("align", True, f"{text}, at most {off} from the nominal latency")
         return [], dataclasses.replace(bare, links=tuple(links))
 
-    def as_measured(self, system: System) -> Resolved:
-        """The system with its programs. InputError if they have no room for what was measured."""
+    def as_measured(self, system: System) -> tuple[Resolved | None, list[Complaint]]:
+        """The system with its programs, or what is wrong if they have no room for what was measured. InputError if
+        what was measured is not why."""
         try:
-            return self.resolved(system)
+            return self.resolved(system), []
         except InputError as error:
-            off = max(system.links, key=_off, default=None)
-            if off is None or not _off(off):
+            wrong = no_room(system, str(error))
+            if not wrong:
                 raise
-            ends, cycles = map(system.port_name, off.ends), map(str, off.measured)
-            told = f"link {' - '.join(ends)} takes {' and '.join(cycles)} cycles, there and back"
-            raise InputError(f"{error}; so with the latencies that were measured: {told}") from None
+        self.note("schedule", False, wrong[0].text)
+        return None, wrong
 
     def resolved(self, system: System) -> Resolved:
         """The system with its programs. InputError if it is illegal or too long."""
@@ -269,11 +271,6 @@ class _Runtime:
 
     def note(self, what: str, ok: bool, text: str) -> None:
         self.log.append(Step(self.attempt, what, ok, text))
-
-
-def _off(link: Link) -> int:
-    """Cycles that a measured latency is from the nominal one."""
-    return max(abs(m - n) for m, n in zip(link.measured, link.latency, strict=True))
 
 
 def _limit(ready: Resolved) -> int:

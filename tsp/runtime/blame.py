@@ -68,6 +68,19 @@ def of_alignment(system: System, found: Alignment) -> list[Complaint]:
     return sorted(wrong)
 
 
+def no_room(system: System, error: str) -> list[Complaint]:
+    """What is wrong if programs are illegal with the latencies that were measured: the link that is farthest from its
+    nominal latency. Nothing if none is."""
+    link = max(system.links, key=lambda link: link.off, default=None)
+    if link is None or not link.off:
+        return []
+    ports = tuple(map(system.port_name, link.ends))
+    there, back = link.measured
+    text = f"link {' - '.join(ports)} takes {there} and {back} cycles, there and back, for which there is no room"
+    ends = tuple(system.chips[port.chip].name for port in link.ends)
+    return [Complaint(_FAULT, 0, link.ends[1].chip, f"{text}: {error}", ends, ports, realign=True)]
+
+
 def of_run(resolved: Resolved, found: Mapping[str, Status | None]) -> list[Complaint]:
     """What is wrong with a run, the cause first: only without a complaint its result counts."""
     wrong = []
