@@ -99,7 +99,7 @@ def table(lines: Sequence[dict[str, Any]]) -> Table:
         result.add_column(heading, no_wrap=True, justify="right")
     for each in lines:
         cells = [each.get(name, "") for name in COLUMNS.values()]
-        shown = (" ".join(f"{x:.1f}" for x in cell) if isinstance(cell, list) else str(cell) for cell in cells)
+        shown = (f"{max(cell):.1f}" if isinstance(cell, list) else str(cell) for cell in cells)
         result.add_row(each["name"], *shown, verdict(each))
     return result
 

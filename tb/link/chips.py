@@ -26,7 +26,7 @@ CLOCK_INPUTS = {"rst": 1, "stop": 1, "phase": 32, "half": 32}
 COMMON_INPUTS = {"run": 1, "wander": 8, "wander_edges": 32, "jitter_limit": 32, "jitter_words": 16, "flipped": 32,
                  "flips": 4}  # fmt: skip
 CHANNEL_INPUTS = {"delay": 32, "seed": 32, "spoilt": 32, "cut": 1}
-BUFFERED = 4.5
+BUFFERED = 2.5
 """Cycles of a channel's latency that are not on the wire: in the elastic buffer, in the mean."""
 UNUSED = (1 << 16) - 1
 """The slack of a channel on which no vector came."""
