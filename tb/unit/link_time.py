@@ -1,5 +1,6 @@
 """Elastic buffer, meter and aligner of a link's end: every output in every cycle."""
 
+import random
 from itertools import product
 from typing import Any
 
@@ -75,6 +76,15 @@ async def steps_are_those_of_the_rule(dut: Any) -> None:
     assert seen["hac_fast"].sum() > 1 and seen["hac_slow"].sum() > 1
 
 
+def summing_to(total: int, rng: random.Random) -> list[int]:
+    """32 errors by chance, none beyond J + 2, whose sum this is."""
+    errors = [rng.randint(-JITTER, JITTER) for _ in range(32)]
+    while (off := total - sum(errors)) != 0:
+        k = rng.randrange(32)
+        errors[k] = max(-JITTER - 2, min(JITTER + 2, errors[k] + off))
+    return errors
+
+
 @cocotb.test()
 async def errors_at_the_limits(dut: Any) -> None:
     """One more and one less than a quarter and half of a period, than J + 2, and sums of 16 and 17 either way, begun by
@@ -83,11 +93,14 @@ async def errors_at_the_limits(dut: Any) -> None:
     limits = [PERIOD // 4, PERIOD // 2 - 1, JITTER + 2]
     errors = [sign * (limit + more) for limit in limits for more in (-1, 0, 1) for sign in (1, -1)]
     begun: dict[int, tuple[int, int]] = {}
+    rng = seeded("sums")
     for total in (16, 17, -16, -17):
         for away, first in ((0, 0), (0, 15), (0, -16)) if ICARUS else product((0, 7, 8), (0, 15, -16, 5)):
             begun[len(errors)] = away, first
             each, more = divmod(total - first, 32)
             errors += [JITTER + 3, *[each + 1] * more, *[each] * (32 - more)]
+        for _ in range(1 if ICARUS else 4):
+            errors += [JITTER + 3, *summing_to(total, rng)]
     begun |= {len(errors): (0, 15), len(errors) + 32: (0, -16)}
     errors += [JITTER + 3, *[JITTER + 2] * 32, *[-JITTER - 2] * 32]
     side = Side(dut, "limits", (len(errors) + 1) * INTERVAL)
