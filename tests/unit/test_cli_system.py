@@ -33,7 +33,7 @@ def test_the_example_adds_on_one_chip_what_comes_from_the_other() -> None:
 def test_check_run_and_asm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     packed = tmp_path / "two.npz"
     assert run(["system", "check", str(EXAMPLE)]) == 0
-    assert ": legal, 717 cycles, of which the start takes 189\n" in capsys.readouterr().out
+    assert ": legal, 725 cycles, of which the start takes 189\n" in capsys.readouterr().out
     assert run(["system", "asm", str(EXAMPLE), "-o", str(packed)]) == 0
     assert {*load_programs(packed)} == {"a", "b"}
     first = packed.read_bytes()
@@ -41,7 +41,7 @@ def test_check_run_and_asm(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     capsys.readouterr()
     assert run(["run", "--system", str(EXAMPLE), str(packed), "--dump", "a:z", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["chips"]["a"]["cycles"] == found["chips"]["a"]["predicted_cycles"] == 717
+    assert found["chips"]["a"]["cycles"] == found["chips"]["a"]["predicted_cycles"] == 725
     assert found["chips"]["a"]["dumped"]["z"][0][:3] == [11, 22, 33]
     assert run(["run", "--system", str(EXAMPLE), "--dump", "a:z"]) == 0
     assert "a:z[1]: 127 -128 0 0" in capsys.readouterr().out
@@ -87,13 +87,13 @@ def changed(folder: Path, old: str, new: str) -> str:
 
 
 def test_a_fault_ends_with_exit_code_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    early = changed(tmp_path, "latency = 216", "latency = 240")
+    early = changed(tmp_path, "latency = 216", "latency = 248")
     assert run(["run", "--system", early]) == 2
     error = capsys.readouterr().err
-    assert "RECEIVE of link w0 is 24 cycles too early for the vector that chip a sends in cycle 4, with a" in error
-    assert "margin of 23; works from cycle 279" in error and "RECEIVE of link e0 is 24 cycles too early" in error
+    assert "RECEIVE of link w0 is 28 cycles too early for the vector that chip a sends in cycle 4, with a" in error
+    assert "margin of 23; works from cycle 287" in error and "RECEIVE of link e0 is 28 cycles too early" in error
     assert run(["run", "--system", early, "--no-check"]) == 3
-    assert ": c2c.w0: link underrun (b.tsp:6: @255 RECEIVE 0, e4)" in capsys.readouterr().err
+    assert ": c2c.w0: link underrun (b.tsp:7: @259 RECEIVE 0, e4)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_fault_ends_with_exit_code_3(tmp_path: Path, capsys: pytest.CaptureFix
         (["system", "asm", str(EXAMPLE), "-o", "two.txt"], "two.txt: must end in .npz; try two.txt.npz"),
         (["run", "--system", str(EXAMPLE), "--set", "c2c=on"], "name it with --config, or write set in a system's f"),
         (["system", "check", ""], "the name of the system's file is empty; give a .toml"),
-        (["run", "--system", str(EXAMPLE), "--max-cycles", "500"], "a chip takes 717 cycles, more than the 500 allowe"),
+        (["run", "--system", str(EXAMPLE), "--max-cycles", "500"], "a chip takes 725 cycles, more than the 500 allowe"),
         (["run"], "PROGRAM is missing: a .npz file or source; or name a system with --system"),
         (["system", "draw", str(EXAMPLE), "-o", "x.pdf"], "x.pdf: a picture is an .svg or a .png; x.svg works"),
         (["system", "draw", str(EXAMPLE), "-o", "none/x.png"], "none/x.png: cannot be written: No such file"),
