@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tsp import isa
-from tsp.config import ChipConfig
+from tsp.config import ChipConfig, enough
 from tsp.errors import InputError
 from tsp.floorplan import Link, floorplan
 from tsp.flow.channels import Channel, ready_after
@@ -26,8 +26,6 @@ from tsp.travel import travel
 EARLY_NOTIFY = 1
 """The cycle, from the release of a DESKEW or POLL on, in which a leader calls the queues that send the start vector."""
 
-_MOST_WORDS = 1 << 16
-"""The deepest queue of any configuration."""
 _OTHERS = 32
 """More words than a leader has beside its DESKEWs, but for those of a program."""
 
@@ -125,12 +123,11 @@ def _refuse_long(found: Sequence[Preamble], system: System) -> None:
     """Before words are written of which there may be far more than a queue holds."""
     for chip, preamble in zip(system.chips, found, strict=True):
         if preamble.deskews > chip.config.queue_depth:
-            need = 1 << (preamble.deskews + _OTHERS).bit_length()
-            deeper = f", or set queue_depth={need}" if need <= _MOST_WORDS else ""
+            deeper = enough("queue_depth", preamble.deskews + _OTHERS)
             raise InputError(
                 f"{system.name}: chip {chip.name} must DESKEW {preamble.deskews} times until the last chip is reached,"
                 f" but a queue holds {chip.config.queue_depth} words (queue_depth); take a tree with shorter ways"
-                f"{deeper}"
+                f"; {deeper}"
             )
 
 

@@ -80,8 +80,9 @@ def test_epochs_that_are_too_short_are_refused() -> None:
 
 def test_ways_that_take_more_epochs_than_a_queue_has_words_are_refused_at_once() -> None:
     ways, small = [(216, 216)] * 20, TINY.override(["queue_depth=32"])
-    with pytest.raises(InputError, match="chip a must DESKEW 41 times until the last .* or set queue_depth=128$"):
+    with pytest.raises(InputError, match="chip a must DESKEW 41 times until .* shorter ways; set queue_depth=128$"):
         preambles(row(ways, config=small))
     assert check_system(row(ways, config=TINY.override(["queue_depth=128"]))).ok
-    with pytest.raises(InputError, match=r"queue holds 256 words \(queue_depth\); take a tree with shorter ways$"):
+    most = r"holds 256 words \(queue_depth\); take a tree with shorter ways; no chip has more than queue_depth=65536$"
+    with pytest.raises(InputError, match=most):
         preambles(row([(65536, 65536)] * 400))
