@@ -1,6 +1,6 @@
 """``python -m tb.align``, behind ``make align``: systems of chips, each with a clock of its own, and their one time.
 
-Each row is one or several runs in Verilator, with measurements of 256 samples, and what must be true of them.
+Each row is one or several runs in Verilator, with measurements of 256 round trips or epochs, and what must be true.
 """
 
 import os

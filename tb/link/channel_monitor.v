@@ -1,4 +1,4 @@
-// How far apart what one chip sends and another one receives are: in HACs, in time, and in schedule time.
+// How far apart what one chip sends and another one receives are: in time, and in schedule time.
 //
 // A word is known by its stamp: of the sender's last 1024 cycles it is the one with this HAC that is nearest to
 // `latency` cycles ago. Least and most are of all idle words since `clear`; those of schedule time, the *lead* of
@@ -23,9 +23,6 @@ module channel_monitor #(
     input valid,
     input [127:0] word,
     output reg [31:0] count,
-    output reg signed [63:0] offset_sum,
-    output reg signed [31:0] offset_least,
-    output reg signed [31:0] offset_most,
     output reg [63:0] transit_sum,
     output reg [31:0] transit_least,
     output reg [31:0] transit_most,
@@ -38,7 +35,7 @@ module channel_monitor #(
   reg on[0:1023];
   reg [63:0] key, about, earlier, since;
   reg seen = 0;
-  reg signed [31:0] offset, lead;
+  reg signed [31:0] lead;
   reg [31:0] transit;
   localparam [63:0] HALF = PERIOD / 2, MASK = PERIOD - 1;
 
@@ -53,18 +50,14 @@ module channel_monitor #(
     if (valid && word[7:0] == 0) begin
       about = sender_total - latency;
       key = about + ((word[47:32] - about + HALF) & MASK) - HALF;
-      offset = ((receiver_total - key - latency + HALF) & MASK) - HALF + latency;
       since = seen ? key - earlier : 0;
       earlier = key;
       seen = 1;
       count = count + since;
-      offset_sum = offset_sum + offset * $signed(since);
       transit = receiver_began - began[key[9:0]];
       transit_sum = transit_sum + transit * since;
       if (transit < transit_least) transit_least = transit;
       if (transit > transit_most) transit_most = transit;
-      if (offset < offset_least) offset_least = offset;
-      if (offset > offset_most) offset_most = offset;
       if (receiver_on && on[key[9:0]]) begin
         lead = receiver_now - nows[key[9:0]];
         lead_count = lead_count + 1;
@@ -75,9 +68,6 @@ module channel_monitor #(
     if (clear) begin
       seen = 0;
       count = 0;
-      offset_sum = 0;
-      offset_least = 32'h7fffffff;
-      offset_most = -32'h7fffffff;
       transit_sum = 0;
       transit_least = 32'hffffffff;
       transit_most = 0;

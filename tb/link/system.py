@@ -96,11 +96,10 @@ CHANNEL_INPUTS = {"delay": 32, "seed": 32, "cut": 1, "latency": 16, "fraction": 
 MEASURED = {"trips": 9, "trips_sum": 21, "offsets": 11, "offsets_sum": 27}
 """By the receiver of a channel; ``trips`` are those there and back again."""
 CHANNEL_OUTPUTS = MEASURED | {
-    "count": 32, "offset_sum": 64, "offset_least": 32, "offset_most": 32, "transit_sum": 64, "transit_least": 32,
-    "transit_most": 32, "lead_count": 32, "lead_least": 32, "lead_most": 32,
+    "count": 32, "transit_sum": 64, "transit_least": 32, "transit_most": 32, "lead_count": 32, "lead_least": 32,
+    "lead_most": 32,
 }  # fmt: skip
-SIGNED = {"phase_sum", "phase_least", "phase_most", "offsets_sum", "offset_sum", "offset_least", "offset_most",
-          "lead_least", "lead_most"}  # fmt: skip
+SIGNED = {"phase_sum", "phase_least", "phase_most", "offsets_sum", "lead_least", "lead_most"}
 PER_CHIP, PER_CHANNEL = CHIP_INPUTS | CHIP_OUTPUTS, CHANNEL_INPUTS | CHANNEL_OUTPUTS
 _WIRES = {"delta": 12, "began": 64, "sent": 128, "received_word": 128}
 """Widths of wires inside, where it is not 1."""

@@ -61,13 +61,11 @@ class Chips:
         ]
 
     def truths(self) -> list[dict[str, float]]:
-        """Of every channel, since ``clear``: own HAC at arrival less HAC at sending; cycles of time on the way; and the
-        ``lead``, schedule time at arrival less that at sending."""
+        """Of every channel, since ``clear``: cycles of time on the way; and the ``lead``, schedule time at
+        arrival less that at sending."""
         got = {name: self.get(name) for name in system.CHANNEL_OUTPUTS}
         return [
             {
-                "words": got["count"][c],
-                "offset": got["offset_sum"][c] / max(1, got["count"][c]),
                 "transit": got["transit_sum"][c] / max(1, got["count"][c]) / CYCLE,
                 "transit_least": got["transit_least"][c] / CYCLE,
                 "transit_most": got["transit_most"][c] / CYCLE,

@@ -1,6 +1,6 @@
 """Chips with clocks of their own have one time: counters, aligners and links without a datapath.
 
-Here two chips, and measurements of 32 samples; ``make align`` runs more chips, and measurements as long as they are.
+Here two chips, and measurements of 32 round trips or epochs; ``make align`` runs more chips, and longer measurements.
 """
 
 from dataclasses import replace
