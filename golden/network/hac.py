@@ -81,7 +81,8 @@ class System:
     Attributes:
         depth: [chips]: cables to the root, chip 0.
         child, parent, down: [chips - 1]: each chip of the tree but the root, its parent, and the link from there.
-        written: [chips - 1]: what software takes for the latency down and has written, in 32nds of a cycle.
+        whole, fraction: [chips - 1]: what software takes for the latency down and has written, in cycles and 32nds;
+            ``written``: together, in cycles.
     """
 
     def __init__(self, topology: Topology, random: np.random.Generator) -> None:
@@ -127,9 +128,13 @@ class System:
     def write(self, latency: Floats) -> None:
         """Write latencies down, as whole cycles and 32nds: a sum of as many samples begins with the fraction."""
         written = np.round(latency * SAMPLES)
-        self.written = written / SAMPLES
-        self.whole = np.floor(self.written + 0.5)
+        self.whole = np.floor(written / SAMPLES + 0.5)
         self.fraction = written - SAMPLES * self.whole
+
+    @property
+    def written(self) -> Floats:
+        found: Floats = self.whole + self.fraction / SAMPLES
+        return found
 
     def _hac(self, time: Floats, of: Ints) -> Floats:
         """HACs of chips, not wrapped, at times of the last exchanges."""

@@ -119,7 +119,6 @@ class _Runtime:
 
     def run(self) -> Outcome:
         bare = placed(self.home, self.names)
-        self.resolved(bare)
         while True:
             found = self.attempts(bare)
             if isinstance(found, Outcome):
@@ -136,7 +135,7 @@ class _Runtime:
             if ready is None:
                 wrong, measured = self.align(bare)
                 if not wrong:
-                    ready, wrong = self.as_measured(measured)
+                    ready, wrong = self.as_measured(measured, bare)
             if ready is not None:
                 wrong, status = self.once(ready)
                 if not wrong:
@@ -165,15 +164,14 @@ class _Runtime:
         self.note("align", True, f"{text}, at most {off} from the nominal latency")
         return [], dataclasses.replace(bare, links=tuple(links))
 
-    def as_measured(self, system: System) -> tuple[Resolved | None, list[Complaint]]:
+    def as_measured(self, system: System, bare: System) -> tuple[Resolved | None, list[Complaint]]:
         """The system with its programs, or what is wrong if they have no room for what was measured. InputError if
-        what was measured is not why."""
+        what was measured is not why, as they are illegal with the latencies of ``bare`` too."""
         try:
             return self.resolved(system), []
         except InputError as error:
+            self.resolved(bare)
             wrong = no_room(system, str(error))
-            if not wrong:
-                raise
         self.note("schedule", False, wrong[0].text)
         return None, wrong
 
