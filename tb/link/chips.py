@@ -18,7 +18,7 @@ from tsp.config import ChipConfig
 from tsp.errors import InputError
 from tsp.floorplan import floorplan
 from tsp.flow.channels import Channel
-from tsp.system import Port, System
+from tsp.system import JITTER, Port, System
 
 HOST_INPUTS = {"host_write": 1, "host_read": 1, "host_address": 32, "host_wdata": 128, "hac_fast": 1, "hac_slow": 1}
 HOST_OUTPUTS = {"host_rvalid": 1, "host_rdata": 128, "done": 1, "running": 1, "fault": 1}
@@ -30,8 +30,6 @@ BUFFERED = 2.5
 """Cycles of a channel's latency that are not on the wire: in the elastic buffer, in the mean."""
 UNUSED = (1 << 16) - 1
 """The slack of a channel on which no vector came."""
-JITTER = 9
-"""Most of a packet's jitter, in cycles."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tb import host, simulator
 from tb.link import chips
-from tb.link.chips import JITTER, Wires
+from tb.link.chips import Wires
 from tb.machine import host_writes
 from tsp.dump import Word
 from tsp.errors import InputError
@@ -23,7 +23,7 @@ from tsp.flow import Fault
 from tsp.program import Program
 from tsp.runtime.failures import OF_SIMULATORS, Failure
 from tsp.runtime.machine import Alignment, Status
-from tsp.system import Port, System
+from tsp.system import JITTER, Port, System
 
 LOCKED = JITTER + 2
 """Cycles that a chip's HAC may be from its parent's, in the mean, when it follows it."""

@@ -81,8 +81,8 @@ def link_time(config: ChipConfig) -> Sequence[Path]:
     return _window(config, LinkTimeParts, [config.superlanes, config.hac_period])
 
 
-def _window(config: ChipConfig, kind: Callable[..., Component], sizes: Sequence[int]) -> Sequence[Path]:
-    name = f"window_{kind.module_name}"  # type: ignore[attr-defined]
+def _window(config: ChipConfig, kind: type[LinkLoop | LinkTimeParts], sizes: Sequence[int]) -> Sequence[Path]:
+    name = f"window_{kind.module_name}"
 
     def write(folder: Path) -> Sequence[Path]:
         component = kind(*sizes)
